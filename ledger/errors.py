@@ -1,0 +1,116 @@
+"""The one tree of errors.
+
+Every error names a rule of `rulebook`, which holds its sentence in English and Chinese and says what to do next.
+`code` is short and stable: `node.api` maps it to an HTTP status and `cli.main` to an exit code, each in one table.
+"""
+
+from typing import ClassVar, Never
+
+from ledger.rulebook import RULES, Rule
+
+Fact = str | int
+
+
+class AllianceError(Exception):
+    """Something a stranger sent, or a file says, breaks a rule.
+
+    `rule` is a number of the rulebook; `facts` fill its sentences (never secrets, never payloads).
+    """
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, rule: str, **facts: Fact) -> None:
+        super().__init__(rule)
+        self.rule = rule
+        self.facts = facts
+
+    @property
+    def text(self) -> Rule:
+        """The sentences of the broken rule."""
+        return RULES[self.rule]
+
+    def sentence(self, language: str = "en") -> str:
+        """What was wrong, as one sentence; `language` is `en` or `zh`."""
+        return (self.text.zh if language == "zh" else self.text.en).format_map(self.facts)
+
+    def next_step(self, language: str = "en") -> str:
+        """What to do about it."""
+        return (self.text.next_zh if language == "zh" else self.text.next_en).format_map(self.facts)
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.sentence()} {self.next_step()}".rstrip()
+
+
+class MalformedError(AllianceError):
+    """Bytes that are not of the one form that their format allows."""
+
+    code = "malformed"
+
+
+class TooLargeError(MalformedError):
+    """More bytes than the format or the node takes."""
+
+    code = "too-large"
+
+
+class SignatureError(AllianceError):
+    """A signature that does not verify, or a key that may not be used at all."""
+
+    code = "signature"
+
+
+class RefusedError(AllianceError):
+    """A well-formed, signed record that the rules do not admit."""
+
+    code = "refused"
+
+
+class ConflictError(AllianceError):
+    """The same name or number again, with other content."""
+
+    code = "conflict"
+
+
+class ProofError(AllianceError):
+    """A proof, a tree head, a block or a receipt that does not verify."""
+
+    code = "proof"
+
+
+class NotFoundError(AllianceError):
+    """What was asked for is not on this chain."""
+
+    code = "not-found"
+
+
+class BusyError(AllianceError):
+    """The node cannot take it now; the same request later may pass."""
+
+    code = "busy"
+
+
+class StorageError(AllianceError):
+    """The disk or the database failed; nothing that was answered is lost."""
+
+    code = "storage"
+
+
+class ConfigError(AllianceError):
+    """The node or the command was set up in a way that it refuses to run with."""
+
+    code = "config"
+
+
+class InvariantError(Exception):
+    """A mistake of ours. Raised by `ensure`; never caught, never about a stranger's input."""
+
+
+def ensure(condition: bool, why: str) -> None:
+    """Stop when one of our own invariants does not hold (`assert` vanishes under -O)."""
+    if not condition:
+        raise InvariantError(why)
+
+
+def unreachable(why: str) -> Never:
+    """Stop at a place that our own code never reaches."""
+    raise InvariantError(why)

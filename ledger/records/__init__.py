@@ -1,0 +1,43 @@
+"""The record types: one closed schema each, one table of all (SPEC R)."""
+
+import msgspec
+
+from ledger.records import envelope
+from ledger.records.catalogue import DatasetBody, DatasetVersionBody
+from ledger.records.envelope import Entry, Record
+from ledger.records.governance import (
+    EndorseBody,
+    FounderAcceptanceBody,
+    GenesisBody,
+    KeyBody,
+    MemberBody,
+    PolicyBody,
+    ResolutionBody,
+)
+from ledger.records.use import AccessBatchBody, AccessBody, CorrectionBody, SourceCloseBody
+
+BODIES: dict[str, type] = {
+    "access": AccessBody,
+    "access-batch": AccessBatchBody,
+    "correction": CorrectionBody,
+    "dataset": DatasetBody,
+    "dataset-version": DatasetVersionBody,
+    "endorse": EndorseBody,
+    "founder-acceptance": FounderAcceptanceBody,
+    "genesis": GenesisBody,
+    "key": KeyBody,
+    "member": MemberBody,
+    "policy": PolicyBody,
+    "resolution": ResolutionBody,
+    "source-close": SourceCloseBody,
+}
+
+DECODERS: dict[str, msgspec.json.Decoder[Record]] = {  # type: ignore[type-arg]
+    kind: msgspec.json.Decoder(Record[body])  # type: ignore[valid-type]
+    for kind, body in BODIES.items()
+}
+
+
+def decode_entry(raw: bytes) -> Entry:
+    """A record entry from its bytes; raises `MalformedError` with the rule (S1, S2, S10, B*)."""
+    return envelope.parse_entry(raw, DECODERS)

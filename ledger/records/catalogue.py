@@ -1,0 +1,62 @@
+"""The catalogue: data resources and their versions (domain.md D14)."""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from ledger.records.envelope import Code, Digest, Natural, Shape
+
+Day = Annotated[str, msgspec.Meta(min_length=10, max_length=10)]
+"""A date, `2026-11-23`."""
+
+
+class Alias(Shape):
+    """Another name of a data resource, unique in its namespace."""
+
+    name: Code
+    namespace: Code
+
+
+class DatasetBody(Shape):
+    """A data resource, held by its custodian."""
+
+    aliases: tuple[Alias, ...] = ()
+    catalogue_class: Code | None = None
+    custodian: Code
+    openness: Literal["unconditional", "conditional", "closed"]
+    public_resource_reg_no: Code | None = None
+    series_id: Code
+
+
+class Term(Shape):
+    """A use term: a DUO or local (`EC:`) code with its parameters."""
+
+    code: Code
+    params: tuple[Code, ...] = ()
+
+
+class Coverage(Shape):
+    """The time that the data cover."""
+
+    from_: Day = msgspec.field(name="from")
+    to: Day
+
+
+class DatasetVersionBody(Shape):
+    """A version of a data resource, bound to its content by a digest."""
+
+    class_level: Literal["core", "important", "general"]
+    content_digest: Digest
+    coverage: Coverage | None = None
+    deid_method_code: Code | None = None
+    digest_scope: Literal["files", "manifest", "query"]
+    gbt39725_level: Annotated[int, msgspec.Meta(ge=1, le=5)]
+    hgr_info: bool
+    hgr_no: Code | None = None
+    identifiability: Literal["identified", "deid", "anon"]
+    records_bucket: Natural
+    series_id: Code
+    sources: tuple[Digest, ...] = ()
+    standard: Code | None = None
+    terms: tuple[Term, ...] = ()
+    version: Code

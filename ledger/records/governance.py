@@ -1,0 +1,126 @@
+"""Governance: who is in the alliance, with which keys, under which policy (domain.md D14)."""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from ledger.members import EpochConfig
+from ledger.records.envelope import Code, Digest, Instant, Name, Natural, Shape
+
+Capacity = Literal["so", "dac", "ethics", "checker", "auditor", "registrar", "self", "system"]
+"""What a key's holder acts as; node keys stand in the EpochConfig and have none of these."""
+
+PublicKey = Annotated[str, msgspec.Meta(min_length=43, max_length=44)]
+"""base64url: 32 bytes for Ed25519, 33 (compressed point) for P-256."""
+
+Ratio = tuple[Annotated[int, msgspec.Meta(ge=1, le=64)], Annotated[int, msgspec.Meta(ge=1, le=64)]]
+"""Numerator and denominator of a share of the ADMITTED organisations; the quorum is the ceiling."""
+
+
+class KeyDescription(Shape):
+    """A public key and whom it stands for."""
+
+    alg: Literal["EdDSA", "ES256"]
+    capacity: Capacity
+    org: Code
+    public_key: PublicKey
+    subject: Code
+    valid_from: Instant
+    valid_until: Instant | None = None
+
+
+class Founder(Shape):
+    """An organisation that the genesis admits."""
+
+    kind: Literal["hospital", "centre", "institute", "operator"]
+    org: Code
+    region: Code | None = None
+    uscc: Code | None = None
+
+
+class PolicyBody(Shape):
+    """The rules that the committee sets. `quorum` names the types that need it; others take `default`."""
+
+    backfill_days: Natural
+    decision_days: Natural
+    effective_from: Instant
+    min_reviewers: Natural
+    name: Code
+    quorum: dict[Code, Ratio]
+    retention_months: dict[Code, Natural] = {}
+    version: Natural
+
+
+class AllianceName(Shape):
+    """The alliance's name in both languages."""
+
+    en: Name
+    zh: Name
+
+
+class GenesisBody(Shape):
+    """What a chain is founded on; its hash is the chain id (definitions.md 2)."""
+
+    alliance: AllianceName
+    config: EpochConfig
+    founders: tuple[Founder, ...]
+    keys: tuple[KeyDescription, ...]
+    origin: Name
+    policy: PolicyBody
+    suite: Literal["sha256-ed25519/1"]
+
+
+class FounderAcceptanceBody(Shape):
+    """A founder's word that this genesis is theirs."""
+
+    chain_id: Digest
+
+
+class MemberBody(Shape):
+    """A decision on membership. A joiner's first officer keys come with `admit`."""
+
+    action: Literal["admit", "suspend", "restore", "exit"]
+    keys: tuple[KeyDescription, ...] = ()
+    kind: Literal["hospital", "centre", "institute", "operator"] | None = None
+    org: Code
+    reason_code: Code | None = None
+    region: Code | None = None
+    uscc: Code | None = None
+
+
+class KeyBody(Shape):
+    """Registers or revokes a key. A revocation may say from when the key is not to be trusted."""
+
+    action: Literal["register", "revoke"]
+    key: KeyDescription | None = None
+    kid: Annotated[str, msgspec.Meta(min_length=22, max_length=22)]
+    reason_code: Code | None = None
+    suspect_from: Instant | None = None
+
+
+class Votes(Shape):
+    """How the committee voted."""
+
+    abstain: Natural
+    against: Natural
+    in_favour: Natural
+
+
+class ResolutionBody(Shape):
+    """A decision of the management committee (联盟管理委员会), taken in a meeting."""
+
+    kind: Literal["admit", "decide", "policy", "assess", "discipline", "other"]
+    meeting_date: Annotated[str, msgspec.Meta(min_length=10, max_length=10)]
+    no: Code
+    present: Natural
+    recused: tuple[Code, ...] = ()
+    votes: Votes
+
+
+class EndorseBody(Shape):
+    """A co-decision on another record (domain.md, decision 2)."""
+
+    capacity: Literal["so", "dac", "ethics", "checker", "self"]
+    reason_code: Code | None = None
+    target: Digest
+    verdict: Literal["approve", "reject"]

@@ -1,0 +1,90 @@
+"""Use: evidence of accesses, never refused because it shows a violation (definitions.md 3; domain.md D14)."""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from ledger.records.catalogue import Day
+from ledger.records.envelope import Digest, Integer, Name, Natural, Shape
+
+Seq = Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]
+Action = Literal["read", "execute", "export", "request", "unknown"]
+Channel = Literal["query", "file", "api", "notebook", "unknown"]
+Outcome = Literal["ok", "denied", "error", "unknown"]
+CountBucket = Literal["0", "1-9", "10-99", "100-999", "1000+"]
+
+
+class Source(Shape):
+    """The number that the observing system gave to this event; gapless for each system (SPEC U)."""
+
+    seq: Seq
+    system: Name
+
+
+class AccessBody(Shape):
+    """One access. `person` is a pid, or `ext:<system>:<code>` where the source is already pseudonymous."""
+
+    action: Action
+    activity: Name
+    channel: Channel
+    count_bucket: CountBucket | None = None
+    dataset: Name
+    outcome: Outcome
+    permit: Name | None = None
+    person: Name | None = None
+    purpose: Name | None = None
+    request: Source | Digest | None = None
+    source: Source
+
+
+class AccessEvent(Shape):
+    """One access of a batch: the fields of `access` with its own time."""
+
+    action: Action
+    activity: Name
+    at: str
+    channel: Channel
+    count_bucket: CountBucket | None = None
+    dataset: Name
+    outcome: Outcome
+    permit: Name | None = None
+    person: Name | None = None
+    purpose: Name | None = None
+    request: Source | Digest | None = None
+    source: Source
+
+
+class BatchSummary(Shape):
+    """Events too many for one entry: the tree hash over them, kept as a T2 payload by the observer."""
+
+    count: Seq
+    first_seq: Seq
+    last_seq: Seq
+    root: Digest
+    system: Name
+
+
+class AccessBatchBody(Shape):
+    """Many accesses under one signature: up to 150 events, or the summary of more; exactly one of the two."""
+
+    events: Annotated[tuple[AccessEvent, ...], msgspec.Meta(max_length=150)] = ()
+    summary: BatchSummary | None = None
+
+
+class SourceCloseBody(Shape):
+    """The system's word that there was nothing more up to `last_seq` on this day."""
+
+    count: Natural
+    day: Day
+    last_seq: Natural
+    system: Name
+
+
+class CorrectionBody(Shape):
+    """A correction is a new record: its target stays as it is, and queries show both."""
+
+    commit: Digest | None = None
+    field_path: Name
+    new_value: Annotated[str, msgspec.Meta(max_length=128)] | Integer | None = None
+    reason_code: Name
+    target: Digest

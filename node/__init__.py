@@ -1,0 +1,1 @@
+"""The node carries out: storage, network and time around the ledger."""
