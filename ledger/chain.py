@@ -1,0 +1,471 @@
+"""The way to accept a block: new, fetched, replayed or audited, it is this `check_block` (SPEC L; style.md 1.3).
+
+A block is a run of entries that ends in a seal. The seal commits to the entries, to what they did (findings), to the
+state after them, and to the seal before: one hash chain, inside the one tree.
+"""
+
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import NamedTuple, Protocol
+
+from ledger.crypto import EDDSA
+from ledger.encoding import b64url, decode_bundle, decode_time, unb64url
+from ledger.errors import AllianceError, ConflictError, ProofError, SignatureError
+from ledger.members import EpochConfig, Verify, check_config
+from ledger.merkle import Frontier, tree_hash
+from ledger.records import decode_entry
+from ledger.records.envelope import Entry, Shape
+from ledger.records.governance import FounderAcceptanceBody, GenesisBody
+from ledger.records.seal import Previous, Seal, SealEntry, decode_seal, results_leaf
+from ledger.rules import RULES_VERSION, At, Draft, Located, Outcome, Signer, apply, find_signer, leaves_of
+from ledger.rules.governance import check_policy_body, key_state, kid_of, policy_state
+from ledger.rules.subjects import subjects_of
+from ledger.rules.values import Count, Holder, MemberState
+from ledger.state import EMPTY_STATE, State, state_key
+
+CHAIN_TAG = b"alliance/chain/1\n"
+
+
+class History(Protocol):
+    """What is already on the chain: a pure function of the blocks before, kept wherever the caller likes."""
+
+    def find_ids(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        """Of these `kid || id` (32 bytes each), those in use, with the leaf hash of their entry."""
+
+    def find_leaves(self, leaves: Sequence[bytes]) -> Mapping[bytes, Located]:
+        """Of these leaf hashes, those on the chain, and what stands there."""
+
+
+class Tip(NamedTuple):
+    """A block and everything that the next one is checked against."""
+
+    config: EpochConfig
+    """The configuration in force; its `chain_id` is filled in."""
+    chain: str
+    """The short chain id as it stands in records (16 bytes, base64url)."""
+    origin: str
+    height: int
+    view: int
+    time_ms: int
+    seal_index: int
+    seal_leaf: bytes
+    state: State
+    tree: Frontier
+
+    @property
+    def size(self) -> int:
+        """The number of entries up to and with the seal."""
+        return self.seal_index + 1
+
+
+class Applied(NamedTuple):
+    """A block that was accepted: the new tip, and what is worth keeping beside it."""
+
+    tip: Tip
+    entries: tuple[Entry, ...]
+    seal: SealEntry
+    findings: tuple[tuple[str, ...], ...]
+    changes: Mapping[bytes, Shape]
+
+
+class Refusal(NamedTuple):
+    """An entry that did not make it into a block in the making, and why."""
+
+    entry: Entry
+    error: AllianceError
+
+
+class _Executed(NamedTuple):
+    entries: list[Entry]
+    outcomes: list[Outcome]
+    draft: Draft
+    refusals: list[Refusal]
+
+
+# --- executing records on a parent ------------------------------------------------------------------------------
+
+
+def _resolve(entries: Sequence[Entry], history: History) -> dict[bytes, Located]:
+    """Everything on the chain that these entries refer to."""
+    wanted = {leaf for entry in entries for leaf in leaves_of(entry.record)}
+    return dict(history.find_leaves(sorted(wanted))) if wanted else {}
+
+
+def _execute(
+    parent: Tip, entries: Sequence[Entry], at: At, history: History, verify: Verify, *, stop: bool
+) -> _Executed:
+    """Apply the entries in order. Refused ones are set aside; with `stop` the first one ends it."""
+    taken = history.find_ids([entry.id_key for entry in entries])
+    resolved = _resolve(entries, history)
+    draft = Draft(parent.state, resolved)
+    done = _Executed([], [], draft, [])
+    signers: dict[bytes, Signer] = {}
+    here: dict[bytes, bytes] = {}
+    index = parent.seal_index + 1
+    for entry in entries:
+        try:
+            signer = _check_author(parent, entry, signers, verify)
+            _check_unused(entry, taken.get(entry.id_key) or here.get(entry.id_key))
+            outcome = apply(draft, entry, signer, at, parent.chain)
+        except AllianceError as error:
+            done.refusals.append(Refusal(entry, error))
+            if stop:
+                break
+            continue
+        draft.accept(entry.leaf, outcome)
+        here[entry.id_key] = entry.leaf
+        statement = entry.statement
+        resolved[entry.leaf] = Located(index, entry.record.type, statement.iss, statement.sub)
+        index += 1
+        done.entries.append(entry)
+        done.outcomes.append(outcome)
+    return done
+
+
+def _check_unused(entry: Entry, taken: bytes | None) -> None:
+    """S6: `(kid, id)` is used once on a chain."""
+    if taken is not None:
+        raise ConflictError("S6", id=entry.record.id)
+
+
+def _check_author(parent: Tip, entry: Entry, signers: dict[bytes, Signer], verify: Verify) -> Signer:
+    """S3: the signature verifies under a key of the state after the previous block."""
+    statement = entry.statement
+    signer = signers.get(statement.kid)
+    if signer is None:
+        signer = find_signer(parent.state, parent.config, b64url(statement.kid))
+        signers[statement.kid] = signer
+    if not verify(signer.alg, signer.public_key, statement.signature, statement.to_be_signed()):
+        raise SignatureError("S3.signature", org=statement.iss)
+    return signer
+
+
+class _Roots(NamedTuple):
+    entries: bytes
+    results: bytes
+    state: State
+    changes: dict[bytes, Shape]
+
+
+def _roots(parent: Tip, done: _Executed) -> _Roots:
+    leaves = [entry.leaf for entry in done.entries]
+    results = [results_leaf(leaf, outcome.findings) for leaf, outcome in zip(leaves, done.outcomes, strict=True)]
+    changes = done.draft.flush()
+    return _Roots(tree_hash(leaves), tree_hash(results), parent.state.update(changes), changes)
+
+
+# --- building ---------------------------------------------------------------------------------------------------
+
+
+class Built(NamedTuple):
+    """A block in the making: its seal waits for the proposer's signature."""
+
+    seal: Seal
+    done: _Executed
+    roots: _Roots
+
+    @property
+    def refusals(self) -> list[Refusal]:
+        """The entries that were set aside."""
+        return self.done.refusals
+
+
+def build_block(
+    parent: Tip,
+    candidates: Sequence[Entry],
+    *,
+    view: int,
+    proposer: str,
+    time_ms: int,
+    history: History,
+    verify: Verify,
+) -> Built:
+    """A block of those candidates that the rules admit on this parent, in their order.
+
+    `time_ms` is the proposer's clock; the seal's time is later than the parent's in any case.
+    """
+    time_ms = max(time_ms, parent.time_ms + 1)
+    at = At(parent.height + 1, time_ms)
+    chosen = _within_limits(parent.config, candidates)
+    done = _execute(parent, chosen, at, history, verify, stop=False)
+    roots = _roots(parent, done)
+    seal = Seal(
+        chain=parent.chain,
+        config_hash=b64url(parent.config.config_hash),
+        entries_root=b64url(roots.entries),
+        epoch=parent.config.epoch,
+        height=at.height,
+        next_config_hash=None,
+        parent_view=parent.view,
+        prev=Previous(index=parent.seal_index, leaf=b64url(parent.seal_leaf)),
+        proposer=proposer,
+        results_root=b64url(roots.results),
+        rules_version=parent.config.rules_version,
+        start=parent.size,
+        state_root=b64url(roots.state.root),
+        time_ms=time_ms,
+        type="seal",
+        v=1,
+        view=view,
+    )
+    return Built(seal, done, roots)
+
+
+def _within_limits(config: EpochConfig, candidates: Sequence[Entry]) -> list[Entry]:
+    """As many candidates from the front as one block may hold."""
+    chosen: list[Entry] = []
+    size = 0
+    for entry in candidates:
+        size += len(entry.raw)
+        if size > config.limits.block_bytes or len(chosen) == config.limits.block_records:
+            break
+        chosen.append(entry)
+    return chosen
+
+
+def finish_block(parent: Tip, built: Built, seal: SealEntry) -> Applied:
+    """The outcome of one's own block, once its seal is signed: the same as `check_block` gives everybody else."""
+    return _applied(parent, built.done, built.roots, seal)
+
+
+def _applied(parent: Tip, done: _Executed, roots: _Roots, seal: SealEntry) -> Applied:
+    tip = parent._replace(
+        height=seal.seal.height,
+        view=seal.seal.view,
+        time_ms=seal.seal.time_ms,
+        seal_index=parent.size + len(done.entries),
+        seal_leaf=seal.leaf,
+        state=roots.state,
+        tree=parent.tree.extend([*(entry.leaf for entry in done.entries), seal.leaf]),
+    )
+    findings = tuple(outcome.findings for outcome in done.outcomes)
+    return Applied(tip, tuple(done.entries), seal, findings, roots.changes)
+
+
+# --- checking ---------------------------------------------------------------------------------------------------
+
+
+def check_block(parent: Tip, entries: Sequence[bytes], history: History, verify: Verify) -> Applied:
+    """The block made of these entries, the last of which is its seal, on top of `parent`.
+
+    Everything is derived anew: links, proposer, signatures, rules, findings, state. Raises `ProofError` (L*) with the
+    index of the entry, and the inner rule where an entry breaks one; `MalformedError` for bytes of no known form.
+    """
+    if len(entries) < 2:
+        raise ProofError("L5.empty", height=parent.height + 1)
+    seal = decode_seal(entries[-1])
+    _check_seal(parent, seal, len(entries) - 1, sum(map(len, entries[:-1])), verify)
+    parsed = [_parse(raw, parent.size + i) for i, raw in enumerate(entries[:-1])]
+    done = _execute(parent, parsed, At(seal.seal.height, seal.seal.time_ms), history, verify, stop=True)
+    if done.refusals:
+        index = parent.size + len(done.entries)
+        raise ProofError("L9", index=index, rule=done.refusals[0].error.rule) from done.refusals[0].error
+    roots = _roots(parent, done)
+    _check_roots(seal, roots)
+    return _applied(parent, done, roots, seal)
+
+
+def _parse(raw: bytes, index: int) -> Entry:
+    try:
+        return decode_entry(raw)
+    except AllianceError as error:
+        raise ProofError("L9", index=index, rule=error.rule) from error
+
+
+def _check_seal(parent: Tip, entry: SealEntry, count: int, size: int, verify: Verify) -> None:
+    """L2 to L5: the seal follows the parent, is its proposer's, and keeps the limits."""
+    seal, config = entry.seal, parent.config
+    expected: dict[str, object] = {
+        "chain": parent.chain,
+        "config_hash": b64url(config.config_hash),
+        "epoch": config.epoch,
+        "height": parent.height + 1,
+        "next_config_hash": None,
+        "parent_view": parent.view,
+        "prev": Previous(index=parent.seal_index, leaf=b64url(parent.seal_leaf)),
+        "rules_version": config.rules_version,
+        "start": parent.size,
+    }
+    for field, value in expected.items():
+        if getattr(seal, field) != value:
+            raise ProofError("L2", height=parent.height + 1, field=field)
+    if seal.view <= parent.view:
+        raise ProofError("L2", height=seal.height, field="view")
+    if seal.time_ms <= parent.time_ms:
+        raise ProofError("L4", height=seal.height)
+    if count > config.limits.block_records or size > config.limits.block_bytes:
+        raise ProofError("L5.large", height=seal.height)
+    _check_proposer(config, entry, config.leader(seal.view), verify)
+
+
+def _check_proposer(config: EpochConfig, entry: SealEntry, leader: int, verify: Verify) -> None:
+    """L3: the seal is signed by the node key of the member whose turn the view is."""
+    member, statement = config.members[leader], entry.statement
+    node_key = config.node_keys[leader]
+    named = entry.seal.proposer == member.org and config.node_kids.get(b64url(statement.kid)) is member
+    if not named or statement.alg != EDDSA:
+        raise ProofError("L3.leader", height=entry.seal.height, org=member.org)
+    if not verify(EDDSA, node_key, statement.signature, statement.to_be_signed()):
+        raise ProofError("L3.signature", height=entry.seal.height, org=member.org)
+
+
+def _check_roots(entry: SealEntry, roots: _Roots) -> None:
+    """L6 to L8: entries, results and state are what the seal says."""
+    seal = entry.seal
+    if seal.entries_root != b64url(roots.entries):
+        raise ProofError("L6", height=seal.height)
+    if seal.results_root != b64url(roots.results):
+        raise ProofError("L7", height=seal.height)
+    if seal.state_root != b64url(roots.state.root):
+        raise ProofError("L8", height=seal.height)
+
+
+# --- block 0 ----------------------------------------------------------------------------------------------------
+
+
+class Founding(NamedTuple):
+    """What the records of block 0 come to, before there is a seal."""
+
+    config: EpochConfig
+    chain_id: bytes
+    origin: str
+    entries: tuple[Entry, ...]
+    state: State
+    changes: Mapping[bytes, Shape]
+
+    @property
+    def chain(self) -> str:
+        """The short chain id as it stands in records."""
+        return b64url(self.chain_id[:16])
+
+
+def chain_id_of(payload: bytes) -> bytes:
+    """The chain id: a hash over the genesis payload (definitions.md 2)."""
+    return sha256(CHAIN_TAG + payload).digest()
+
+
+def found(records: Sequence[bytes], verify: Verify) -> Founding:
+    """The founding records of block 0, checked: the genesis, then one acceptance of each founder in its order.
+
+    Raises `ProofError` (L10 to L13) or what the decoders and key checks raise.
+    """
+    entries = tuple(_parse(raw, index) for index, raw in enumerate(records))
+    if not entries or entries[0].record.type != "genesis" or entries[0].record.chain is not None:
+        raise ProofError("L10")
+    body: GenesisBody = entries[0].record.body
+    chain_id = chain_id_of(entries[0].statement.payload)
+    config = body.config.with_chain(chain_id)
+    _check_genesis(body)
+    check_config(config)
+    founding = Founding(config, chain_id, body.origin, entries, EMPTY_STATE, {})
+    officers = {kid_of(key): key for key in body.keys}
+    orgs = [entry.statement.iss for entry in entries[1:]]
+    if orgs != [founder.org for founder in body.founders]:
+        raise ProofError("L11")
+    for entry in entries:
+        key = officers.get(b64url(entry.statement.kid))
+        statement = entry.statement
+        if key is None or key.capacity != "so" or key.org != statement.iss:
+            raise ProofError("L12", org=statement.iss)
+        message = statement.to_be_signed()
+        if not verify(statement.alg, unb64url(key.public_key), statement.signature, message):
+            raise ProofError("L12", org=statement.iss)
+    for entry in entries[1:]:
+        acceptance = entry.record
+        if acceptance.type != "founder-acceptance" or acceptance.chain != founding.chain:
+            raise ProofError("L13", org=entry.statement.iss)
+        accepted: FounderAcceptanceBody = acceptance.body
+        if accepted.chain_id != b64url(chain_id):
+            raise ProofError("L13", org=entry.statement.iss)
+    changes = _first_state(body, entries)
+    return founding._replace(state=EMPTY_STATE.update(changes), changes=changes)
+
+
+def _check_genesis(body: GenesisBody) -> None:
+    """L14: founders are named once, run the nodes of epoch 0, and have the rules that this software knows."""
+    orgs = [founder.org for founder in body.founders]
+    nodes = {member.org for member in body.config.members}
+    keys = {key.org for key in body.keys}
+    if len(set(orgs)) != len(orgs) or set(orgs) != nodes or keys != nodes or body.config.epoch != 0:
+        raise ProofError("L14")
+    if body.config.rules_version != RULES_VERSION:
+        raise ProofError("L15", version=body.config.rules_version, known=RULES_VERSION)
+    check_policy_body(body.policy)
+
+
+def _first_state(body: GenesisBody, entries: Sequence[Entry]) -> dict[bytes, Shape]:
+    """The rule state after block 0: founders, officers' keys, the policy, and the first subject logs."""
+    draft = Draft(EMPTY_STATE, {})
+    genesis = entries[0]
+    changes: dict[bytes, Shape] = {
+        state_key("members", "admitted"): Count(n=len(body.founders)),
+        state_key("policy", "current"): policy_state(body.policy, 0, b64url(genesis.leaf)),
+    }
+    for founder in body.founders:
+        changes[state_key("member", founder.org)] = MemberState(
+            kind=founder.kind, region=founder.region, since=0, status="ADMITTED", uscc=founder.uscc
+        )
+        if founder.uscc is not None:
+            changes[state_key("uscc", founder.uscc)] = Holder(by=founder.org)
+    for key in body.keys:
+        changes[state_key("key", kid_of(key))] = key_state(key, 0)
+    for entry in entries:
+        subjects = subjects_of(entry.statement.iss, entry.record, {})
+        draft.accept(entry.leaf, Outcome({}, (), subjects))
+    return {**changes, **draft.flush()}
+
+
+def first_seal(founding: Founding, proposer: str) -> Seal:
+    """The seal of block 0; the convener's node signs it (definitions.md 2). Its time is the genesis' own."""
+    leaves = [entry.leaf for entry in founding.entries]
+    return Seal(
+        chain=founding.chain,
+        config_hash=b64url(founding.config.config_hash),
+        entries_root=b64url(tree_hash(leaves)),
+        epoch=0,
+        height=0,
+        next_config_hash=None,
+        parent_view=0,
+        prev=None,
+        proposer=proposer,
+        results_root=b64url(tree_hash([results_leaf(leaf, ()) for leaf in leaves])),
+        rules_version=founding.config.rules_version,
+        start=0,
+        state_root=b64url(founding.state.root),
+        time_ms=decode_time(founding.entries[0].record.at),
+        type="seal",
+        v=1,
+        view=0,
+    )
+
+
+def check_genesis(bundle: bytes, verify: Verify) -> Applied:
+    """Block 0 from a genesis file (entry-bundle form). Whoever holds its seal's leaf hash holds the pin.
+
+    Raises `ProofError` (L10 to L16) or `MalformedError`.
+    """
+    raws = decode_bundle(bundle)
+    if len(raws) < 3:
+        raise ProofError("L10")
+    founding = found(raws[:-1], verify)
+    entry = decode_seal(raws[-1])
+    convener = founding.entries[0].statement.iss
+    if entry.seal != first_seal(founding, convener):
+        raise ProofError("L16")
+    index = next(i for i, member in enumerate(founding.config.members) if member.org == convener)
+    _check_proposer(founding.config, entry, index, verify)
+    leaves = [*(item.leaf for item in founding.entries), entry.leaf]
+    tip = Tip(
+        config=founding.config,
+        chain=founding.chain,
+        origin=founding.origin,
+        height=0,
+        view=0,
+        time_ms=entry.seal.time_ms,
+        seal_index=len(leaves) - 1,
+        seal_leaf=entry.leaf,
+        state=founding.state,
+        tree=Frontier().extend(leaves),
+    )
+    findings = tuple(() for _ in founding.entries)
+    return Applied(tip, founding.entries, entry, findings, founding.changes)

@@ -1,0 +1,191 @@
+"""The domain: `apply(draft, entry, at)` gives the outcome of one record, or refuses it with its rule number.
+
+Inside, nothing counts but the entry, the state and what the entry refers to (definitions.md 4). `RULES_VERSION`
+names this set of rules: any change that can change a state is a new version, beside the old one.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from ledger.encoding import b64url
+from ledger.errors import RefusedError
+from ledger.records import DECODERS
+from ledger.records.envelope import ENCODE, Entry, Record, Shape, decode_canonical
+from ledger.records.governance import EndorseBody
+from ledger.rules import catalogue, governance, use
+from ledger.rules.decisions import (
+    Alternatives,
+    committee_quorum,
+    decided,
+    is_decided,
+    is_impossible,
+)
+from ledger.rules.draft import At, Draft, Located, Outcome
+from ledger.rules.guard import check_personal_data
+from ledger.rules.structure import (
+    DAY_MS,
+    RIGHTS,
+    SIGNERS,
+    Signer,
+    check_not_after,
+    check_signer,
+    check_structure,
+    check_sub,
+    find_signer,
+    leaves_of,
+)
+from ledger.rules.subjects import subjects_of
+from ledger.rules.values import VALUES, DecisionState, FindingState, Vote
+from ledger.state import state_key
+
+__all__ = [
+    "RIGHTS",
+    "RULES_VERSION",
+    "SIGNERS",
+    "VALUES",
+    "At",
+    "Draft",
+    "Located",
+    "Outcome",
+    "Signer",
+    "apply",
+    "check_signer",
+    "find_signer",
+    "leaves_of",
+]
+
+RULES_VERSION = 1
+
+CHECKS: dict[str, Callable[[Draft, Record[Any], str, str], None]] = {
+    "dataset": catalogue.check_dataset,
+    "dataset-version": catalogue.check_version,
+    "key": governance.check_key,
+    "member": governance.check_member,
+    "policy": governance.check_policy,
+    "resolution": governance.check_resolution,
+}
+EFFECTS: dict[str, Callable[[Draft, Record[Any], At, str], dict[bytes, Shape]]] = {
+    "dataset": catalogue.effect_dataset,
+    "dataset-version": catalogue.effect_version,
+    "key": governance.effect_key,
+    "member": governance.effect_member,
+    "policy": governance.effect_policy,
+    "resolution": governance.effect_resolution,
+}
+EVIDENCE: dict[str, Callable[[Draft, Record[Any], str, At, int, tuple[str, ...]], Outcome]] = {
+    "access": use.apply_access,
+    "access-batch": use.apply_batch,
+    "correction": use.apply_correction,
+    "source-close": use.apply_close,
+}
+
+
+def apply(draft: Draft, entry: Entry, signer: Signer, at: At, chain: str) -> Outcome:
+    """The outcome of one record on this draft; the draft itself stays as it was.
+
+    `chain` is the short chain id as it stands in records. The signature and the uniqueness of the id are checked by
+    `ledger.chain`. Raises `RefusedError`, `SignatureError` or `MalformedError` with the rule number.
+    """
+    record, org = entry.record, entry.statement.iss
+    early = check_signer(signer, entry, at)
+    happened = check_structure(draft, entry, at, chain)
+    check_personal_data(record)
+    subjects = subjects_of(org, record, draft.resolved)
+    check_sub(entry, subjects)
+    evidence = EVIDENCE.get(record.type)
+    if evidence is not None:
+        outcome = evidence(draft, record, org, at, happened, subjects)
+    elif record.type == "endorse":
+        outcome = _apply_endorse(draft, entry, signer, at, subjects)
+    else:
+        outcome = _apply_right(draft, entry, signer, at, subjects)
+    if not (early or outcome.findings):
+        return outcome
+    findings = tuple(sorted({*early, *outcome.findings}))
+    changes = {**outcome.changes, state_key("finding", b64url(entry.leaf)): FindingState(codes=findings)}
+    return outcome._replace(changes=changes, findings=findings)
+
+
+def _alternatives(draft: Draft, record: Record[Any], org: str, committee: int) -> Alternatives:
+    """What a record needs besides its own signature; empty when that is enough."""
+    if record.type == "key":
+        return governance.key_alternatives(draft, record.body, committee)
+    if record.type == "dataset-version":
+        return catalogue.version_alternatives(draft, record.body, org)
+    if record.type in ("member", "policy", "resolution"):
+        return ((governance.Need(committee, None),),)
+    return ()
+
+
+def _apply_right(draft: Draft, entry: Entry, signer: Signer, at: At, subjects: tuple[str, ...]) -> Outcome:
+    """A rights-conferring record: checked now; in effect now, or PENDING until its co-decision is complete."""
+    record, org, leaf = entry.record, entry.statement.iss, b64url(entry.leaf)
+    CHECKS[record.type](draft, record, org, signer.capacity)
+    policy = draft.policy(at).body
+    members = draft.admitted()
+    committee = committee_quorum(policy, record.type, members)
+    kid = b64url(entry.statement.kid)
+    own = Vote(capacity=signer.capacity, kid=kid, org=org, verdict="approve")
+    alternatives = _alternatives(draft, record, org, committee)
+    effective = not alternatives or is_decided(draft, (own,), alternatives)
+    decision = DecisionState(
+        committee=committee,
+        deadline_ms=at.time_ms + policy.decision_days * DAY_MS,
+        height=at.height,
+        kid=kid,
+        members=members,
+        org=org,
+        record=None if effective else ENCODE(record).decode(),
+        status="EFFECTIVE" if effective else "PENDING",
+        sub=entry.statement.sub,
+        type=record.type,
+        votes=(own,),
+    )
+    effect = EFFECTS[record.type](draft, record, at, leaf) if effective else {}
+    return Outcome({**effect, state_key("decision", leaf): decision}, (), subjects)
+
+
+def _apply_endorse(draft: Draft, entry: Entry, signer: Signer, at: At, subjects: tuple[str, ...]) -> Outcome:
+    """E1 to E3. An endorsement is always recorded; the deciding one makes its target EFFECTIVE, REJECTED or VOID."""
+    body: EndorseBody = entry.record.body
+    if body.capacity != signer.capacity:
+        raise RefusedError("E1", capacity=body.capacity, own=signer.capacity)
+    state = draft.decision(body.target)
+    if state is None:
+        raise RefusedError("E2", target=body.target)
+    kid = b64url(entry.statement.kid)
+    if state.status != "PENDING" or state.record is None:
+        return Outcome({}, ("NOT_PENDING",), subjects)
+    if any(vote.kid == kid for vote in state.votes):
+        return Outcome({}, ("ENDORSE_REPEATED",), subjects)
+    if at.time_ms > state.deadline_ms:
+        return Outcome({}, ("ENDORSE_LATE",), subjects)
+    vote = Vote(capacity=signer.capacity, kid=kid, org=entry.statement.iss, verdict=body.verdict)
+    changes = _decide(draft, state, (*state.votes, vote), at, body.target)
+    return Outcome(changes, (), subjects)
+
+
+def _decide(
+    draft: Draft, state: DecisionState, votes: tuple[Vote, ...], at: At, target: str
+) -> dict[bytes, Shape]:
+    """What a further vote makes of a pending decision; its rules are evaluated again when it is the deciding one."""
+    record = decode_canonical((state.record or "").encode(), DECODERS[state.type])
+    alternatives = _alternatives(draft, record, state.org, state.committee)
+    key = state_key("decision", target)
+    if is_decided(draft, votes, alternatives):
+        try:
+            check_not_after(record, at)
+            CHECKS[record.type](draft, record, state.org, votes[0].capacity)
+            effect = EFFECTS[record.type](draft, record, at, target)
+        except RefusedError as refusal:
+            return {key: decided(state, votes, "VOID", refusal.rule)}
+        return {**effect, key: decided(state, votes, "EFFECTIVE", None)}
+    lost = is_impossible(draft, votes, alternatives, state.members)
+    return {key: decided(state, votes, "REJECTED" if lost else "PENDING", None)}
+
+
+def read_value(namespace: str, data: bytes) -> Shape:
+    """A stored value of the state, read back by its namespace. Raises `MalformedError` (S1, S2)."""
+    return decode_canonical(data, msgspec.json.Decoder(VALUES[namespace]))

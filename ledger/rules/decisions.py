@@ -1,0 +1,72 @@
+"""Co-decisions: k-of-n is one mechanism for members, keys, policies and versions (definitions.md 4, ENDORSE).
+
+A decision has alternatives, any of which is enough; an alternative is a list of needs, all of which must be met.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ledger.records.governance import PolicyBody
+from ledger.rules.draft import Draft
+from ledger.rules.values import DecisionState, Vote
+
+DEFAULT_QUORUM = (2, 3)
+
+
+class Need(NamedTuple):
+    """So many distinct officers (`so`) of one org, or, with org None, so many distinct ADMITTED orgs (`dac`)."""
+
+    count: int
+    org: str | None
+
+
+Alternatives = tuple[tuple[Need, ...], ...]
+
+
+def committee_quorum(policy: PolicyBody, kind: str, members: int) -> int:
+    """How many organisations the committee needs for a record of this type."""
+    numerator, denominator = policy.quorum.get(kind, DEFAULT_QUORUM)
+    return max(1, -(-numerator * members // denominator))
+
+
+def count_votes(draft: Draft, votes: Sequence[Vote], need: Need, verdict: str) -> int:
+    """Distinct officers' keys of the org named, or distinct ADMITTED orgs."""
+    if need.org is not None:
+        return len({v.kid for v in votes if v.verdict == verdict and v.capacity == "so" and v.org == need.org})
+    orgs = {v.org for v in votes if v.verdict == verdict and v.capacity == "dac"}
+    return sum(1 for org in orgs if (m := draft.member(org)) is not None and m.status == "ADMITTED")
+
+
+def is_decided(draft: Draft, votes: Sequence[Vote], alternatives: Alternatives) -> bool:
+    """Whether one alternative has all that it needs."""
+    return any(
+        all(count_votes(draft, votes, need, "approve") >= need.count for need in needs) for needs in alternatives
+    )
+
+
+def is_impossible(draft: Draft, votes: Sequence[Vote], alternatives: Alternatives, members: int) -> bool:
+    """Whether no alternative can be met any more: an officer refused, or too many organisations did."""
+
+    def lost(need: Need) -> bool:
+        against = count_votes(draft, votes, need, "reject")
+        return against > 0 if need.org is not None else members - against < need.count
+
+    return all(any(lost(need) for need in needs) for needs in alternatives)
+
+
+def decided(state: DecisionState, votes: tuple[Vote, ...], status: str, rule: str | None) -> DecisionState:
+    """The same decision with these votes and status; the payload is kept only while it is PENDING."""
+    return DecisionState(
+        committee=state.committee,
+        deadline_ms=state.deadline_ms,
+        height=state.height,
+        kid=state.kid,
+        members=state.members,
+        org=state.org,
+        record=state.record if status == "PENDING" else None,
+        rule=rule,
+        status=status,  # type: ignore[arg-type]
+        sub=state.sub,
+        type=state.type,
+        votes=votes,
+    )

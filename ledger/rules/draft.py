@@ -1,0 +1,199 @@
+"""The state of a block in the making: the parent's map under the changes of the records so far.
+
+What every record changes (subject logs, source numbers) is kept in plain form and encoded once for the block.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple, TypeVar
+
+from ledger.encoding import b64url, unb64url
+from ledger.errors import unreachable
+from ledger.records.envelope import Shape
+from ledger.rules.values import (
+    Count,
+    DecisionState,
+    MemberState,
+    PolicyState,
+    SourceChunk,
+    SourceState,
+    SubjectLog,
+)
+from ledger.state import SUBJECT_START, State, state_key, subject_head
+
+CHUNK = 1024
+V = TypeVar("V", bound=Shape)
+
+
+class At(NamedTuple):
+    """Where a record stands: the height of its block and the time of its seal (POSIX ms)."""
+
+    height: int
+    time_ms: int
+
+
+class Located(NamedTuple):
+    """An earlier entry that a record refers to."""
+
+    index: int
+    type: str
+    org: str
+    sub: str
+
+
+class Outcome(NamedTuple):
+    """What one record does: changes of the map, findings, subject logs joined, source numbers used."""
+
+    changes: Mapping[bytes, Shape]
+    findings: tuple[str, ...]
+    subjects: tuple[str, ...]
+    numbers: tuple[tuple[str, int], ...] = ()
+    close: tuple[str, int, int] | None = None
+    """A source that is closed: its name, its last number, and up to where it has no hole."""
+
+
+class Tally:
+    """A source in the making: `SourceState` in plain numbers."""
+
+    __slots__ = ("closed", "complete", "count", "last")
+
+    def __init__(self, state: SourceState | None) -> None:
+        self.closed = state.closed if state else 0
+        self.complete = state.complete if state else 0
+        self.count = state.count if state else 0
+        self.last = state.last if state else 0
+
+
+class Draft:
+    """Reads through to the parent state; takes the outcomes of records in order; flushes once."""
+
+    def __init__(self, parent: State, resolved: Mapping[bytes, Located]) -> None:
+        self.parent = parent
+        self.resolved = resolved
+        self.changes: dict[bytes, Shape] = {}
+        self._read: dict[bytes, Shape | None] = {}
+        self._logs: dict[str, tuple[int, bytes]] = {}
+        self._sources: dict[str, Tally] = {}
+        self._chunks: dict[tuple[str, int], int] = {}
+        # Only what an accepted record changed is flushed: a refused one must leave no trace in the state.
+        self._used: set[tuple[str, int]] = set()
+        self._touched: set[str] = set()
+
+    def get(self, kind: type[V], namespace: str, name: str) -> V | None:
+        """The value under this key now, or None."""
+        key = state_key(namespace, name)
+        value = self.changes.get(key)
+        if value is None:
+            if key in self._read:
+                value = self._read[key]
+            else:
+                value = self._read[key] = self.parent.get(key)  # type: ignore[assignment]
+        return value  # type: ignore[return-value]
+
+    def accept(self, leaf: bytes, outcome: Outcome) -> None:
+        """Take one record's outcome; nothing before this call changed anything."""
+        if outcome.changes:
+            self.changes.update(outcome.changes)
+        logs = self._logs
+        for subject in outcome.subjects:
+            count, head = logs.get(subject) or self._log(subject)
+            logs[subject] = (count + 1, subject_head(head, leaf))
+        for source, number in outcome.numbers:
+            self._use(source, number)
+        if outcome.close:
+            source, last, complete = outcome.close
+            tally = self.tally(source)
+            tally.closed, tally.complete = last, complete
+            self._touched.add(source)
+
+    def _log(self, subject: str) -> tuple[int, bytes]:
+        stored = self.get(SubjectLog, "subject", subject)
+        return (stored.count, unb64url(stored.head, 32)) if stored else (0, SUBJECT_START)
+
+    def tally(self, source: str) -> Tally:
+        """The running numbers of a source."""
+        tally = self._sources.get(source)
+        if tally is None:
+            tally = self._sources[source] = Tally(self.get(SourceState, "source", source))
+        return tally
+
+    def _chunk(self, source: str, number: int) -> int:
+        place = (source, number)
+        bits = self._chunks.get(place)
+        if bits is None:
+            stored = self.get(SourceChunk, "source-chunk", f"{source}/{number}")
+            bits = int.from_bytes(unb64url(stored.bits, CHUNK // 8), "little") if stored else 0
+            self._chunks[place] = bits
+        return bits
+
+    def is_used(self, source: str, number: int) -> bool:
+        """Whether this source has used this number."""
+        return bool(self._chunk(source, number // CHUNK) >> (number % CHUNK) & 1)
+
+    def _use(self, source: str, number: int) -> None:
+        place = (source, number // CHUNK)
+        bit = 1 << (number % CHUNK)
+        bits = self._chunk(*place)
+        if bits & bit:
+            return
+        self._chunks[place] = bits | bit
+        self._used.add(place)
+        self._touched.add(source)
+        tally = self.tally(source)
+        tally.count += 1
+        tally.last = max(tally.last, number)
+
+    def complete_to(self, source: str) -> int:
+        """The largest number up to which this source has no hole; walks on from where its last close stood."""
+        number = self.tally(source).complete + 1
+        while True:
+            # The ones from `number` to the end of its chunk; below it all are known to be used.
+            rest = self._chunk(source, number // CHUNK) >> (number % CHUNK)
+            run = (~rest & (rest + 1)).bit_length() - 1
+            number += run
+            if run == 0 or number % CHUNK:
+                break
+        return number - 1
+
+    def flush(self) -> dict[bytes, Shape]:
+        """All changes of the block, ready for one update of the map."""
+        changes = dict(self.changes)
+        for subject, (count, head) in self._logs.items():
+            changes[state_key("subject", subject)] = SubjectLog(count=count, head=b64url(head))
+        for source in sorted(self._touched):
+            tally = self._sources[source]
+            changes[state_key("source", source)] = SourceState(
+                closed=tally.closed, complete=tally.complete, count=tally.count, last=tally.last
+            )
+        for source, number in sorted(self._used):
+            bits = self._chunks[source, number].to_bytes(CHUNK // 8, "little")
+            changes[state_key("source-chunk", f"{source}/{number}")] = SourceChunk(bits=b64url(bits))
+        return changes
+
+    def latest_policy(self) -> PolicyState:
+        """The newest policy, whether or not its time has come."""
+        newest = self.get(PolicyState, "policy", "next") or self.get(PolicyState, "policy", "current")
+        if newest is None:
+            unreachable("block 0 sets the first policy")
+        return newest
+
+    def policy(self, at: At) -> PolicyState:
+        """The policy in force at the seal's time."""
+        newest = self.latest_policy()
+        if newest.from_ms <= at.time_ms:
+            return newest
+        current = self.get(PolicyState, "policy", "current")
+        return current or newest
+
+    def member(self, org: str) -> MemberState | None:
+        """An organisation's membership."""
+        return self.get(MemberState, "member", org)
+
+    def admitted(self) -> int:
+        """How many organisations are ADMITTED."""
+        count = self.get(Count, "members", "admitted")
+        return count.n if count else 0
+
+    def decision(self, leaf: str) -> DecisionState | None:
+        """How the co-decision on a record stands."""
+        return self.get(DecisionState, "decision", leaf)
+

@@ -1,0 +1,100 @@
+"""Which subject logs a record joins: derived from its type and body, never declared (definitions.md 3; SPEC S13)."""
+
+from collections.abc import Callable, Mapping
+
+from ledger.records.catalogue import DatasetBody, DatasetVersionBody
+from ledger.records.envelope import Record
+from ledger.records.governance import EndorseBody, KeyBody, MemberBody, ResolutionBody
+from ledger.records.use import (
+    AccessBatchBody,
+    AccessBody,
+    AccessEvent,
+    CorrectionBody,
+    SourceCloseBody,
+)
+from ledger.rules.draft import Located
+from ledger.encoding import unb64url
+
+Resolved = Mapping[bytes, Located]
+
+
+def subjects_of(org: str, record: Record, resolved: Resolved) -> tuple[str, ...]:  # type: ignore[type-arg]
+    """The subjects of a record, first one first; the last is always its organisation."""
+    first = SUBJECTS[record.type](record.body, resolved)
+    mine = f"org:{org}"
+    return first if mine in first else (*first, mine)
+
+
+def of_access(body: AccessBody | AccessEvent) -> tuple[str, ...]:
+    """An access concerns its dataset (and series, when a version is named), its person and its permit."""
+    subjects = [f"dataset:{body.dataset}"]
+    series, at, _version = body.dataset.partition("@")
+    if at:
+        subjects.append(f"dataset:{series}")
+    if body.person:
+        subjects.append(f"person:{body.person}")
+    if body.permit:
+        subjects.append(f"permit:{body.permit}")
+    return tuple(subjects)
+
+
+def _of_batch(body: AccessBatchBody, _resolved: Resolved) -> tuple[str, ...]:
+    systems = {event.source.system for event in body.events}
+    if body.summary:
+        systems.add(body.summary.system)
+    subjects = {subject for event in body.events for subject in of_access(event)}
+    return (*(f"source:{system}" for system in sorted(systems)), *sorted(subjects))
+
+
+def _of_target(target: str, resolved: Resolved) -> tuple[str, ...]:
+    found = resolved.get(unb64url(target, 32))
+    return (f"record:{target}", found.sub) if found else (f"record:{target}",)
+
+
+def _of_endorse(body: EndorseBody, resolved: Resolved) -> tuple[str, ...]:
+    return _of_target(body.target, resolved)
+
+
+def _of_correction(body: CorrectionBody, resolved: Resolved) -> tuple[str, ...]:
+    return _of_target(body.target, resolved)
+
+
+def _of_key(body: KeyBody, _resolved: Resolved) -> tuple[str, ...]:
+    return (f"key:{body.kid}",)
+
+
+def _of_member(body: MemberBody, _resolved: Resolved) -> tuple[str, ...]:
+    return (f"org:{body.org}",)
+
+
+def _of_resolution(body: ResolutionBody, _resolved: Resolved) -> tuple[str, ...]:
+    return (f"resolution:{body.no}",)
+
+
+def _of_dataset(body: DatasetBody, _resolved: Resolved) -> tuple[str, ...]:
+    return (f"dataset:{body.series_id}",)
+
+
+def _of_version(body: DatasetVersionBody, _resolved: Resolved) -> tuple[str, ...]:
+    return (f"dataset:{body.series_id}@{body.version}", f"dataset:{body.series_id}")
+
+
+def _of_close(body: SourceCloseBody, _resolved: Resolved) -> tuple[str, ...]:
+    return (f"source:{body.system}",)
+
+
+SUBJECTS: dict[str, Callable[..., tuple[str, ...]]] = {
+    "access": lambda body, _resolved: of_access(body),
+    "access-batch": _of_batch,
+    "correction": _of_correction,
+    "dataset": _of_dataset,
+    "dataset-version": _of_version,
+    "endorse": _of_endorse,
+    "founder-acceptance": lambda _body, _resolved: ("alliance",),
+    "genesis": lambda _body, _resolved: ("alliance",),
+    "key": _of_key,
+    "member": _of_member,
+    "policy": lambda _body, _resolved: ("policy",),
+    "resolution": _of_resolution,
+    "source-close": _of_close,
+}

@@ -1,0 +1,135 @@
+"""U: evidence of use. Findings, never refusals, for what breaks the rules of use (domain.md, decision 1)."""
+
+from ledger.encoding import unb64url
+from ledger.errors import RefusedError
+from ledger.records.envelope import Record
+from ledger.records.use import (
+    AccessBatchBody,
+    AccessBody,
+    AccessEvent,
+    CorrectionBody,
+    SourceCloseBody,
+)
+from ledger.rules.draft import At, Draft, Outcome
+from ledger.rules.structure import CLOCK_TOLERANCE_MS, backfilled, occurred
+from ledger.rules.values import DatasetState, VersionState
+from ledger.encoding import decode_date
+
+MAX_SUMMARY = 1_000_000
+
+
+def use_findings(draft: Draft, body: AccessBody | AccessEvent, org: str, codes: set[str]) -> None:
+    """The compliance findings of one access: who, under what, on what, and whether its number is new."""
+    if body.person is None:
+        codes.add("NO_PERSON")
+    if body.permit is None:
+        codes.add("NO_PERMIT")
+    else:
+        # Permits are not registered on a chain of these rules; what is named cannot be checked (definitions.md 3).
+        codes.add("UNREGISTERED")
+    custodian = custodian_of(draft, body.dataset)
+    if custodian is None:
+        codes.add("UNREGISTERED")
+    elif custodian != org:
+        codes.add("OBSERVED_BY_OTHER")
+
+
+def custodian_of(draft: Draft, dataset: str) -> str | None:
+    """Who holds the series, or the version, of this name; None when it is not registered."""
+    if "@" in dataset:
+        version = draft.get(VersionState, "version", dataset)
+        return version.custodian if version else None
+    series = draft.get(DatasetState, "dataset", dataset)
+    return series.custodian if series else None
+
+
+def apply_access(
+    draft: Draft, record: Record[AccessBody], org: str, at: At, happened: int, subjects: tuple[str, ...]
+) -> Outcome:
+    """One access: findings F1 and others, and its number."""
+    body = record.body
+    codes: set[str] = set()
+    use_findings(draft, body, org, codes)
+    source = f"{org}/{body.source.system}"
+    if draft.is_used(source, body.source.seq):
+        codes.add("SEQ_REUSED")
+    if backfilled(draft, happened, at):
+        codes.add("BACKFILLED")
+    return Outcome({}, tuple(sorted(codes)), subjects, ((source, body.source.seq),))
+
+
+def apply_batch(
+    draft: Draft, record: Record[AccessBatchBody], org: str, at: At, happened: int, subjects: tuple[str, ...]
+) -> Outcome:
+    """Many accesses: the findings of all its events. U1 to U4."""
+    body = record.body
+    if (body.summary is None) == (not body.events):
+        raise RefusedError("U1")
+    codes: set[str] = {"BACKFILLED"} if backfilled(draft, happened, at) else set()
+    numbers = _summary_numbers(record, org) if body.summary else _event_numbers(draft, body, org, at, codes)
+    if len(set(numbers)) < len(numbers) or any(draft.is_used(*number) for number in numbers):
+        codes.add("SEQ_REUSED")
+    return Outcome({}, tuple(sorted(codes)), subjects, numbers)
+
+
+def _event_numbers(
+    draft: Draft, body: AccessBatchBody, org: str, at: At, codes: set[str]
+) -> tuple[tuple[str, int], ...]:
+    numbers = []
+    for event in body.events:
+        happened = occurred(event.at)
+        if happened > at.time_ms + CLOCK_TOLERANCE_MS:
+            raise RefusedError("S5", at=event.at)
+        if "BACKFILLED" not in codes and backfilled(draft, happened, at):
+            codes.add("BACKFILLED")
+        use_findings(draft, event, org, codes)
+        numbers.append((f"{org}/{event.source.system}", event.source.seq))
+    return tuple(numbers)
+
+
+def _summary_numbers(record: Record[AccessBatchBody], org: str) -> tuple[tuple[str, int], ...]:
+    summary = record.body.summary
+    if summary is None or summary.last_seq - summary.first_seq + 1 != summary.count:
+        raise RefusedError("U2")
+    if summary.count > MAX_SUMMARY:
+        raise RefusedError("U3", limit=MAX_SUMMARY)
+    unb64url(summary.root, 32)
+    if not any(payload.tier == "T2" for payload in record.payloads):
+        raise RefusedError("U4")
+    source = f"{org}/{summary.system}"
+    return tuple((source, number) for number in range(summary.first_seq, summary.last_seq + 1))
+
+
+def apply_close(
+    draft: Draft, record: Record[SourceCloseBody], org: str, _at: At, _happened: int, subjects: tuple[str, ...]
+) -> Outcome:
+    """The system says that there was nothing more: a hole below is the finding SEQ_GAP."""
+    body = record.body
+    decode_date(body.day)
+    source = f"{org}/{body.system}"
+    tally = draft.tally(source)
+    complete = draft.complete_to(source)
+    codes = set()
+    if complete < body.last_seq:
+        codes.add("SEQ_GAP")
+    if tally.last > body.last_seq:
+        codes.add("SEQ_BEYOND_CLOSE")
+    if body.last_seq - tally.closed != body.count:
+        codes.add("COUNT_MISMATCH")
+    closed = max(tally.closed, body.last_seq)
+    return Outcome({}, tuple(sorted(codes)), subjects, (), (source, closed, min(complete, closed)))
+
+
+def apply_correction(
+    draft: Draft, record: Record[CorrectionBody], org: str, _at: At, _happened: int, subjects: tuple[str, ...]
+) -> Outcome:
+    """U5, U6: by the author's organisation, with a new value or a commitment to one."""
+    body = record.body
+    target = draft.resolved[unb64url(body.target, 32)]
+    if target.org != org:
+        raise RefusedError("U5", org=target.org)
+    if (body.new_value is None) == (body.commit is None):
+        raise RefusedError("U6")
+    if body.commit is not None:
+        unb64url(body.commit, 32)
+    return Outcome({}, (), subjects)

@@ -1,0 +1,151 @@
+"""What the rule state holds: one immutable value for each key of the authenticated map (SPEC A4).
+
+A key is `namespace || 0x00 || name`. Keys are never removed; a removed thing has a value that says so.
+"""
+
+from typing import Literal
+
+from ledger.records.envelope import Shape
+from ledger.records.governance import PolicyBody
+
+
+class KeyState(Shape):
+    """`key`: a registered key, by kid. Heights are those where the change was recorded; it acts from the next."""
+
+    alg: int
+    capacity: str
+    org: str
+    public_key: str
+    registered: int
+    revoked: int | None = None
+    subject: str
+    suspect_from_ms: int | None = None
+    valid_from_ms: int
+    valid_until_ms: int | None = None
+
+
+class MemberState(Shape):
+    """`member`: an organisation, by code; `since` is the height of its last change."""
+
+    kind: str
+    region: str | None = None
+    since: int
+    status: Literal["ADMITTED", "SUSPENDED", "EXITED"]
+    uscc: str | None = None
+
+
+class Count(Shape):
+    """`members`: how many organisations are ADMITTED; quorums are shares of it."""
+
+    n: int
+
+
+class Holder(Shape):
+    """`uscc`, `alias`, `number`: which organisation, series or record holds a name that must be unique."""
+
+    by: str
+
+
+class PolicyState(Shape):
+    """`policy`: `current` is in force until the time of `next` has come; and the record that set it."""
+
+    body: PolicyBody
+    from_ms: int
+    height: int
+    leaf: str
+
+
+class Vote(Shape):
+    """A counted signature on a decision: the record's own, or an endorsement."""
+
+    capacity: str
+    kid: str
+    org: str
+    verdict: Literal["approve", "reject"]
+
+
+class DecisionState(Shape):
+    """`decision`: a rights-conferring record, by leaf hash, and how its co-decision stands.
+
+    `record` is its payload while PENDING: its rules are evaluated again when the deciding endorsement arrives.
+    """
+
+    committee: int
+    deadline_ms: int
+    height: int
+    kid: str
+    members: int
+    org: str
+    record: str | None = None
+    rule: str | None = None
+    status: Literal["PENDING", "EFFECTIVE", "REJECTED", "VOID"]
+    sub: str
+    type: str
+    votes: tuple[Vote, ...]
+
+
+class DatasetState(Shape):
+    """`dataset`: a data resource, by series id."""
+
+    custodian: str
+    height: int
+    latest: str | None = None
+    leaf: str
+    versions: int = 0
+
+
+class VersionState(Shape):
+    """`version`: a version, by `series@version`, and `version-leaf`: the same by leaf hash."""
+
+    custodian: str
+    leaf: str
+    name: str
+    terms: tuple[str, ...] = ()
+
+
+class SubjectLog(Shape):
+    """`subject`: how many records concern this subject, and the hash chain over their leaf hashes."""
+
+    count: int
+    head: str
+
+
+class SourceState(Shape):
+    """`source`: an observing system, by `org/system`. `closed` is its last close, `complete` has no hole below."""
+
+    closed: int
+    complete: int
+    count: int
+    last: int
+
+
+class SourceChunk(Shape):
+    """`source-chunk`: which of 1,024 consecutive numbers of a source are used, as a bitmap."""
+
+    bits: str
+
+
+class FindingState(Shape):
+    """`finding`: the open findings of one record, by leaf hash."""
+
+    codes: tuple[str, ...]
+
+
+VALUES: dict[str, type[Shape]] = {
+    "alias": Holder,
+    "dataset": DatasetState,
+    "decision": DecisionState,
+    "finding": FindingState,
+    "key": KeyState,
+    "member": MemberState,
+    "members": Count,
+    "number": Holder,
+    "policy": PolicyState,
+    "source": SourceState,
+    "source-chunk": SourceChunk,
+    "subject": SubjectLog,
+    "uscc": Holder,
+    "version": VersionState,
+    "version-leaf": VersionState,
+}
+"""Every namespace and the form of its values: stored rows are read back by it."""
