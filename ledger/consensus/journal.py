@@ -1,0 +1,55 @@
+"""The vote journal: what a node must remember of each view before it says a word (consensus.md
+2.7, 2.11).
+"""
+
+from typing import Final
+
+import msgspec
+
+from ledger.consensus.messages import Certificate, Number, Vote
+from ledger.errors import MalformedError
+
+UNSIGNED: Final = bytes(64)
+"""Stands for a signature that was decided on but is not there yet."""
+
+
+class Row(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True
+):
+    """Everything durable about one view. The fields stand in sorted order: that is the canonical
+    form.
+
+    The row of view 0 holds `floor` alone: in quarantine, no vote below that view (consensus.md
+    2.12).
+    """
+
+    epoch: Number
+    finalized: Vote | None = None
+    floor: Number = 0
+    notarization: Certificate | None = None
+    notarized: Vote | None = None
+    nullification: Certificate | None = None
+    nullified: Vote | None = None
+    proposed: Vote | None = None
+    view: Number
+
+
+_DECODER = msgspec.json.Decoder(Row)
+
+
+def encode_journal(row: Row) -> bytes:
+    """A row as canonical JSON, opaque to the store, which keys it by (`epoch`, `view`)."""
+    return msgspec.json.encode(row, order="sorted")
+
+
+def decode_journal(data: bytes) -> Row:
+    """A row from the bytes of `encode_journal`. Raises `MalformedError` (R40): then start in
+    doubt.
+    """
+    try:
+        row = _DECODER.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MalformedError("R40") from error
+    if encode_journal(row) != data:
+        raise MalformedError("R40")
+    return row
