@@ -1,0 +1,312 @@
+"""The only bytes-to-values and values-to-bytes: statements, canonical JSON, text forms (SPEC 2; formats.md F9, F10).
+
+Every decoder gives the one value that its bytes stand for, or raises `MalformedError` with the rule and the offset.
+"""
+
+import base64
+import binascii
+import re
+import struct
+import unicodedata
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+import msgspec
+
+from ledger.errors import MalformedError, TooLargeError
+
+JsonValue = None | bool | int | str | list["JsonValue"] | dict[str, "JsonValue"]
+
+MAX_ENTRY_BYTES = 65_535
+MAX_INTEGER = 2**53 - 1
+
+# --- JSON (RFC 8785, restricted) ---------------------------------------------------------------------------------
+
+_ENCODE = msgspec.json.Encoder(order="deterministic").encode
+_DECODE = msgspec.json.Decoder().decode
+# A table that every Python carries unchanged: newer ones differ between versions, and one string could split a network.
+_UNICODE = unicodedata.ucd_3_2_0
+
+
+def canonical_json(value: object) -> bytes:
+    """RFC 8785 of a value without floats. Structs must declare their fields in sorted order.
+
+    Raises `MalformedError` (B2, B3) for what the restricted form cannot hold.
+    """
+    if not isinstance(value, msgspec.Struct):
+        check_json(value)
+    return _ENCODE(value)
+
+
+def decode_json(data: bytes) -> JsonValue:
+    """The value of canonical JSON. Raises `MalformedError` (B2, B3)."""
+    try:
+        value: JsonValue = _DECODE(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise MalformedError("B2") from None
+    if canonical_json(value) != data:
+        raise MalformedError("B2")
+    return value
+
+
+def check_json(value: object) -> None:
+    """B2, B3: ASCII keys, no floats, integers within +-(2^53 - 1), well-formed strings."""
+    if isinstance(value, str):
+        check_string(value)
+    elif isinstance(value, bool) or value is None:
+        return
+    elif isinstance(value, int):
+        if not -MAX_INTEGER <= value <= MAX_INTEGER:
+            raise MalformedError("B2.integer")
+    elif isinstance(value, list | tuple):
+        for item in value:
+            check_json(item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str) or not key.isascii():
+                raise MalformedError("B2.key")
+            check_string(key)
+            check_json(item)
+    elif isinstance(value, msgspec.Struct):
+        return
+    else:
+        raise MalformedError("B2.type", type=type(value).__name__)
+
+
+def check_string(text: str) -> None:
+    """B3: NFC and assigned in Unicode 3.2, no control characters."""
+    if text.isascii():
+        if not text.isprintable():
+            raise MalformedError("B3")
+        return
+    if any(_UNICODE.category(c) in ("Cc", "Cn", "Cs", "Co") for c in text) or not _UNICODE.is_normalized("NFC", text):
+        raise MalformedError("B3")
+
+
+# --- text forms ---------------------------------------------------------------------------------------------------
+
+_URL = re.compile(r"\A[A-Za-z0-9_-]*\Z", re.ASCII)
+
+
+def b64url(data: bytes) -> str:
+    """base64url without padding (RFC 4648 section 5)."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def unb64url(text: str, length: int | None = None) -> bytes:
+    """The bytes of base64url without padding. Raises `MalformedError` (B4) unless it is their one form."""
+    if _URL.match(text) is None or len(text) % 4 == 1:
+        raise MalformedError("B4")
+    data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    if b64url(data) != text or (length is not None and len(data) != length):
+        raise MalformedError("B4")
+    return data
+
+
+def b64(data: bytes) -> str:
+    """base64 with padding (RFC 4648 section 4)."""
+    return base64.b64encode(data).decode()
+
+
+def unb64(text: str, length: int | None = None) -> bytes:
+    """The bytes of base64 with padding. Raises `MalformedError` (B4) unless it is their one form."""
+    try:
+        data = base64.b64decode(text.encode("ascii"), validate=True)
+    except (binascii.Error, UnicodeEncodeError):
+        raise MalformedError("B4") from None
+    if b64(data) != text or (length is not None and len(data) != length):
+        raise MalformedError("B4")
+    return data
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MS = timedelta(milliseconds=1)
+_INSTANT = re.compile(r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\Z", re.ASCII)
+_DATE = re.compile(r"\A\d{4}-\d\d-\d\d\Z", re.ASCII)
+
+
+def encode_time(ms: int) -> str:
+    """POSIX milliseconds as `2026-11-23T04:52:00.123Z`."""
+    return (_EPOCH + timedelta(milliseconds=ms)).strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03}Z"
+
+
+def decode_time(text: str) -> int:
+    """POSIX milliseconds of an instant with exactly three decimals, from 1970 on. Raises `MalformedError` (B5)."""
+    return _posix_ms(text, _INSTANT)
+
+
+def decode_date(text: str) -> int:
+    """POSIX milliseconds of the start of a date, `2026-11-23`. Raises `MalformedError` (B5)."""
+    return _posix_ms(text, _DATE)
+
+
+def _posix_ms(text: str, form: re.Pattern[str]) -> int:
+    if form.match(text) is None:
+        raise MalformedError("B5")
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise MalformedError("B5") from None
+    ms = (instant.replace(tzinfo=UTC) - _EPOCH) // _MS
+    if ms < 0:
+        raise MalformedError("B5")
+    return ms
+
+
+_UUID = re.compile(r"\A[0-9a-f]{8}-[0-9a-f]{4}-[47][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\Z", re.ASCII)
+
+
+def decode_uuid(text: str) -> bytes:
+    """The 16 bytes of a lower-case UUID of version 4 or 7 (RFC 9562). Raises `MalformedError` (B6)."""
+    if _UUID.match(text) is None:
+        raise MalformedError("B6")
+    return bytes.fromhex(text.replace("-", ""))
+
+
+# --- statements (COSE_Sign1) ----------------------------------------------------------------------------------------
+
+
+class Statement(NamedTuple):
+    """A signed statement of the one allowed form, with its parts as they stand in `raw`."""
+
+    raw: bytes
+    protected: bytes
+    alg: int
+    kid: bytes
+    iss: str
+    sub: str
+    payload: bytes
+    signature: bytes
+
+    def to_be_signed(self) -> bytes:
+        """The bytes that the signature covers."""
+        return signature_input(self.protected, self.payload)
+
+
+def _head(major: int, length: int) -> bytes:
+    if length < 24:
+        return bytes([major | length])
+    if length < 0x100:
+        return bytes([major | 24, length])
+    return bytes([major | 25]) + length.to_bytes(2, "big")
+
+
+_ALG_BYTES = {-8: b"\x27", -7: b"\x26"}
+_ALGS = {0x27: -8, 0x26: -7}
+
+
+def encode_protected(alg: int, kid: bytes, iss: str, sub: str) -> bytes:
+    """The protected header, `{1: alg, 3: 50, 4: kid, 15: {1: iss, 2: sub}}`, in core-deterministic CBOR."""
+    issuer, subject = iss.encode(), sub.encode()
+    return b"".join((
+        b"\xa4\x01", _ALG_BYTES[alg], b"\x03\x18\x32\x04\x50", kid, b"\x0f\xa2\x01",
+        _head(0x60, len(issuer)), issuer, b"\x02", _head(0x60, len(subject)), subject,
+    ))  # fmt: skip
+
+
+def signature_input(protected: bytes, payload: bytes) -> bytes:
+    """CBOR of `["Signature1", protected, h'', payload]` (RFC 9052 section 4.4)."""
+    return b"".join((
+        b"\x84\x6aSignature1", _head(0x40, len(protected)), protected, b"\x40", _head(0x40, len(payload)), payload,
+    ))  # fmt: skip
+
+
+def encode_statement(protected: bytes, payload: bytes, signature: bytes) -> bytes:
+    """The statement of these parts. Raises `TooLargeError` (B7) beyond 65,535 bytes."""
+    raw = b"".join((
+        b"\xd2\x84", _head(0x40, len(protected)), protected, b"\xa0", _head(0x40, len(payload)), payload,
+        b"\x58\x40", signature,
+    ))  # fmt: skip
+    if len(raw) > MAX_ENTRY_BYTES:
+        raise TooLargeError("B7", size=len(raw))
+    return raw
+
+
+def decode_statement(raw: bytes) -> Statement:
+    """The statement of these bytes; B1. Raises `MalformedError` with the offset of what is not as it must be."""
+    if raw[:2] != b"\xd2\x84":
+        raise MalformedError("B1.tag", offset=0)
+    try:
+        start, end = _string(raw, 2, 0x40)
+        protected = raw[start:end]
+        if raw[end] != 0xA0:
+            raise MalformedError("B1.unprotected", offset=end)
+        body, after = _string(raw, end + 1, 0x40)
+        payload = raw[body:after]
+        if raw[after : after + 2] != b"\x58\x40" or len(raw) != after + 66:
+            raise MalformedError("B1.signature", offset=after)
+        alg, kid, iss, sub = _decode_protected(protected, start)
+    except IndexError:
+        raise MalformedError("B1.truncated", offset=len(raw)) from None
+    return Statement(raw, protected, alg, kid, iss, sub, payload, raw[after + 2 :])
+
+
+def _string(raw: bytes, at: int, major: int) -> tuple[int, int]:
+    """Where a byte or text string of the shortest head begins and ends."""
+    head = raw[at] - major
+    if 0 <= head < 24:
+        start, length = at + 1, head
+    elif head == 24:
+        start, length = at + 2, raw[at + 1]
+        if length < 24:
+            raise MalformedError("B1.head", offset=at)
+    elif head == 25:
+        start, length = at + 3, raw[at + 1] << 8 | raw[at + 2]
+        if length < 256:
+            raise MalformedError("B1.head", offset=at)
+    else:
+        raise MalformedError("B1.head", offset=at)
+    if start + length > len(raw):
+        raise MalformedError("B1.truncated", offset=len(raw))
+    return start, start + length
+
+
+def _decode_protected(header: bytes, base: int) -> tuple[int, bytes, str, str]:
+    alg = _ALGS.get(header[2])
+    if alg is None or header[:2] != b"\xa4\x01" or header[3:8] != b"\x03\x18\x32\x04\x50":
+        raise MalformedError("B1.protected", offset=base)
+    if header[24:27] != b"\x0f\xa2\x01":
+        raise MalformedError("B1.protected", offset=base + 24)
+    start, end = _string(header, 27, 0x60)
+    if header[end] != 0x02:
+        raise MalformedError("B1.protected", offset=base + end)
+    first, last = _string(header, end + 1, 0x60)
+    if last != len(header):
+        raise MalformedError("B1.protected", offset=base + last)
+    try:
+        iss, sub = header[start:end].decode(), header[first:last].decode()
+    except UnicodeDecodeError:
+        raise MalformedError("B1.text", offset=base + 27) from None
+    check_string(iss)
+    check_string(sub)
+    return alg, header[8:24], iss, sub
+
+
+# --- bundles (C2SP tlog-tiles) ----------------------------------------------------------------------------------------
+
+
+def encode_bundle(entries: Iterable[bytes]) -> bytes:
+    """Entries in a row, each after its length as a big-endian uint16. Raises `TooLargeError` (B7)."""
+    parts: list[bytes] = []
+    for entry in entries:
+        if len(entry) > MAX_ENTRY_BYTES:
+            raise TooLargeError("B7", size=len(entry))
+        parts += (len(entry).to_bytes(2, "big"), entry)
+    return b"".join(parts)
+
+
+def decode_bundle(data: bytes) -> list[bytes]:
+    """The entries of a bundle. Raises `MalformedError` (B8) when it does not end with an entry."""
+    entries = []
+    at, end = 0, len(data)
+    while at < end:
+        if at + 2 > end:
+            raise MalformedError("B8", offset=at)
+        (length,) = struct.unpack_from(">H", data, at)
+        at += 2
+        if at + length > end:
+            raise MalformedError("B8", offset=at)
+        entries.append(data[at : at + length])
+        at += length
+    return entries

@@ -1,0 +1,17 @@
+"""Every rule that can be broken, by number, in English and Chinese, with what to do next.
+
+The numbers are cited by `SPEC.md`, by the code that raises them and by the tests. One module per chapter.
+"""
+
+from ledger.rulebook.bytes import BYTES
+from ledger.rulebook.chain import CHAIN
+from ledger.rulebook.consensus import CONSENSUS
+from ledger.rulebook.domain import DOMAIN
+from ledger.rulebook.keys import KEYS
+from ledger.rulebook.operation import OPERATION
+from ledger.rulebook.proofs import PROOFS
+from ledger.rulebook.rule import Rule
+
+__all__ = ["RULES", "Rule"]
+
+RULES: dict[str, Rule] = {**BYTES, **KEYS, **PROOFS, **DOMAIN, **CHAIN, **CONSENSUS, **OPERATION}
