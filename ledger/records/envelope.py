@@ -26,14 +26,14 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """A closed JSON object. Subclasses declare their fields in sorted order, so that encoding is canonical."""
 
 
-class Ref(Shape):
+class Ref(Shape, kw_only=True):
     """A reference to an earlier entry by its leaf hash; `rel` says what it is to this record."""
 
     leaf: Digest
     rel: Literal["resolution", "previous", "source", "basis"]
 
 
-class Payload(Shape):
+class Payload(Shape, kw_only=True):
     """A commitment to a payload that lives outside the chain (domain.md D12)."""
 
     commit: Digest
@@ -43,7 +43,7 @@ class Payload(Shape):
     tier: Literal["T1", "T2"]
 
 
-class Record(Shape, Generic[B]):
+class Record(Shape, Generic[B], kw_only=True):
     """What is signed. `chain` is absent in the genesis alone; `not_after` stands on rights-conferring records."""
 
     at: str

@@ -17,7 +17,7 @@ Ratio = tuple[Annotated[int, msgspec.Meta(ge=1, le=64)], Annotated[int, msgspec.
 """Numerator and denominator of a share of the ADMITTED organisations; the quorum is the ceiling."""
 
 
-class KeyDescription(Shape):
+class KeyDescription(Shape, kw_only=True):
     """A public key and whom it stands for."""
 
     alg: Literal["EdDSA", "ES256"]
@@ -29,7 +29,7 @@ class KeyDescription(Shape):
     valid_until: Instant | None = None
 
 
-class Founder(Shape):
+class Founder(Shape, kw_only=True):
     """An organisation that the genesis admits."""
 
     kind: Literal["hospital", "centre", "institute", "operator"]
@@ -38,7 +38,7 @@ class Founder(Shape):
     uscc: Code | None = None
 
 
-class PolicyBody(Shape):
+class PolicyBody(Shape, kw_only=True):
     """The rules that the committee sets. `quorum` names the types that need it; others take `default`."""
 
     backfill_days: Natural
@@ -51,14 +51,14 @@ class PolicyBody(Shape):
     version: Natural
 
 
-class AllianceName(Shape):
+class AllianceName(Shape, kw_only=True):
     """The alliance's name in both languages."""
 
     en: Name
     zh: Name
 
 
-class GenesisBody(Shape):
+class GenesisBody(Shape, kw_only=True):
     """What a chain is founded on; its hash is the chain id (definitions.md 2)."""
 
     alliance: AllianceName
@@ -70,13 +70,13 @@ class GenesisBody(Shape):
     suite: Literal["sha256-ed25519/1"]
 
 
-class FounderAcceptanceBody(Shape):
+class FounderAcceptanceBody(Shape, kw_only=True):
     """A founder's word that this genesis is theirs."""
 
     chain_id: Digest
 
 
-class MemberBody(Shape):
+class MemberBody(Shape, kw_only=True):
     """A decision on membership. A joiner's first officer keys come with `admit`."""
 
     action: Literal["admit", "suspend", "restore", "exit"]
@@ -88,7 +88,7 @@ class MemberBody(Shape):
     uscc: Code | None = None
 
 
-class KeyBody(Shape):
+class KeyBody(Shape, kw_only=True):
     """Registers or revokes a key. A revocation may say from when the key is not to be trusted."""
 
     action: Literal["register", "revoke"]
@@ -98,7 +98,7 @@ class KeyBody(Shape):
     suspect_from: Instant | None = None
 
 
-class Votes(Shape):
+class Votes(Shape, kw_only=True):
     """How the committee voted."""
 
     abstain: Natural
@@ -106,7 +106,7 @@ class Votes(Shape):
     in_favour: Natural
 
 
-class ResolutionBody(Shape):
+class ResolutionBody(Shape, kw_only=True):
     """A decision of the management committee (联盟管理委员会), taken in a meeting."""
 
     kind: Literal["admit", "decide", "policy", "assess", "discipline", "other"]
@@ -117,7 +117,7 @@ class ResolutionBody(Shape):
     votes: Votes
 
 
-class EndorseBody(Shape):
+class EndorseBody(Shape, kw_only=True):
     """A co-decision on another record (domain.md, decision 2)."""
 
     capacity: Literal["so", "dac", "ethics", "checker", "self"]

@@ -10,14 +10,14 @@ from ledger.errors import MalformedError
 from ledger.records.envelope import ENCODE, LEAF_PREFIX, Digest, Natural, Shape, decode_canonical
 
 
-class Previous(Shape):
+class Previous(Shape, kw_only=True):
     """Where the previous seal stands, and its leaf hash: the hash chain."""
 
     index: Natural
     leaf: Digest
 
 
-class Seal(Shape):
+class Seal(Shape, kw_only=True):
     """What a block commits to. Not a record: the driver supplies its time, the proposer's node key signs it."""
 
     chain: str

@@ -14,14 +14,14 @@ Outcome = Literal["ok", "denied", "error", "unknown"]
 CountBucket = Literal["0", "1-9", "10-99", "100-999", "1000+"]
 
 
-class Source(Shape):
+class Source(Shape, kw_only=True):
     """The number that the observing system gave to this event; gapless for each system (SPEC U)."""
 
     seq: Seq
     system: Name
 
 
-class AccessBody(Shape):
+class AccessBody(Shape, kw_only=True):
     """One access. `person` is a pid, or `ext:<system>:<code>` where the source is already pseudonymous."""
 
     action: Action
@@ -37,7 +37,7 @@ class AccessBody(Shape):
     source: Source
 
 
-class AccessEvent(Shape):
+class AccessEvent(Shape, kw_only=True):
     """One access of a batch: the fields of `access` with its own time."""
 
     action: Action
@@ -54,7 +54,7 @@ class AccessEvent(Shape):
     source: Source
 
 
-class BatchSummary(Shape):
+class BatchSummary(Shape, kw_only=True):
     """Events too many for one entry: the tree hash over them, kept as a T2 payload by the observer."""
 
     count: Seq
@@ -64,14 +64,14 @@ class BatchSummary(Shape):
     system: Name
 
 
-class AccessBatchBody(Shape):
+class AccessBatchBody(Shape, kw_only=True):
     """Many accesses under one signature: up to 150 events, or the summary of more; exactly one of the two."""
 
     events: Annotated[tuple[AccessEvent, ...], msgspec.Meta(max_length=150)] = ()
     summary: BatchSummary | None = None
 
 
-class SourceCloseBody(Shape):
+class SourceCloseBody(Shape, kw_only=True):
     """The system's word that there was nothing more up to `last_seq` on this day."""
 
     count: Natural
@@ -80,7 +80,7 @@ class SourceCloseBody(Shape):
     system: Name
 
 
-class CorrectionBody(Shape):
+class CorrectionBody(Shape, kw_only=True):
     """A correction is a new record: its target stays as it is, and queries show both."""
 
     commit: Digest | None = None

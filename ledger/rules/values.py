@@ -9,7 +9,7 @@ from ledger.records.envelope import Shape
 from ledger.records.governance import PolicyBody
 
 
-class KeyState(Shape):
+class KeyState(Shape, kw_only=True):
     """`key`: a registered key, by kid. Heights are those where the change was recorded; it acts from the next."""
 
     alg: int
@@ -24,7 +24,7 @@ class KeyState(Shape):
     valid_until_ms: int | None = None
 
 
-class MemberState(Shape):
+class MemberState(Shape, kw_only=True):
     """`member`: an organisation, by code; `since` is the height of its last change."""
 
     kind: str
@@ -34,19 +34,19 @@ class MemberState(Shape):
     uscc: str | None = None
 
 
-class Count(Shape):
+class Count(Shape, kw_only=True):
     """`members`: how many organisations are ADMITTED; quorums are shares of it."""
 
     n: int
 
 
-class Holder(Shape):
+class Holder(Shape, kw_only=True):
     """`uscc`, `alias`, `number`: which organisation, series or record holds a name that must be unique."""
 
     by: str
 
 
-class PolicyState(Shape):
+class PolicyState(Shape, kw_only=True):
     """`policy`: `current` is in force until the time of `next` has come; and the record that set it."""
 
     body: PolicyBody
@@ -55,7 +55,7 @@ class PolicyState(Shape):
     leaf: str
 
 
-class Vote(Shape):
+class Vote(Shape, kw_only=True):
     """A counted signature on a decision: the record's own, or an endorsement."""
 
     capacity: str
@@ -64,7 +64,7 @@ class Vote(Shape):
     verdict: Literal["approve", "reject"]
 
 
-class DecisionState(Shape):
+class DecisionState(Shape, kw_only=True):
     """`decision`: a rights-conferring record, by leaf hash, and how its co-decision stands.
 
     `record` is its payload while PENDING: its rules are evaluated again when the deciding endorsement arrives.
@@ -84,7 +84,7 @@ class DecisionState(Shape):
     votes: tuple[Vote, ...]
 
 
-class DatasetState(Shape):
+class DatasetState(Shape, kw_only=True):
     """`dataset`: a data resource, by series id."""
 
     custodian: str
@@ -94,7 +94,7 @@ class DatasetState(Shape):
     versions: int = 0
 
 
-class VersionState(Shape):
+class VersionState(Shape, kw_only=True):
     """`version`: a version, by `series@version`, and `version-leaf`: the same by leaf hash."""
 
     custodian: str
@@ -103,14 +103,14 @@ class VersionState(Shape):
     terms: tuple[str, ...] = ()
 
 
-class SubjectLog(Shape):
+class SubjectLog(Shape, kw_only=True):
     """`subject`: how many records concern this subject, and the hash chain over their leaf hashes."""
 
     count: int
     head: str
 
 
-class SourceState(Shape):
+class SourceState(Shape, kw_only=True):
     """`source`: an observing system, by `org/system`. `closed` is its last close, `complete` has no hole below."""
 
     closed: int
@@ -119,13 +119,13 @@ class SourceState(Shape):
     last: int
 
 
-class SourceChunk(Shape):
+class SourceChunk(Shape, kw_only=True):
     """`source-chunk`: which of 1,024 consecutive numbers of a source are used, as a bitmap."""
 
     bits: str
 
 
-class FindingState(Shape):
+class FindingState(Shape, kw_only=True):
     """`finding`: the open findings of one record, by leaf hash."""
 
     codes: tuple[str, ...]
