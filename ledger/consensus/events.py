@@ -68,6 +68,17 @@ class Health(msgspec.Struct, frozen=True, gc=False):
     now_ms: int
 
 
+class Heartbeat(msgspec.Struct, frozen=True, gc=False):
+    """Time to say where this node stands: every few seconds, more rarely when idle (2.10).
+
+    `boot_id` (16 bytes) is drawn anew at each start; `version` names the software.
+    """
+
+    boot_id: bytes
+    version: str
+    now_ms: int
+
+
 class BlockBuilt(msgspec.Struct, frozen=True, gc=False):
     """The answer to `BuildBlock`: a valid, sealed, executed block of at least one record."""
 
@@ -145,6 +156,7 @@ Event: TypeAlias = (
     | Tick
     | Work
     | Health
+    | Heartbeat
     | BlockBuilt
     | NothingToBuild
     | BlockReceived
@@ -251,7 +263,7 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
 
 
 class Alarm(msgspec.Struct, frozen=True):
-    """Something an operator must see. `safety`, `invalid-final` and `own-key` also end this node's
+    """Something an operator must see. `safety` and `invalid-final` also end this node's
     voting.
     """
 

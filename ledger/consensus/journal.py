@@ -24,6 +24,7 @@ class Row(
     """
 
     epoch: Number
+    finalization: Certificate | None = None
     finalized: Vote | None = None
     floor: Number = 0
     notarization: Certificate | None = None

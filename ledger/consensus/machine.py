@@ -21,6 +21,7 @@ from ledger.consensus.events import (
     Evidence,
     Fetch,
     Health,
+    Heartbeat,
     NothingToBuild,
     PeerSummary,
     Persist,
@@ -49,6 +50,7 @@ from ledger.consensus.messages import (
     certificate_votes,
     make_certificate,
     signed_bytes,
+    status_bytes,
 )
 from ledger.consensus.views import KINDS, Candidates, View
 from ledger.errors import ensure
@@ -57,6 +59,7 @@ from ledger.members import EpochConfig
 LEAST_BLOCK_BYTES: Final = 64 << 10
 CLOCK_AHEAD_MS: Final = 2_000
 CLOCK_BEHIND_MS: Final = 10_000
+NEVER: Final = 2**53 - 1
 
 Judgement: TypeAlias = Literal[
     "none", "unjustified", "final", "waiting", "early", "invalid", "good"
@@ -90,6 +93,10 @@ class Consensus:
         self._started = False
         self._halted = False
         self._quarantined = False
+        self._doubted_ms = 0
+        self._reports: dict[int, int] = {}
+        self._boot_id = b""
+        self._beats: dict[int, Status] = {}
         self._floor = 0
         self._pending = 0
         self._healthy = True
@@ -110,6 +117,7 @@ class Consensus:
             Tick: lambda _: None,
             Work: self._on_work,
             Health: self._on_health,
+            Heartbeat: self._on_heartbeat,
             BlockBuilt: self._on_built,
             NothingToBuild: self._on_nothing,
             BlockReceived: self._on_block,
@@ -196,6 +204,7 @@ class Consensus:
         while not self._halted and (self._commit() or self._advance()):
             pass
         self._check_blocks()
+        self._watch_notarized()
         if self._started and self._may_act():
             self._track_work()
             self._vote_finalize()
@@ -226,6 +235,7 @@ class Consensus:
     def _on_started(self, event: Started) -> None:
         durable = event.durable
         self._started = True
+        self._doubted_ms = event.now_ms
         self._pending = event.pending
         self._enter_epoch(durable.config, durable.anchor, durable.anchor_certificate)
         self._final_cert = durable.certificate
@@ -237,15 +247,16 @@ class Consensus:
             self._restore(row)
         self._enter_view(self._final_view + 1)
         if durable.in_doubt and self._me is not None:
-            self._quarantined = True
-            self._effects.append(Alarm("quarantine", ()))
-        self._resend()
+            self._doubt(Alarm("quarantine", ()))
+        else:
+            self._resend()
 
     def _restore(self, row: Row) -> None:
         if row.epoch != self._config.epoch:
             return
         if row.view == 0:
-            self._floor = max(self._floor, row.floor)
+            self._quarantined = row.floor == NEVER
+            self._floor = 0 if self._quarantined else row.floor
         elif row.view > self._final_view:
             self._at(row.view).restore(row)
 
@@ -295,17 +306,87 @@ class Consensus:
         )
         ensure(config.epoch == self._config.epoch + 1, "epochs have no gaps")
         self._switching = False
-        guarded = self._quarantined or self._floor > 0
+        guarded, self._floor = self._floor > 0, 0
+        self._reports.clear()
         self._enter_epoch(config, self.final, self._final_cert)
-        self._floor = 0
-        if guarded:
-            self._set_floor(3)
+        if self._quarantined or guarded:
+            self._set_floor(NEVER if self._quarantined else 3)
+
+    # Quarantine (2.12) and heartbeats.
+
+    def _doubt(self, alarm: Alarm) -> None:
+        """This node may have said more than it remembers: no word until others tell how far it
+        went.
+        """
+        self._quarantined = True
+        self._doubted_ms = self._now
+        self._reports.clear()
+        self._effects.append(alarm)
+        self._set_floor(NEVER)
+
+    def _learn_status(self, status: Status) -> None:
+        if status.epoch != self._config.epoch:
+            return
+        self._presence(status.signer, status.epoch)
+        # Older ones may be replayed. Correct clocks are at most CLOCK_AHEAD_MS off: this one is new.
+        fresh = status.clock_ms > self._doubted_ms + CLOCK_AHEAD_MS
+        if status.signer == self._me:
+            if fresh and self._boot_id and status.boot_id != self._boot_id:
+                self._doubt(Alarm("own-key", (status,)))
+        elif self._quarantined and fresh and status.view <= self._view:
+            # Only a view that certificates here justify: a liar cannot raise the floor at will.
+            self._reports[status.signer] = status.view
+            self._leave_quarantine()
+
+    def _leave_quarantine(self) -> None:
+        """After r reports, some correct member has seen the last view but one in which this node spoke.
+
+        Where nobody may be missing (c = 0) no view ends without this node, so a floor would stop
+        the chain: then all others must report, and the words of mine that they hold are all there
+        is to go by. Forgetting one that is still on its way looks like a lie; with b >= 1 it
+        breaks nothing.
+        """
+        config = self._config
+        enough = config.offline + max(1, min(config.lying, config.offline))
+        if len(self._reports) < (enough if config.offline else config.n - 1):
+            return
+        self._quarantined = False
+        for view in self._views.values():
+            for kind in KINDS:
+                mine = view.votes[kind].get(self._me if self._me is not None else -1)
+                if mine is not None:
+                    view.own[kind] = mine
+                    self._dirty.add(view.number)
+        self._set_floor(max(*self._reports.values(), self._view) + 2 if config.offline else 0)
 
     def _set_floor(self, view: int) -> None:
-        """Quarantine: no word below this view of this epoch, durably (consensus.md 2.12)."""
-        self._floor = view
-        self._quarantined = False
+        """No word below this view of this epoch, durably; `NEVER` is the quarantine itself."""
+        self._floor = 0 if view == NEVER else view
         self._effects.append(Persist((Row(epoch=self._config.epoch, view=0, floor=view),), ()))
+
+    def _on_heartbeat(self, event: Heartbeat) -> None:
+        self._boot_id = event.boot_id
+        if self._me is None or not self._may_act():
+            return
+        status = Status(
+            epoch=self._config.epoch,
+            view=self._view,
+            final_height=self.final.height,
+            final_block=self.final.id,
+            final_view=self._final_view,
+            clock_ms=event.now_ms,
+            boot_id=event.boot_id,
+            version=event.version,
+            signer=self._me,
+            signature=UNSIGNED,
+        )
+        self._request += 1
+        self._beats = {self._request: status}
+        self._effects.append(Sign(self._request, status_bytes(self._config, status)))
+
+    def _send_heartbeat(self, status: Status, signature: bytes) -> None:
+        if status.epoch == self._config.epoch:
+            self._send(None, msgspec.structs.replace(status, signature=signature))
 
     # R1: facts.
 
@@ -326,7 +407,7 @@ class Consensus:
         if isinstance(fact, Certificate):
             self._learn_certificate(fact)
         elif isinstance(fact, Status):
-            self._presence(fact.signer, fact.epoch)
+            self._learn_status(fact)
         elif isinstance(fact, Vote):
             self._learn_old_epoch(fact.epoch, event.peer)
             self._learn_vote(fact)
@@ -370,8 +451,7 @@ class Consensus:
         view = self._views.get(vote.view)
         mine = view.said(vote.kind) if view else None
         if mine is None or (mine.height, mine.block) != (vote.height, vote.block):
-            self._quarantined = True
-            self._effects.append(Alarm("own-key", (vote,)))
+            self._doubt(Alarm("own-key", (vote,)))
 
     def _record(self, view: View, vote: Vote) -> bool:
         """Keep the first word of each kind and member; report a contradiction once. True when it
@@ -427,8 +507,7 @@ class Consensus:
         if cert.kind in view.certs:
             return
         view.certs[cert.kind] = cert
-        if cert.kind != "finalize":
-            self._dirty.add(cert.view)
+        self._dirty.add(cert.view)
         for vote in certificate_votes(cert):
             self._check_own(vote)
             self._record(view, vote)
@@ -471,6 +550,8 @@ class Consensus:
 
     def _on_block(self, event: BlockReceived) -> None:
         # Wanted blocks always enter; others while there is room, so that nobody fills the memory.
+        if event.block.epoch != self._config.epoch:
+            return
         wanted = (event.block.id, 0) in self._asked or self._behind()
         if wanted or len(self._blocks) < 16 * self._config.n + 64:
             self._blocks.add(event.block)
@@ -509,6 +590,19 @@ class Consensus:
             and info.time_ms > parent.time_ms
             and info.view > info.parent_view
         )
+
+    def _watch_notarized(self) -> None:
+        """R11: others notarized what this node finds invalid. Never a vote on it; somebody must
+        look.
+        """
+        for number in sorted(self._views):
+            cert = self._views[number].certs.get("notarize")
+            candidate = self._blocks.get(cert.block) if cert is not None else None
+            if cert is None or candidate is None or candidate.state != "invalid":
+                continue
+            if cert.block not in self._alarmed:
+                self._alarmed.add(cert.block)
+                self._effects.append(Alarm("invalid-notarized", (cert,)))
 
     def _fetch_missing(self) -> None:
         """Ask for what a certificate or the current proposal needs; again every `sync_ms`."""
@@ -861,6 +955,9 @@ class Consensus:
         self._effects.append(Sign(self._request, message))
 
     def _on_signed(self, event: Signed) -> None:
+        if event.request in self._beats:
+            self._send_heartbeat(self._beats.pop(event.request), event.signature)
+            return
         key = self._requests.pop(event.request, None)
         view = self._views.get(key[1]) if key is not None else None
         if key is None or view is None or key[0] != self._config.epoch:

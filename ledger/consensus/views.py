@@ -55,6 +55,7 @@ class View:
             notarized=self.own.get("notarize"),
             nullified=self.own.get("nullify"),
             finalized=self.own.get("finalize"),
+            finalization=self.certs.get("finalize"),
             notarization=self.certs.get("notarize"),
             nullification=self.certs.get("nullify"),
         )
@@ -66,7 +67,7 @@ class View:
                 self.own[vote.kind] = vote
                 if vote.signature != UNSIGNED:
                     self.votes[vote.kind][vote.signer] = vote
-        for cert in (row.notarization, row.nullification):
+        for cert in (row.notarization, row.nullification, row.finalization):
             if cert is not None:
                 self.certs[cert.kind] = cert
 
