@@ -1,6 +1,8 @@
-"""The way to accept a block: new, fetched, replayed or audited, it is this `check_block` (SPEC L; style.md 1.3).
+"""The way to accept a block: new, fetched, replayed or audited, it is this `check_block` (SPEC L;
+style.md 1.3).
 
-A block is a run of entries that ends in a seal. The seal commits to the entries, to what they did (findings), to the
+A block is a run of entries that ends in a seal. The seal commits to the entries, to what they did
+(findings), to the
 state after them, and to the seal before: one hash chain, inside the one tree.
 """
 
@@ -17,7 +19,17 @@ from ledger.records import decode_entry
 from ledger.records.envelope import Entry, Shape
 from ledger.records.governance import FounderAcceptanceBody, GenesisBody
 from ledger.records.seal import Previous, Seal, SealEntry, decode_seal, results_leaf
-from ledger.rules import RULES_VERSION, At, Draft, Located, Outcome, Signer, apply, find_signer, leaves_of
+from ledger.rules import (
+    RULES_VERSION,
+    At,
+    Draft,
+    Located,
+    Outcome,
+    Signer,
+    apply,
+    find_signer,
+    leaves_of,
+)
 from ledger.rules.governance import check_policy_body, key_state, kid_of, policy_state
 from ledger.rules.subjects import subjects_of
 from ledger.rules.values import Count, Holder, MemberState
@@ -27,7 +39,9 @@ CHAIN_TAG = b"alliance/chain/1\n"
 
 
 class History(Protocol):
-    """What is already on the chain: a pure function of the blocks before, kept wherever the caller likes."""
+    """What is already on the chain: a pure function of the blocks before, kept wherever the caller
+    likes.
+    """
 
     def find_ids(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """Of these `kid || id` (32 bytes each), those in use, with the leaf hash of their entry."""
@@ -82,7 +96,8 @@ class _Executed(NamedTuple):
     refusals: list[Refusal]
 
 
-# --- executing records on a parent ------------------------------------------------------------------------------
+# --- executing records on a parent
+# ------------------------------------------------------------------------------
 
 
 def _resolve(entries: Sequence[Entry], history: History) -> dict[bytes, Located]:
@@ -128,7 +143,9 @@ def _check_unused(entry: Entry, taken: bytes | None) -> None:
         raise ConflictError("S6", id=entry.record.id)
 
 
-def _check_author(parent: Tip, entry: Entry, signers: dict[bytes, Signer], verify: Verify) -> Signer:
+def _check_author(
+    parent: Tip, entry: Entry, signers: dict[bytes, Signer], verify: Verify
+) -> Signer:
     """S3: the signature verifies under a key of the state after the previous block."""
     statement = entry.statement
     signer = signers.get(statement.kid)
@@ -149,12 +166,15 @@ class _Roots(NamedTuple):
 
 def _roots(parent: Tip, done: _Executed) -> _Roots:
     leaves = [entry.leaf for entry in done.entries]
-    results = [results_leaf(leaf, outcome.findings) for leaf, outcome in zip(leaves, done.outcomes, strict=True)]
+    results = [
+        results_leaf(leaf, outcome.findings)
+        for leaf, outcome in zip(leaves, done.outcomes, strict=True)
+    ]
     changes = done.draft.flush()
     return _Roots(tree_hash(leaves), tree_hash(results), parent.state.update(changes), changes)
 
 
-# --- building ---------------------------------------------------------------------------------------------------
+# --- building ---
 
 
 class Built(NamedTuple):
@@ -224,7 +244,9 @@ def _within_limits(config: EpochConfig, candidates: Sequence[Entry]) -> list[Ent
 
 
 def finish_block(parent: Tip, built: Built, seal: SealEntry) -> Applied:
-    """The outcome of one's own block, once its seal is signed: the same as `check_block` gives everybody else."""
+    """The outcome of one's own block, once its seal is signed: the same as `check_block` gives
+    everybody else.
+    """
     return _applied(parent, built.done, built.roots, seal)
 
 
@@ -242,24 +264,30 @@ def _applied(parent: Tip, done: _Executed, roots: _Roots, seal: SealEntry) -> Ap
     return Applied(tip, tuple(done.entries), seal, findings, roots.changes)
 
 
-# --- checking ---------------------------------------------------------------------------------------------------
+# --- checking ---
 
 
 def check_block(parent: Tip, entries: Sequence[bytes], history: History, verify: Verify) -> Applied:
     """The block made of these entries, the last of which is its seal, on top of `parent`.
 
-    Everything is derived anew: links, proposer, signatures, rules, findings, state. Raises `ProofError` (L*) with the
-    index of the entry, and the inner rule where an entry breaks one; `MalformedError` for bytes of no known form.
+    Everything is derived anew: links, proposer, signatures, rules, findings, state. Raises
+    `ProofError` (L*) with the
+    index of the entry, and the inner rule where an entry breaks one; `MalformedError` for bytes of
+    no known form.
     """
     if len(entries) < 2:
         raise ProofError("L5.empty", height=parent.height + 1)
     seal = decode_seal(entries[-1])
     _check_seal(parent, seal, len(entries) - 1, sum(map(len, entries[:-1])), verify)
     parsed = [_parse(raw, parent.size + i) for i, raw in enumerate(entries[:-1])]
-    done = _execute(parent, parsed, At(seal.seal.height, seal.seal.time_ms), history, verify, stop=True)
+    done = _execute(
+        parent, parsed, At(seal.seal.height, seal.seal.time_ms), history, verify, stop=True
+    )
     if done.refusals:
         index = parent.size + len(done.entries)
-        raise ProofError("L9", index=index, rule=done.refusals[0].error.rule) from done.refusals[0].error
+        raise ProofError("L9", index=index, inner=done.refusals[0].error.rule) from done.refusals[
+            0
+        ].error
     roots = _roots(parent, done)
     _check_roots(seal, roots)
     return _applied(parent, done, roots, seal)
@@ -269,7 +297,7 @@ def _parse(raw: bytes, index: int) -> Entry:
     try:
         return decode_entry(raw)
     except AllianceError as error:
-        raise ProofError("L9", index=index, rule=error.rule) from error
+        raise ProofError("L9", index=index, inner=error.rule) from error
 
 
 def _check_seal(parent: Tip, entry: SealEntry, count: int, size: int, verify: Verify) -> None:
@@ -302,7 +330,9 @@ def _check_proposer(config: EpochConfig, entry: SealEntry, leader: int, verify: 
     """L3: the seal is signed by the node key of the member whose turn the view is."""
     member, statement = config.members[leader], entry.statement
     node_key = config.node_keys[leader]
-    named = entry.seal.proposer == member.org and config.node_kids.get(b64url(statement.kid)) is member
+    named = (
+        entry.seal.proposer == member.org and config.node_kids.get(b64url(statement.kid)) is member
+    )
     if not named or statement.alg != EDDSA:
         raise ProofError("L3.leader", height=entry.seal.height, org=member.org)
     if not verify(EDDSA, node_key, statement.signature, statement.to_be_signed()):
@@ -320,7 +350,7 @@ def _check_roots(entry: SealEntry, roots: _Roots) -> None:
         raise ProofError("L8", height=seal.height)
 
 
-# --- block 0 ----------------------------------------------------------------------------------------------------
+# --- block 0 ---
 
 
 class Founding(NamedTuple):
@@ -345,7 +375,8 @@ def chain_id_of(payload: bytes) -> bytes:
 
 
 def found(records: Sequence[bytes], verify: Verify) -> Founding:
-    """The founding records of block 0, checked: the genesis, then one acceptance of each founder in its order.
+    """The founding records of block 0, checked: the genesis, then one acceptance of each founder in
+    its order.
 
     Raises `ProofError` (L10 to L13) or what the decoders and key checks raise.
     """
@@ -382,7 +413,9 @@ def found(records: Sequence[bytes], verify: Verify) -> Founding:
 
 
 def _check_genesis(body: GenesisBody) -> None:
-    """L14: founders are named once, run the nodes of epoch 0, and have the rules that this software knows."""
+    """L14: founders are named once, run the nodes of epoch 0, and have the rules that this software
+    knows.
+    """
     orgs = [founder.org for founder in body.founders]
     nodes = {member.org for member in body.config.members}
     keys = {key.org for key in body.keys}
@@ -394,7 +427,9 @@ def _check_genesis(body: GenesisBody) -> None:
 
 
 def _first_state(body: GenesisBody, entries: Sequence[Entry]) -> dict[bytes, Shape]:
-    """The rule state after block 0: founders, officers' keys, the policy, and the first subject logs."""
+    """The rule state after block 0: founders, officers' keys, the policy, and the first subject
+    logs.
+    """
     draft = Draft(EMPTY_STATE, {})
     genesis = entries[0]
     changes: dict[bytes, Shape] = {
@@ -416,7 +451,9 @@ def _first_state(body: GenesisBody, entries: Sequence[Entry]) -> dict[bytes, Sha
 
 
 def first_seal(founding: Founding, proposer: str) -> Seal:
-    """The seal of block 0; the convener's node signs it (definitions.md 2). Its time is the genesis' own."""
+    """The seal of block 0; the convener's node signs it (definitions.md 2). Its time is the
+    genesis' own.
+    """
     leaves = [entry.leaf for entry in founding.entries]
     return Seal(
         chain=founding.chain,
@@ -440,7 +477,8 @@ def first_seal(founding: Founding, proposer: str) -> Seal:
 
 
 def check_genesis(bundle: bytes, verify: Verify) -> Applied:
-    """Block 0 from a genesis file (entry-bundle form). Whoever holds its seal's leaf hash holds the pin.
+    """Block 0 from a genesis file (entry-bundle form). Whoever holds its seal's leaf hash holds the
+    pin.
 
     Raises `ProofError` (L10 to L16) or `MalformedError`.
     """

@@ -1,7 +1,10 @@
-"""Hash, sign, verify, key ids: the only importer of `cryptography` (SPEC 2.5; formats.md, "One acceptance rule").
+"""Hash, sign, verify, key ids: the only importer of `cryptography` (SPEC 2.5; formats.md, "One
+acceptance rule").
 
-A signature is accepted by one rule, whoever checks it: libsodium's for Ed25519 (S < L; A and R canonical and not of
-small order; cofactorless), low S for ES256. A faster verifier that follows another rule would split the network.
+A signature is accepted by one rule, whoever checks it: libsodium's for Ed25519 (S < L; A and R
+canonical and not of
+small order; cofactorless), low S for ES256. A faster verifier that follows another rule would split
+the network.
 """
 
 from functools import lru_cache
@@ -12,9 +15,12 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import (
+    decode_dss_signature,
+    encode_dss_signature,
+)
 
-from ledger.errors import ConfigError, SignatureError, ensure
+from ledger.errors import ConfigError, SignatureError
 
 EDDSA: Final = -8
 ES256: Final = -7
@@ -25,10 +31,13 @@ _N: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _SPKI_ED25519: Final = bytes.fromhex("302a300506032b6570032100")
 _SPKI_P256: Final = bytes.fromhex("3039301306072a8648ce3d020106082a8648ce3d030107032200")
 
-# The y of the points of order 1, 2, 4 and 8, with both signs of x. Encodings of y >= p are refused as not canonical.
+# The y of the points of order 1, 2, 4 and 8, with both signs of x. Encodings of y >= p are refused
+# as not canonical.
 _Y8: Final = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
 _SMALL_ORDER: Final = frozenset(
-    (y | sign << 255).to_bytes(32, "little") for y in (0, 1, _P - 1, _Y8, _P - _Y8) for sign in (0, 1)
+    (y | sign << 255).to_bytes(32, "little")
+    for y in (0, 1, _P - 1, _Y8, _P - _Y8)
+    for sign in (0, 1)
 )
 
 
@@ -155,7 +164,8 @@ def verify(alg: int, public_key: bytes, signature: bytes, message: bytes) -> boo
     key = _ed25519(public_key)
     if key is None:
         return False
-    # OpenSSL checks S < L and compares the encoding of the computed R, so that only a canonical R can match.
+    # OpenSSL checks S < L and compares the encoding of the computed R, so that only a canonical R
+    # can match.
     try:
         key.verify(signature, message)
     except InvalidSignature:
@@ -174,16 +184,20 @@ def _verify_p256(public_key: bytes, signature: bytes, message: bytes) -> bool:
     return True
 
 
-# --- key files ---------------------------------------------------------------------------------------------------
+# --- key files ------------------------------------------------------------------------------------
+# ---------------
 
 
 def load_private_key(data: bytes, passphrase: bytes | None) -> Ed25519Signer | P256Signer:
     """A key from PKCS#8 PEM (encrypted or not) or an OpenSSH Ed25519 file.
 
-    Raises `ConfigError`: C2 for a file of another form, C3 for a wrong or missing passphrase, C4 for another kind of key.
+    Raises `ConfigError`: C2 for a file of another form, C3 for a wrong or missing passphrase, C4
+    for another kind of key.
     """
     is_openssh = b"BEGIN OPENSSH" in data
-    loader = serialization.load_ssh_private_key if is_openssh else serialization.load_pem_private_key
+    loader = (
+        serialization.load_ssh_private_key if is_openssh else serialization.load_pem_private_key
+    )
     try:
         key = loader(data, passphrase)
     except TypeError:
@@ -197,11 +211,9 @@ def load_private_key(data: bytes, passphrase: bytes | None) -> Ed25519Signer | P
     raise ConfigError("C4")
 
 
-def encrypt_private_key(signer: Signer, passphrase: bytes) -> bytes:
-    """The key as encrypted PKCS#8 PEM. The salt is OpenSSL's own; nothing on the chain depends on it."""
-    ensure(isinstance(signer, Ed25519Signer | P256Signer), "only keys in memory are written to files")
-    private: Ed25519PrivateKey | ec.EllipticCurvePrivateKey = signer.private  # type: ignore[attr-defined]
-    return private.private_bytes(
+def encrypt_private_key(signer: Ed25519Signer | P256Signer, passphrase: bytes) -> bytes:
+    """The key as encrypted PKCS#8 PEM. The salt is OpenSSL's own; the chain never sees it."""
+    return signer.private.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.BestAvailableEncryption(passphrase),

@@ -1,6 +1,8 @@
-"""The only bytes-to-values and values-to-bytes: statements, canonical JSON, text forms (SPEC 2; formats.md F9, F10).
+"""The only bytes-to-values and values-to-bytes: statements, canonical JSON, text forms (SPEC 2;
+formats.md F9, F10).
 
-Every decoder gives the one value that its bytes stand for, or raises `MalformedError` with the rule and the offset.
+Every decoder gives the one value that its bytes stand for, or raises `MalformedError` with the rule
+and the offset.
 """
 
 import base64
@@ -22,11 +24,13 @@ JsonValue = None | bool | int | str | list["JsonValue"] | dict[str, "JsonValue"]
 MAX_ENTRY_BYTES = 65_535
 MAX_INTEGER = 2**53 - 1
 
-# --- JSON (RFC 8785, restricted) ---------------------------------------------------------------------------------
+# --- JSON (RFC 8785, restricted)
+# ---------------------------------------------------------------------------------
 
 _ENCODE = msgspec.json.Encoder(order="deterministic").encode
 _DECODE = msgspec.json.Decoder().decode
-# A table that every Python carries unchanged: newer ones differ between versions, and one string could split a network.
+# A table that every Python carries unchanged: newer ones differ between versions, and one string
+# could split a network.
 _UNICODE = unicodedata.ucd_3_2_0
 
 
@@ -53,26 +57,29 @@ def decode_json(data: bytes) -> JsonValue:
 
 def check_json(value: object) -> None:
     """B2, B3: ASCII keys, no floats, integers within +-(2^53 - 1), well-formed strings."""
-    if isinstance(value, str):
-        check_string(value)
-    elif isinstance(value, bool) or value is None:
-        return
-    elif isinstance(value, int):
-        if not -MAX_INTEGER <= value <= MAX_INTEGER:
-            raise MalformedError("B2.integer")
-    elif isinstance(value, list | tuple):
-        for item in value:
-            check_json(item)
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            if not isinstance(key, str) or not key.isascii():
-                raise MalformedError("B2.key")
-            check_string(key)
-            check_json(item)
-    elif isinstance(value, msgspec.Struct):
-        return
-    else:
-        raise MalformedError("B2.type", type=type(value).__name__)
+    match value:
+        case None | bool() | msgspec.Struct():
+            return
+        case str():
+            check_string(value)
+        case int():
+            if not -MAX_INTEGER <= value <= MAX_INTEGER:
+                raise MalformedError("B2.integer")
+        case list() | tuple():
+            for item in value:
+                check_json(item)
+        case dict():
+            for key, item in value.items():
+                _check_key(key)
+                check_json(item)
+        case _:
+            raise MalformedError("B2.type", type=type(value).__name__)
+
+
+def _check_key(key: object) -> None:
+    if not isinstance(key, str) or not key.isascii():
+        raise MalformedError("B2.key")
+    check_string(key)
 
 
 def check_string(text: str) -> None:
@@ -81,11 +88,13 @@ def check_string(text: str) -> None:
         if not text.isprintable():
             raise MalformedError("B3")
         return
-    if any(_UNICODE.category(c) in ("Cc", "Cn", "Cs", "Co") for c in text) or not _UNICODE.is_normalized("NFC", text):
+    if any(
+        _UNICODE.category(c) in ("Cc", "Cn", "Cs", "Co") for c in text
+    ) or not _UNICODE.is_normalized("NFC", text):
         raise MalformedError("B3")
 
 
-# --- text forms ---------------------------------------------------------------------------------------------------
+# --- text forms ---
 
 _URL = re.compile(r"\A[A-Za-z0-9_-]*\Z", re.ASCII)
 
@@ -96,7 +105,9 @@ def b64url(data: bytes) -> str:
 
 
 def unb64url(text: str, length: int | None = None) -> bytes:
-    """The bytes of base64url without padding. Raises `MalformedError` (B4) unless it is their one form."""
+    """The bytes of base64url without padding. Raises `MalformedError` (B4) unless it is their one
+    form.
+    """
     if _URL.match(text) is None or len(text) % 4 == 1:
         raise MalformedError("B4")
     data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
@@ -111,7 +122,9 @@ def b64(data: bytes) -> str:
 
 
 def unb64(text: str, length: int | None = None) -> bytes:
-    """The bytes of base64 with padding. Raises `MalformedError` (B4) unless it is their one form."""
+    """The bytes of base64 with padding. Raises `MalformedError` (B4) unless it is their one
+    form.
+    """
     try:
         data = base64.b64decode(text.encode("ascii"), validate=True)
     except (binascii.Error, UnicodeEncodeError):
@@ -123,7 +136,9 @@ def unb64(text: str, length: int | None = None) -> bytes:
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_MS = 86_400_000
-_INSTANT = re.compile(r"\A(\d{4}-\d\d-\d\d)T([01]\d|2[0-3]):([0-5]\d):([0-5]\d)\.(\d{3})Z\Z", re.ASCII)
+_INSTANT = re.compile(
+    r"\A(\d{4}-\d\d-\d\d)T([01]\d|2[0-3]):([0-5]\d):([0-5]\d)\.(\d{3})Z\Z", re.ASCII
+)
 _DATE = re.compile(r"\A\d{4}-\d\d-\d\d\Z", re.ASCII)
 
 
@@ -133,17 +148,27 @@ def encode_time(ms: int) -> str:
 
 
 def decode_time(text: str) -> int:
-    """POSIX milliseconds of an instant with exactly three decimals, from 1970 on. Raises `MalformedError` (B5)."""
+    """POSIX milliseconds of an instant with exactly three decimals, from 1970 on. Raises
+    `MalformedError` (B5).
+    """
     found = _INSTANT.match(text)
     if found is None:
         raise MalformedError("B5")
     day, hour, minute, second, ms = found.groups()
-    return decode_date(day) + int(hour) * 3_600_000 + int(minute) * 60_000 + int(second) * 1000 + int(ms)
+    return (
+        decode_date(day)
+        + int(hour) * 3_600_000
+        + int(minute) * 60_000
+        + int(second) * 1000
+        + int(ms)
+    )
 
 
 @lru_cache(maxsize=1024)
 def decode_date(text: str) -> int:
-    """POSIX milliseconds of the start of a date, `2026-11-23`, from 1970 on. Raises `MalformedError` (B5)."""
+    """POSIX milliseconds of the start of a date, `2026-11-23`, from 1970 on. Raises
+    `MalformedError` (B5).
+    """
     if _DATE.match(text) is None:
         raise MalformedError("B5")
     try:
@@ -155,17 +180,22 @@ def decode_date(text: str) -> int:
     return days * _DAY_MS
 
 
-_UUID = re.compile(r"\A[0-9a-f]{8}-[0-9a-f]{4}-[47][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\Z", re.ASCII)
+_UUID = re.compile(
+    r"\A[0-9a-f]{8}-[0-9a-f]{4}-[47][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\Z", re.ASCII
+)
 
 
 def decode_uuid(text: str) -> bytes:
-    """The 16 bytes of a lower-case UUID of version 4 or 7 (RFC 9562). Raises `MalformedError` (B6)."""
+    """The 16 bytes of a lower-case UUID of version 4 or 7 (RFC 9562). Raises `MalformedError`
+    (B6).
+    """
     if _UUID.match(text) is None:
         raise MalformedError("B6")
     return bytes.fromhex(text.replace("-", ""))
 
 
-# --- statements (COSE_Sign1) ----------------------------------------------------------------------------------------
+# --- statements (COSE_Sign1)
+# ----------------------------------------------------------------------------------------
 
 
 class Statement(NamedTuple):
@@ -198,7 +228,9 @@ _ALGS = {0x27: -8, 0x26: -7}
 
 
 def encode_protected(alg: int, kid: bytes, iss: str, sub: str) -> bytes:
-    """The protected header, `{1: alg, 3: 50, 4: kid, 15: {1: iss, 2: sub}}`, in core-deterministic CBOR."""
+    """The protected header, `{1: alg, 3: 50, 4: kid, 15: {1: iss, 2: sub}}`, in core-deterministic
+    CBOR.
+    """
     issuer, subject = iss.encode(), sub.encode()
     return b"".join((
         b"\xa4\x01", _ALG_BYTES[alg], b"\x03\x18\x32\x04\x50", kid, b"\x0f\xa2\x01",
@@ -209,14 +241,16 @@ def encode_protected(alg: int, kid: bytes, iss: str, sub: str) -> bytes:
 def signature_input(protected: bytes, payload: bytes) -> bytes:
     """CBOR of `["Signature1", protected, h'', payload]` (RFC 9052 section 4.4)."""
     return b"".join((
-        b"\x84\x6aSignature1", _head(0x40, len(protected)), protected, b"\x40", _head(0x40, len(payload)), payload,
+        b"\x84\x6aSignature1", _head(0x40, len(protected)), protected, b"\x40", _head(0x40,
+        len(payload)), payload,
     ))  # fmt: skip
 
 
 def encode_statement(protected: bytes, payload: bytes, signature: bytes) -> bytes:
     """The statement of these parts. Raises `TooLargeError` (B7) beyond 65,535 bytes."""
     raw = b"".join((
-        b"\xd2\x84", _head(0x40, len(protected)), protected, b"\xa0", _head(0x40, len(payload)), payload,
+        b"\xd2\x84", _head(0x40, len(protected)), protected, b"\xa0", _head(0x40, len(payload)),
+        payload,
         b"\x58\x40", signature,
     ))  # fmt: skip
     if len(raw) > MAX_ENTRY_BYTES:
@@ -225,7 +259,9 @@ def encode_statement(protected: bytes, payload: bytes, signature: bytes) -> byte
 
 
 def decode_statement(raw: bytes) -> Statement:
-    """The statement of these bytes; B1. Raises `MalformedError` with the offset of what is not as it must be."""
+    """The statement of these bytes; B1. Raises `MalformedError` with the offset of what is not as
+    it must be.
+    """
     if raw[:2] != b"\xd2\x84":
         raise MalformedError("B1.tag", offset=0)
     try:
@@ -284,11 +320,14 @@ def _decode_protected(header: bytes, base: int) -> tuple[int, bytes, str, str]:
     return alg, header[8:24], iss, sub
 
 
-# --- bundles (C2SP tlog-tiles) ----------------------------------------------------------------------------------------
+# --- bundles (C2SP tlog-tiles)
+# ----------------------------------------------------------------------------------------
 
 
 def encode_bundle(entries: Iterable[bytes]) -> bytes:
-    """Entries in a row, each after its length as a big-endian uint16. Raises `TooLargeError` (B7)."""
+    """Entries in a row, each after its length as a big-endian uint16. Raises `TooLargeError`
+    (B7).
+    """
     parts: list[bytes] = []
     for entry in entries:
         if len(entry) > MAX_ENTRY_BYTES:

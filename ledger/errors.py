@@ -1,7 +1,9 @@
 """The one tree of errors.
 
-Every error names a rule of `rulebook`, which holds its sentence in English and Chinese and says what to do next.
-`code` is short and stable: `node.api` maps it to an HTTP status and `cli.main` to an exit code, each in one table.
+Every error names a rule of `rulebook`, which holds its sentence in English and Chinese and says
+what to do next.
+`code` is short and stable: `node.api` maps it to an HTTP status and `cli.main` to an exit code,
+each in one table.
 """
 
 from typing import ClassVar, Never

@@ -1,6 +1,8 @@
-"""The history tree: RFC 9162 section 2.1 with SHA-256, and its tiles (C2SP tlog-tiles); on `int` and `bytes` only.
+"""The history tree: RFC 9162 section 2.1 with SHA-256, and its tiles (C2SP tlog-tiles); on `int`
+and `bytes` only.
 
-`Frontier` is the immutable head of a growing tree, as blocks need it; `Tree` keeps all nodes and answers proofs.
+`Frontier` is the immutable head of a growing tree, as blocks need it; `Tree` keeps all nodes and
+answers proofs.
 """
 
 import re
@@ -33,7 +35,10 @@ def tree_hash(leaves: Sequence[bytes]) -> bytes:
     row = list(leaves)
     while len(row) > 1:
         pairs = iter(row)
-        above = [sha256(b"\x01" + left + right).digest() for left, right in zip(pairs, pairs, strict=False)]
+        above = [
+            sha256(b"\x01" + left + right).digest()
+            for left, right in zip(pairs, pairs, strict=False)
+        ]
         if len(row) & 1:
             above.append(row[-1])
         row = above
@@ -74,7 +79,9 @@ class Frontier(NamedTuple):
 
 
 class Tree:
-    """All nodes of complete subtrees, level by level, 64 bytes for each leaf; derived from the leaf hashes."""
+    """All nodes of complete subtrees, level by level, 64 bytes for each leaf; derived from the leaf
+    hashes.
+    """
 
     def __init__(self, leaves: Iterable[bytes] = ()) -> None:
         self._levels: list[bytearray] = [bytearray()]
@@ -119,7 +126,9 @@ class Tree:
         return self._range(0, size) if size else EMPTY_ROOT
 
     def _range(self, start: int, end: int) -> bytes:
-        """MTH of leaves [start, end), where start is a multiple of the largest power of two below its width."""
+        """MTH of leaves [start, end), where start is a multiple of the largest power of two below
+        its width.
+        """
         root: bytes | None = None
         at = end
         # Complete subtrees from the right, smallest first.
@@ -181,7 +190,8 @@ class Tree:
         return tile
 
 
-# --- verification --------------------------------------------------------------------------------------------------
+# --- verification
+# --------------------------------------------------------------------------------------------------
 
 
 def _check_hashes(*hashes: bytes) -> None:
@@ -189,8 +199,12 @@ def _check_hashes(*hashes: bytes) -> None:
         raise ProofError("M1")
 
 
-def verify_inclusion(index: int, size: int, leaf: bytes, path: Sequence[bytes], root: bytes) -> None:
-    """RFC 9162 section 2.1.3.2. Raises `ProofError`: M1 for a malformed proof, M2 for one that does not lead to root."""
+def verify_inclusion(
+    index: int, size: int, leaf: bytes, path: Sequence[bytes], root: bytes
+) -> None:
+    """RFC 9162 section 2.1.3.2. Raises `ProofError`: M1 for a malformed proof, M2 for one that does
+    not lead to root.
+    """
     _check_hashes(leaf, root, *path)
     if not 0 <= index < size:
         raise ProofError("M1")
@@ -211,8 +225,12 @@ def verify_inclusion(index: int, size: int, leaf: bytes, path: Sequence[bytes], 
         raise ProofError("M2")
 
 
-def verify_consistency(old: int, new: int, old_root: bytes, new_root: bytes, path: Sequence[bytes]) -> None:
-    """RFC 9162 section 2.1.4.2. Raises `ProofError` (M1, M3). An old size of 0 takes an empty path only."""
+def verify_consistency(
+    old: int, new: int, old_root: bytes, new_root: bytes, path: Sequence[bytes]
+) -> None:
+    """RFC 9162 section 2.1.4.2. Raises `ProofError` (M1, M3). An old size of 0 takes an empty path
+    only.
+    """
     _check_hashes(old_root, new_root, *path)
     if not 0 <= old <= new:
         raise ProofError("M1")
@@ -220,9 +238,14 @@ def verify_consistency(old: int, new: int, old_root: bytes, new_root: bytes, pat
         expected = new_root if old else EMPTY_ROOT
         if path or old_root != expected or (new == 0 and new_root != EMPTY_ROOT):
             raise ProofError("M3")
-        return
-    if not path:
+    elif not path or _fold_growth(old, new, old_root, path) != (old_root, new_root):
         raise ProofError("M3")
+
+
+def _fold_growth(
+    old: int, new: int, old_root: bytes, path: Sequence[bytes]
+) -> tuple[bytes, bytes] | None:
+    """The two roots that a consistency path leads to, or None when it is too long or too short."""
     rest = list(path)
     first = old_root if old & (old - 1) == 0 else rest.pop(0)
     at, last = old - 1, new - 1
@@ -232,7 +255,7 @@ def verify_consistency(old: int, new: int, old_root: bytes, new_root: bytes, pat
     before = after = first
     for node in rest:
         if last == 0:
-            raise ProofError("M3")
+            return None
         if at & 1 or at == last:
             before, after = node_hash(node, before), node_hash(node, after)
             while not at & 1 and at:
@@ -242,11 +265,10 @@ def verify_consistency(old: int, new: int, old_root: bytes, new_root: bytes, pat
             after = node_hash(after, node)
         at >>= 1
         last >>= 1
-    if last or before != old_root or after != new_root:
-        raise ProofError("M3")
+    return None if last else (before, after)
 
 
-# --- tiles -----------------------------------------------------------------------------------------------------------
+# --- tiles ---
 
 
 class Tile(NamedTuple):
@@ -280,7 +302,9 @@ def tile_path(level: int, number: int, width: int = 0) -> str:
 
 
 def parse_tile_path(path: str) -> Tile:
-    """The tile that a path names. Raises `ProofError` (M4) unless it is the one path of that tile."""
+    """The tile that a path names. Raises `ProofError` (M4) unless it is the one path of that
+    tile.
+    """
     found = _PATH.match(path)
     if found is None:
         raise ProofError("M4")
@@ -295,7 +319,9 @@ def parse_tile_path(path: str) -> Tile:
 
 
 def tiles_of(size: int) -> Iterator[Tile]:
-    """All tiles and entry bundles of exactly this size: the full ones, and the partial ones that it implies."""
+    """All tiles and entry bundles of exactly this size: the full ones, and the partial ones that it
+    implies.
+    """
     level, count = 0, size
     while count:
         for kind in (ENTRIES, 0) if level == 0 else (level,):

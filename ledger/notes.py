@@ -1,9 +1,13 @@
-"""Signed notes, checkpoints, cosignatures, policies and offline proofs, as C2SP writes them (formats.md F2 to F7)."""
+"""Signed notes, checkpoints, cosignatures, policies and offline proofs, as C2SP writes them
+(formats.md F2 to F7).
+"""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Final, NamedTuple
+
+import msgspec
 
 from ledger.crypto import EDDSA, Signer, check_public_key, verify
 from ledger.encoding import b64, unb64
@@ -17,7 +21,7 @@ MAX_NOTE_BYTES: Final = 1 << 16
 MAX_PATH: Final = 63
 
 
-# --- keys ------------------------------------------------------------------------------------------------------------
+# --- keys ---
 
 
 class NoteKey(NamedTuple):
@@ -39,7 +43,9 @@ class NoteKey(NamedTuple):
 
 
 def decode_vkey(text: str) -> NoteKey:
-    """The key of a vkey. Raises `MalformedError` (N1), or `SignatureError` (C1) for a key that may not be used."""
+    """The key of a vkey. Raises `MalformedError` (N1), or `SignatureError` (C1) for a key that may
+    not be used.
+    """
     name, _, rest = text.partition("+")
     key_id, _, data = rest.partition("+")
     raw = unb64(data)
@@ -54,12 +60,14 @@ def decode_vkey(text: str) -> NoteKey:
 
 
 def check_name(name: str) -> None:
-    """A key name or origin: not empty, no space of any kind, no plus sign. Raises `MalformedError` (N2)."""
+    """A key name or origin: not empty, no space of any kind, no plus sign. Raises `MalformedError`
+    (N2).
+    """
     if not name or "+" in name or any(c.isspace() or not c.isprintable() for c in name):
         raise MalformedError("N2")
 
 
-# --- notes -----------------------------------------------------------------------------------------------------------
+# --- notes ---
 
 
 class NoteSignature(NamedTuple):
@@ -87,7 +95,9 @@ def encode_note(note: Note) -> bytes:
 
 
 def decode_note(data: bytes) -> Note:
-    """The note of these bytes; text and signatures part at the last empty line. Raises `MalformedError` (N3)."""
+    """The note of these bytes; text and signatures part at the last empty line. Raises
+    `MalformedError` (N3).
+    """
     at = data.rfind(b"\n\n")
     if len(data) > MAX_NOTE_BYTES or at < 0 or _CONTROL.search(data) or not data.endswith(b"\n"):
         raise MalformedError("N3")
@@ -113,7 +123,9 @@ def _decode_line(line: str) -> NoteSignature:
 
 
 class Verified(NamedTuple):
-    """A signature that verified; `time_s` (POSIX seconds) is the cosigner's claim, None for a plain signature."""
+    """A signature that verified; `time_s` (POSIX seconds) is the cosigner's claim, None for a plain
+    signature.
+    """
 
     key: NoteKey
     time_s: int | None
@@ -161,12 +173,16 @@ def cosignature_message(time_s: int, text: bytes) -> bytes:
 
 
 def cosign(text: bytes, name: str, signer: Signer, time_s: int) -> NoteSignature:
-    """A timestamped cosignature line (`0x04`) for a checkpoint text; `time_s` in POSIX seconds, not 0."""
+    """A timestamped cosignature line (`0x04`) for a checkpoint text; `time_s` in POSIX seconds, not
+    0.
+    """
     key = NoteKey(name, COSIGNATURE_ED25519, signer.public_key)
-    return NoteSignature(name, key.key_id, time_s.to_bytes(8, "big") + signer.sign(cosignature_message(time_s, text)))
+    return NoteSignature(
+        name, key.key_id, time_s.to_bytes(8, "big") + signer.sign(cosignature_message(time_s, text))
+    )
 
 
-# --- checkpoints -------------------------------------------------------------------------------------------------------
+# --- checkpoints ---
 
 
 class Checkpoint(NamedTuple):
@@ -207,7 +223,7 @@ def decode_checkpoint(text: bytes) -> Checkpoint:
     return checkpoint
 
 
-# --- policies ------------------------------------------------------------------------------------------------------------
+# --- policies ---
 
 
 class Group(NamedTuple):
@@ -219,7 +235,9 @@ class Group(NamedTuple):
 
 
 class Policy(NamedTuple):
-    """What an outsider asks of a checkpoint (C2SP tlog-policy): accepted logs, witnesses, and a quorum of them."""
+    """What an outsider asks of a checkpoint (C2SP tlog-policy): accepted logs, witnesses, and a
+    quorum of them.
+    """
 
     logs: tuple[NoteKey, ...]
     witnesses: Mapping[str, NoteKey]
@@ -289,7 +307,9 @@ class _PolicyDraft:
     def _group(self, name: str, count: str, members: tuple[str, ...]) -> None:
         self._new(name)
         for member in members:
-            if (member not in self.witnesses and member not in self.groups) or member in self.grouped:
+            if (
+                member not in self.witnesses and member not in self.groups
+            ) or member in self.grouped:
                 raise MalformedError("N7")
             self.grouped.add(member)
         threshold = {"any": 1, "all": len(members)}.get(count) or decode_decimal(count)
@@ -324,11 +344,13 @@ def decode_policy(data: bytes) -> Policy:
     return Policy(tuple(draft.logs), draft.witnesses, draft.groups, quorum)
 
 
-# --- offline proofs --------------------------------------------------------------------------------------------------------
+# --- offline proofs ---
 
 
-class TlogProof(NamedTuple):
-    """One entry's place under a signed checkpoint (C2SP tlog-proof); `extra` is not authenticated."""
+class TlogProof(msgspec.Struct, frozen=True):
+    """One entry's place under a signed checkpoint (C2SP tlog-proof); `extra` is not
+    authenticated.
+    """
 
     index: int
     path: tuple[bytes, ...]
@@ -354,7 +376,9 @@ def encode_proof(proof: TlogProof) -> bytes:
 
 
 def decode_proof(data: bytes) -> TlogProof:
-    """The proof of a `.tlog-proof` file. Raises `MalformedError` (N8, and N3, N6 for its checkpoint)."""
+    """The proof of a `.tlog-proof` file. Raises `MalformedError` (N8, and N3, N6 for its
+    checkpoint).
+    """
     head, blank, note = data.partition(b"\n\n")
     try:
         lines = head.decode("ascii").split("\n")

@@ -1,11 +1,13 @@
 """The authenticated map: any fact, and any absence, has a short proof (definitions.md 4; SPEC A).
 
-A binary trie over `SHA-256(key)` whose leaves are buckets of at most eight items. Nodes are immutable, so that the
+A binary trie over `SHA-256(key)` whose leaves are buckets of at most eight items. Nodes are
+immutable, so that the
 state of an unfinished block is just another root, and old roots cost only what differs.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
+from itertools import pairwise
 from typing import Final
 
 from ledger.encoding import canonical_json
@@ -19,7 +21,8 @@ SUBJECT_START: Final = bytes(32)
 Item = tuple[bytes, bytes, bytes, object]
 """`SHA-256(key)`, `SHA-256(value bytes)`, key, value."""
 
-# A node is None (empty), (hash, bucket items) or (hash, left, right). Tuples: a million of them must stay small.
+# A node is None (empty), (hash, bucket items) or (hash, left, right). Tuples: a million of them
+# must stay small.
 Bucket = tuple[bytes, tuple[Item, ...]]
 Branch = tuple[bytes, "Node", "Node"]
 Node = Bucket | Branch | None
@@ -115,7 +118,9 @@ def _bucket(items: tuple[Item, ...]) -> Bucket:
 
 
 def _insert(node: Node, items: Sequence[Item], depth: int) -> tuple[Node, int]:
-    """The node with these items (one at least, sorted, distinct) set, and how many of them are new."""
+    """The node with these items (one at least, sorted, distinct) set, and how many of them are
+    new.
+    """
     if len(items) == 1:
         return _insert_one(node, items[0], depth)
     if node is None or len(node) == 2:
@@ -163,7 +168,9 @@ def _fill(node: Bucket | None, items: Sequence[Item], depth: int) -> tuple[Node,
     for item in items:
         merged[item[0]] = item
     added = len(merged) - before
-    return _build(sorted(merged.values(), key=_place) if added else list(merged.values()), depth), added
+    return _build(
+        sorted(merged.values(), key=_place) if added else list(merged.values()), depth
+    ), added
 
 
 def _build(items: Sequence[Item], depth: int) -> Node:
@@ -197,7 +204,8 @@ EMPTY_STATE: Final = State()
 
 
 def verify_state(root: bytes, key: bytes, proof: bytes) -> bytes | None:
-    """What a root holds under a key: the SHA-256 of the value's bytes, or None when it is proven absent.
+    """What a root holds under a key: the SHA-256 of the value's bytes, or None when it is proven
+    absent.
 
     Raises `ProofError` (A1) for a proof that is none.
     """
@@ -210,7 +218,7 @@ def verify_state(root: bytes, key: bytes, proof: bytes) -> bytes | None:
     bits = int.from_bytes(place, "big")
     places = [bucket[at : at + 32] for at in range(0, len(bucket), 64)]
     prefix = bits >> (256 - depth)
-    ordered = all(a < b for a, b in zip(places, places[1:], strict=False))
+    ordered = all(a < b for a, b in pairwise(places))
     if not ordered or any(int.from_bytes(k, "big") >> (256 - depth) != prefix for k in places):
         raise ProofError("A1")
     node = sha256(b"\x02" + bucket).digest() if bucket else EMPTY

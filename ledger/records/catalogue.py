@@ -10,14 +10,14 @@ Day = Annotated[str, msgspec.Meta(min_length=10, max_length=10)]
 """A date, `2026-11-23`."""
 
 
-class Alias(Shape, kw_only=True):
+class Alias(Shape, frozen=True, kw_only=True):
     """Another name of a data resource, unique in its namespace."""
 
     name: Code
     namespace: Code
 
 
-class DatasetBody(Shape, kw_only=True):
+class DatasetBody(Shape, frozen=True, kw_only=True):
     """A data resource, held by its custodian."""
 
     aliases: tuple[Alias, ...] = ()
@@ -28,21 +28,21 @@ class DatasetBody(Shape, kw_only=True):
     series_id: Code
 
 
-class Term(Shape, kw_only=True):
+class Term(Shape, frozen=True, kw_only=True):
     """A use term: a DUO or local (`EC:`) code with its parameters."""
 
     code: Code
     params: tuple[Code, ...] = ()
 
 
-class Coverage(Shape, kw_only=True):
+class Coverage(Shape, frozen=True, kw_only=True):
     """The time that the data cover."""
 
     from_: Day = msgspec.field(name="from")
     to: Day
 
 
-class DatasetVersionBody(Shape, kw_only=True):
+class DatasetVersionBody(Shape, frozen=True, kw_only=True):
     """A version of a data resource, bound to its content by a digest."""
 
     class_level: Literal["core", "important", "general"]

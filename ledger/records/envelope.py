@@ -1,4 +1,6 @@
-"""The envelope that every record shares, and the one way from bytes to an entry (definitions.md 3; SPEC R)."""
+"""The envelope that every record shares, and the one way from bytes to an entry (definitions.md 3;
+SPEC R).
+"""
 
 import re
 from hashlib import sha256
@@ -12,7 +14,9 @@ from ledger.errors import MalformedError, TooLargeError
 B = TypeVar("B")
 
 # Open strings are short: the ledger holds codes and names, never prose (S8 guards what they say).
-Code = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"\A[A-Za-z0-9][A-Za-z0-9._:/+-]*\Z")]
+Code = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=64, pattern=r"\A[A-Za-z0-9][A-Za-z0-9._:/+-]*\Z")
+]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 Digest = Annotated[str, msgspec.Meta(min_length=43, max_length=43)]
 """A SHA-256 value, base64url without padding."""
@@ -22,18 +26,22 @@ Instant = Annotated[str, msgspec.Meta(min_length=24, max_length=24)]
 """UTC with three decimals, `2026-11-23T04:52:00.123Z`."""
 
 
-class Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A closed JSON object. Subclasses declare their fields in sorted order, so that encoding is canonical."""
+class Shape(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """A closed JSON object. Subclasses declare their fields in sorted order, so that encoding is
+    canonical.
+    """
 
 
-class Ref(Shape, kw_only=True):
+class Ref(Shape, frozen=True, kw_only=True):
     """A reference to an earlier entry by its leaf hash; `rel` says what it is to this record."""
 
     leaf: Digest
     rel: Literal["resolution", "previous", "source", "basis"]
 
 
-class Payload(Shape, kw_only=True):
+class Payload(Shape, frozen=True, kw_only=True):
     """A commitment to a payload that lives outside the chain (domain.md D12)."""
 
     commit: Digest
@@ -43,8 +51,10 @@ class Payload(Shape, kw_only=True):
     tier: Literal["T1", "T2"]
 
 
-class Record(Shape, Generic[B], kw_only=True):
-    """What is signed. `chain` is absent in the genesis alone; `not_after` stands on rights-conferring records."""
+class Record(Shape, Generic[B], frozen=True, kw_only=True):
+    """What is signed. `chain` is absent in the genesis alone; `not_after` stands on rights-
+    conferring records.
+    """
 
     at: str
     body: B
@@ -64,11 +74,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     leaf: bytes
     statement: Statement
     record: Record  # type: ignore[type-arg]  # the body's type is known from `record.type`
-
-    @property
-    def id_key(self) -> bytes:
-        """`kid || id`, unique on a chain (S6): nobody can burn another's id."""
-        return self.statement.kid + decode_uuid(self.record.id)
+    id_key: bytes
+    """`kid || id`, unique on a chain (S6): nobody can burn another's id."""
 
 
 TAIL = re.compile(rb',"type":"([a-z-]{1,32})","v":1(?:,"view":[0-9]{1,16})?\}\Z')
@@ -104,14 +111,16 @@ def parse_entry(raw: bytes, decoders: dict[str, msgspec.json.Decoder[Record]]) -
     record = decode_canonical(payload, decoder)
     digest = LEAF_PREFIX.copy()
     digest.update(raw)
-    return Entry(raw, digest.digest(), statement, record)
+    return Entry(raw, digest.digest(), statement, record, statement.kid + decode_uuid(record.id))
 
 
 ENCODE = msgspec.json.Encoder(order="deterministic").encode
 
 
 def decode_canonical(payload: bytes, decoder: "msgspec.json.Decoder[B]") -> B:
-    """The one value of these canonical bytes, by schema. The re-encoding must give the same bytes (S2)."""
+    """The one value of these canonical bytes, by schema. The re-encoding must give the same bytes
+    (S2).
+    """
     try:
         value = decoder.decode(payload)
     except msgspec.ValidationError as error:
@@ -142,7 +151,9 @@ def _strings(value: object) -> "list[str]":
 
 
 def _field(error: msgspec.ValidationError) -> str:
-    """The path that msgspec names, `$.body.dataset`; unknown fields are named at the end of its message."""
+    """The path that msgspec names, `$.body.dataset`; unknown fields are named at the end of its
+    message.
+    """
     message = str(error)
     path = message.rpartition(" - at `")[2].rstrip("`") if " - at `" in message else "$"
     unknown = re.search(r"unknown field `([^`]{1,64})`", message)

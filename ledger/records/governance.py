@@ -17,7 +17,7 @@ Ratio = tuple[Annotated[int, msgspec.Meta(ge=1, le=64)], Annotated[int, msgspec.
 """Numerator and denominator of a share of the ADMITTED organisations; the quorum is the ceiling."""
 
 
-class KeyDescription(Shape, kw_only=True):
+class KeyDescription(Shape, frozen=True, kw_only=True):
     """A public key and whom it stands for."""
 
     alg: Literal["EdDSA", "ES256"]
@@ -29,7 +29,7 @@ class KeyDescription(Shape, kw_only=True):
     valid_until: Instant | None = None
 
 
-class Founder(Shape, kw_only=True):
+class Founder(Shape, frozen=True, kw_only=True):
     """An organisation that the genesis admits."""
 
     kind: Literal["hospital", "centre", "institute", "operator"]
@@ -38,8 +38,10 @@ class Founder(Shape, kw_only=True):
     uscc: Code | None = None
 
 
-class PolicyBody(Shape, kw_only=True):
-    """The rules that the committee sets. `quorum` names the types that need it; others take `default`."""
+class PolicyBody(Shape, frozen=True, kw_only=True):
+    """The rules that the committee sets. `quorum` names the types that need it; others take
+    `default`.
+    """
 
     backfill_days: Natural
     decision_days: Natural
@@ -47,18 +49,18 @@ class PolicyBody(Shape, kw_only=True):
     min_reviewers: Natural
     name: Code
     quorum: dict[Code, Ratio]
-    retention_months: dict[Code, Natural] = {}
+    retention_months: dict[Code, Natural] = msgspec.field(default_factory=dict)
     version: Natural
 
 
-class AllianceName(Shape, kw_only=True):
+class AllianceName(Shape, frozen=True, kw_only=True):
     """The alliance's name in both languages."""
 
     en: Name
     zh: Name
 
 
-class GenesisBody(Shape, kw_only=True):
+class GenesisBody(Shape, frozen=True, kw_only=True):
     """What a chain is founded on; its hash is the chain id (definitions.md 2)."""
 
     alliance: AllianceName
@@ -70,13 +72,13 @@ class GenesisBody(Shape, kw_only=True):
     suite: Literal["sha256-ed25519/1"]
 
 
-class FounderAcceptanceBody(Shape, kw_only=True):
+class FounderAcceptanceBody(Shape, frozen=True, kw_only=True):
     """A founder's word that this genesis is theirs."""
 
     chain_id: Digest
 
 
-class MemberBody(Shape, kw_only=True):
+class MemberBody(Shape, frozen=True, kw_only=True):
     """A decision on membership. A joiner's first officer keys come with `admit`."""
 
     action: Literal["admit", "suspend", "restore", "exit"]
@@ -88,7 +90,7 @@ class MemberBody(Shape, kw_only=True):
     uscc: Code | None = None
 
 
-class KeyBody(Shape, kw_only=True):
+class KeyBody(Shape, frozen=True, kw_only=True):
     """Registers or revokes a key. A revocation may say from when the key is not to be trusted."""
 
     action: Literal["register", "revoke"]
@@ -98,7 +100,7 @@ class KeyBody(Shape, kw_only=True):
     suspect_from: Instant | None = None
 
 
-class Votes(Shape, kw_only=True):
+class Votes(Shape, frozen=True, kw_only=True):
     """How the committee voted."""
 
     abstain: Natural
@@ -106,7 +108,7 @@ class Votes(Shape, kw_only=True):
     in_favour: Natural
 
 
-class ResolutionBody(Shape, kw_only=True):
+class ResolutionBody(Shape, frozen=True, kw_only=True):
     """A decision of the management committee (联盟管理委员会), taken in a meeting."""
 
     kind: Literal["admit", "decide", "policy", "assess", "discipline", "other"]
@@ -117,7 +119,7 @@ class ResolutionBody(Shape, kw_only=True):
     votes: Votes
 
 
-class EndorseBody(Shape, kw_only=True):
+class EndorseBody(Shape, frozen=True, kw_only=True):
     """A co-decision on another record (domain.md, decision 2)."""
 
     capacity: Literal["so", "dac", "ethics", "checker", "self"]

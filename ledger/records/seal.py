@@ -10,15 +10,17 @@ from ledger.errors import MalformedError
 from ledger.records.envelope import ENCODE, LEAF_PREFIX, Digest, Natural, Shape, decode_canonical
 
 
-class Previous(Shape, kw_only=True):
+class Previous(Shape, frozen=True, kw_only=True):
     """Where the previous seal stands, and its leaf hash: the hash chain."""
 
     index: Natural
     leaf: Digest
 
 
-class Seal(Shape, kw_only=True):
-    """What a block commits to. Not a record: the driver supplies its time, the proposer's node key signs it."""
+class Seal(Shape, frozen=True, kw_only=True):
+    """What a block commits to. Not a record: the driver supplies its time, the proposer's node key
+    signs it.
+    """
 
     chain: str
     config_hash: Digest
@@ -68,7 +70,9 @@ def decode_seal(raw: bytes) -> SealEntry:
 
 
 def results_leaf(leaf: bytes, codes: tuple[str, ...]) -> bytes:
-    """The leaf hash under `results_root` of one entry: its leaf hash and its sorted finding codes."""
+    """The leaf hash under `results_root` of one entry: its leaf hash and its sorted finding
+    codes.
+    """
     return sha256(b"\x00" + leaf + ENCODE(codes)).digest()
 
 

@@ -1,4 +1,6 @@
-"""Use: evidence of accesses, never refused because it shows a violation (definitions.md 3; domain.md D14)."""
+"""Use: evidence of accesses, never refused because it shows a violation (definitions.md 3;
+domain.md D14).
+"""
 
 from typing import Annotated, Literal
 
@@ -14,15 +16,17 @@ Outcome = Literal["ok", "denied", "error", "unknown"]
 CountBucket = Literal["0", "1-9", "10-99", "100-999", "1000+"]
 
 
-class Source(Shape, kw_only=True):
+class Source(Shape, frozen=True, kw_only=True):
     """The number that the observing system gave to this event; gapless for each system (SPEC U)."""
 
     seq: Seq
     system: Name
 
 
-class AccessBody(Shape, kw_only=True):
-    """One access. `person` is a pid, or `ext:<system>:<code>` where the source is already pseudonymous."""
+class AccessBody(Shape, frozen=True, kw_only=True):
+    """One access. `person` is a pid, or `ext:<system>:<code>` where the source is already
+    pseudonymous.
+    """
 
     action: Action
     activity: Name
@@ -37,7 +41,7 @@ class AccessBody(Shape, kw_only=True):
     source: Source
 
 
-class AccessEvent(Shape, kw_only=True):
+class AccessEvent(Shape, frozen=True, kw_only=True):
     """One access of a batch: the fields of `access` with its own time."""
 
     action: Action
@@ -54,8 +58,10 @@ class AccessEvent(Shape, kw_only=True):
     source: Source
 
 
-class BatchSummary(Shape, kw_only=True):
-    """Events too many for one entry: the tree hash over them, kept as a T2 payload by the observer."""
+class BatchSummary(Shape, frozen=True, kw_only=True):
+    """Events too many for one entry: the tree hash over them, kept as a T2 payload by the
+    observer.
+    """
 
     count: Seq
     first_seq: Seq
@@ -64,14 +70,16 @@ class BatchSummary(Shape, kw_only=True):
     system: Name
 
 
-class AccessBatchBody(Shape, kw_only=True):
-    """Many accesses under one signature: up to 150 events, or the summary of more; exactly one of the two."""
+class AccessBatchBody(Shape, frozen=True, kw_only=True):
+    """Many accesses under one signature: up to 150 events, or the summary of more; exactly one of
+    the two.
+    """
 
     events: Annotated[tuple[AccessEvent, ...], msgspec.Meta(max_length=150)] = ()
     summary: BatchSummary | None = None
 
 
-class SourceCloseBody(Shape, kw_only=True):
+class SourceCloseBody(Shape, frozen=True, kw_only=True):
     """The system's word that there was nothing more up to `last_seq` on this day."""
 
     count: Natural
@@ -80,7 +88,7 @@ class SourceCloseBody(Shape, kw_only=True):
     system: Name
 
 
-class CorrectionBody(Shape, kw_only=True):
+class CorrectionBody(Shape, frozen=True, kw_only=True):
     """A correction is a new record: its target stays as it is, and queries show both."""
 
     commit: Digest | None = None

@@ -69,8 +69,8 @@ CHAIN: dict[str, Rule] = {
         DISTRUST_ZH,
     ),
     "L9": Rule(
-        "Entry {index} does not belong on the chain: it breaks rule {rule}.",
-        "条目 {index} 不应在链上：违反规则 {rule}。",
+        "Entry {index} does not belong on the chain: it breaks rule {inner}.",
+        "条目 {index} 不应在链上：违反规则 {inner}。",
         DISTRUST,
         DISTRUST_ZH,
     ),

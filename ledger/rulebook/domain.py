@@ -2,7 +2,6 @@
 
 from ledger.rulebook.rule import Rule
 
-
 STRUCTURE = {
     "S1": Rule(
         "The record does not fit the closed schema of its type at {field}.",

@@ -26,7 +26,12 @@ PROOFS: dict[str, Rule] = {
         "Keep both tree heads; together they are evidence. Compare with other members.",
         "请保留两个树头，二者合为证据；并与其他成员比较。",
     ),
-    "M4": Rule("This path names no tile.", "该路径不指向任何瓦片。", "See C2SP tlog-tiles.", "参见 C2SP tlog-tiles。"),
+    "M4": Rule(
+        "This path names no tile.",
+        "该路径不指向任何瓦片。",
+        "See C2SP tlog-tiles.",
+        "参见 C2SP tlog-tiles。",
+    ),
     "A1": Rule(
         "The proof does not lead from this key to the state root.",
         "证明不能从该键推导到状态根。",
@@ -41,7 +46,12 @@ PROOFS: dict[str, Rule] = {
         COPY_ZH,
     ),
     "N3": Rule("This is not a signed note.", "这不是签名注记。", COPY, COPY_ZH),
-    "N4": Rule("The signature of {name} on the note does not verify.", "{name} 在注记上的签名验证失败。", AGAIN, AGAIN_ZH),
+    "N4": Rule(
+        "The signature of {name} on the note does not verify.",
+        "{name} 在注记上的签名验证失败。",
+        AGAIN,
+        AGAIN_ZH,
+    ),
     "N5": Rule(
         "No key that is known here signed the note.",
         "没有此处已知的密钥签署该注记。",
@@ -50,7 +60,12 @@ PROOFS: dict[str, Rule] = {
     ),
     "N6": Rule("This is not a checkpoint of three lines.", "这不是三行的检查点。", COPY, COPY_ZH),
     "N7": Rule("This is not a policy file.", "这不是策略文件。", COPY, COPY_ZH),
-    "N8": Rule("This is not an offline proof (.tlog-proof).", "这不是离线证明（.tlog-proof）。", COPY, COPY_ZH),
+    "N8": Rule(
+        "This is not an offline proof (.tlog-proof).",
+        "这不是离线证明（.tlog-proof）。",
+        COPY,
+        COPY_ZH,
+    ),
     "N9": Rule(
         "The checkpoint does not have the signatures that the policy asks for.",
         "检查点没有策略所要求的签名。",

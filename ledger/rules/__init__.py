@@ -1,6 +1,8 @@
-"""The domain: `apply(draft, entry, at)` gives the outcome of one record, or refuses it with its rule number.
+"""The domain: `apply(draft, entry, at)` gives the outcome of one record, or refuses it with its
+rule number.
 
-Inside, nothing counts but the entry, the state and what the entry refers to (definitions.md 4). `RULES_VERSION`
+Inside, nothing counts but the entry, the state and what the entry refers to (definitions.md 4).
+`RULES_VERSION`
 names this set of rules: any change that can change a state is a new version, beside the old one.
 """
 
@@ -17,6 +19,7 @@ from ledger.records.governance import EndorseBody
 from ledger.rules import catalogue, governance, use
 from ledger.rules.decisions import (
     Alternatives,
+    Need,
     committee_quorum,
     decided,
     is_decided,
@@ -85,8 +88,10 @@ EVIDENCE: dict[str, Callable[[Draft, Record[Any], str, At, int, tuple[str, ...]]
 def apply(draft: Draft, entry: Entry, signer: Signer, at: At, chain: str) -> Outcome:
     """The outcome of one record on this draft; the draft itself stays as it was.
 
-    `chain` is the short chain id as it stands in records. The signature and the uniqueness of the id are checked by
-    `ledger.chain`. Raises `RefusedError`, `SignatureError` or `MalformedError` with the rule number.
+    `chain` is the short chain id as it stands in records. The signature and the uniqueness of the
+    id are checked by
+    `ledger.chain`. Raises `RefusedError`, `SignatureError` or `MalformedError` with the rule
+    number.
     """
     record, org = entry.record, entry.statement.iss
     early = check_signer(signer, entry, at)
@@ -104,7 +109,10 @@ def apply(draft: Draft, entry: Entry, signer: Signer, at: At, chain: str) -> Out
     if not (early or outcome.findings):
         return outcome
     findings = tuple(sorted({*early, *outcome.findings}))
-    changes = {**outcome.changes, state_key("finding", b64url(entry.leaf)): FindingState(codes=findings)}
+    changes = {
+        **outcome.changes,
+        state_key("finding", b64url(entry.leaf)): FindingState(codes=findings),
+    }
     return outcome._replace(changes=changes, findings=findings)
 
 
@@ -115,12 +123,16 @@ def _alternatives(draft: Draft, record: Record[Any], org: str, committee: int) -
     if record.type == "dataset-version":
         return catalogue.version_alternatives(draft, record.body, org)
     if record.type in ("member", "policy", "resolution"):
-        return ((governance.Need(committee, None),),)
+        return ((Need(committee, None),),)
     return ()
 
 
-def _apply_right(draft: Draft, entry: Entry, signer: Signer, at: At, subjects: tuple[str, ...]) -> Outcome:
-    """A rights-conferring record: checked now; in effect now, or PENDING until its co-decision is complete."""
+def _apply_right(
+    draft: Draft, entry: Entry, signer: Signer, at: At, subjects: tuple[str, ...]
+) -> Outcome:
+    """A rights-conferring record: checked now; in effect now, or PENDING until its co-decision is
+    complete.
+    """
     record, org, leaf = entry.record, entry.statement.iss, b64url(entry.leaf)
     CHECKS[record.type](draft, record, org, signer.capacity)
     policy = draft.policy(at).body
@@ -147,8 +159,12 @@ def _apply_right(draft: Draft, entry: Entry, signer: Signer, at: At, subjects: t
     return Outcome({**effect, state_key("decision", leaf): decision}, (), subjects)
 
 
-def _apply_endorse(draft: Draft, entry: Entry, signer: Signer, at: At, subjects: tuple[str, ...]) -> Outcome:
-    """E1 to E3. An endorsement is always recorded; the deciding one makes its target EFFECTIVE, REJECTED or VOID."""
+def _apply_endorse(
+    draft: Draft, entry: Entry, signer: Signer, at: At, subjects: tuple[str, ...]
+) -> Outcome:
+    """E1 to E3. An endorsement is always recorded; the deciding one makes its target EFFECTIVE,
+    REJECTED or VOID.
+    """
     body: EndorseBody = entry.record.body
     if body.capacity != signer.capacity:
         raise RefusedError("E1", capacity=body.capacity, own=signer.capacity)
@@ -170,7 +186,9 @@ def _apply_endorse(draft: Draft, entry: Entry, signer: Signer, at: At, subjects:
 def _decide(
     draft: Draft, state: DecisionState, votes: tuple[Vote, ...], at: At, target: str
 ) -> dict[bytes, Shape]:
-    """What a further vote makes of a pending decision; its rules are evaluated again when it is the deciding one."""
+    """What a further vote makes of a pending decision; its rules are evaluated again when it is the
+    deciding one.
+    """
     record = decode_canonical((state.record or "").encode(), DECODERS[state.type])
     alternatives = _alternatives(draft, record, state.org, state.committee)
     key = state_key("decision", target)

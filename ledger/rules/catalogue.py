@@ -30,7 +30,8 @@ def effect_dataset(_draft: Draft, record: Record[DatasetBody], at: At, leaf: str
     """Registers the series and its other names."""
     body = record.body
     changes: Changes = {
-        state_key("alias", f"{alias.namespace}/{alias.name}"): Holder(by=body.series_id) for alias in body.aliases
+        state_key("alias", f"{alias.namespace}/{alias.name}"): Holder(by=body.series_id)
+        for alias in body.aliases
     }
     changes[state_key("dataset", body.series_id)] = DatasetState(
         custodian=body.custodian, height=at.height, leaf=leaf
@@ -38,7 +39,9 @@ def effect_dataset(_draft: Draft, record: Record[DatasetBody], at: At, leaf: str
     return changes
 
 
-def check_version(draft: Draft, record: Record[DatasetVersionBody], org: str, _capacity: str) -> None:
+def check_version(
+    draft: Draft, record: Record[DatasetVersionBody], org: str, _capacity: str
+) -> None:
     """D1, D4 to D8."""
     body = record.body
     series = draft.get(DatasetState, "dataset", body.series_id)
@@ -53,7 +56,9 @@ def check_version(draft: Draft, record: Record[DatasetVersionBody], org: str, _c
     if body.identifiability == "identified" or body.gbt39725_level >= 4:
         check_resolution_ref(draft, record)
     unb64url(body.content_digest, 32)
-    if body.coverage is not None and decode_date(body.coverage.from_) > decode_date(body.coverage.to):
+    if body.coverage is not None and decode_date(body.coverage.from_) > decode_date(
+        body.coverage.to
+    ):
         raise RefusedError("D7")
     for source in body.sources:
         if draft.get(VersionState, "version-leaf", source) is None:
@@ -61,7 +66,9 @@ def check_version(draft: Draft, record: Record[DatasetVersionBody], org: str, _c
 
 
 def version_alternatives(draft: Draft, body: DatasetVersionBody, org: str) -> Alternatives:
-    """A derived version with weaker terms than a source needs an officer of that source's custodian."""
+    """A derived version with weaker terms than a source needs an officer of that source's
+    custodian.
+    """
     terms = {term.code for term in body.terms}
     custodians = set()
     for leaf in body.sources:

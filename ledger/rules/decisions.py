@@ -1,6 +1,8 @@
-"""Co-decisions: k-of-n is one mechanism for members, keys, policies and versions (definitions.md 4, ENDORSE).
+"""Co-decisions: k-of-n is one mechanism for members, keys, policies and versions (definitions.md 4,
+ENDORSE).
 
-A decision has alternatives, any of which is enough; an alternative is a list of needs, all of which must be met.
+A decision has alternatives, any of which is enough; an alternative is a list of needs, all of which
+must be met.
 """
 
 from collections.abc import Sequence
@@ -14,9 +16,11 @@ DEFAULT_QUORUM = (2, 3)
 
 
 class Need(NamedTuple):
-    """So many distinct officers (`so`) of one org, or, with org None, so many distinct ADMITTED orgs (`dac`)."""
+    """So many distinct officers (`so`) of one org, or, with org None, so many distinct ADMITTED
+    orgs (`dac`).
+    """
 
-    count: int
+    number: int
     org: str | None
 
 
@@ -32,7 +36,13 @@ def committee_quorum(policy: PolicyBody, kind: str, members: int) -> int:
 def count_votes(draft: Draft, votes: Sequence[Vote], need: Need, verdict: str) -> int:
     """Distinct officers' keys of the org named, or distinct ADMITTED orgs."""
     if need.org is not None:
-        return len({v.kid for v in votes if v.verdict == verdict and v.capacity == "so" and v.org == need.org})
+        return len(
+            {
+                v.kid
+                for v in votes
+                if v.verdict == verdict and v.capacity == "so" and v.org == need.org
+            }
+        )
     orgs = {v.org for v in votes if v.verdict == verdict and v.capacity == "dac"}
     return sum(1 for org in orgs if (m := draft.member(org)) is not None and m.status == "ADMITTED")
 
@@ -40,22 +50,31 @@ def count_votes(draft: Draft, votes: Sequence[Vote], need: Need, verdict: str) -
 def is_decided(draft: Draft, votes: Sequence[Vote], alternatives: Alternatives) -> bool:
     """Whether one alternative has all that it needs."""
     return any(
-        all(count_votes(draft, votes, need, "approve") >= need.count for need in needs) for needs in alternatives
+        all(count_votes(draft, votes, need, "approve") >= need.number for need in needs)
+        for needs in alternatives
     )
 
 
-def is_impossible(draft: Draft, votes: Sequence[Vote], alternatives: Alternatives, members: int) -> bool:
-    """Whether no alternative can be met any more: an officer refused, or too many organisations did."""
+def is_impossible(
+    draft: Draft, votes: Sequence[Vote], alternatives: Alternatives, members: int
+) -> bool:
+    """Whether no alternative can be met any more: an officer refused, or too many organisations
+    did.
+    """
 
     def lost(need: Need) -> bool:
         against = count_votes(draft, votes, need, "reject")
-        return against > 0 if need.org is not None else members - against < need.count
+        return against > 0 if need.org is not None else members - against < need.number
 
     return all(any(lost(need) for need in needs) for needs in alternatives)
 
 
-def decided(state: DecisionState, votes: tuple[Vote, ...], status: str, rule: str | None) -> DecisionState:
-    """The same decision with these votes and status; the payload is kept only while it is PENDING."""
+def decided(
+    state: DecisionState, votes: tuple[Vote, ...], status: str, rule: str | None
+) -> DecisionState:
+    """The same decision with these votes and status; the payload is kept only while it is
+    PENDING.
+    """
     return DecisionState(
         committee=state.committee,
         deadline_ms=state.deadline_ms,

@@ -1,6 +1,7 @@
 """The state of a block in the making: the parent's map under the changes of the records so far.
 
-What every record changes (subject logs, source numbers) is kept in plain form and encoded once for the block.
+What every record changes (subject logs, source numbers) is kept in plain form and encoded once for
+the block.
 """
 
 from collections.abc import Mapping
@@ -34,14 +35,17 @@ class At(NamedTuple):
 class Located(NamedTuple):
     """An earlier entry that a record refers to."""
 
-    index: int
+    at: int
+    """Its index in the tree."""
     type: str
     org: str
     sub: str
 
 
 class Outcome(NamedTuple):
-    """What one record does: changes of the map, findings, subject logs joined, source numbers used."""
+    """What one record does: changes of the map, findings, subject logs joined, source numbers
+    used.
+    """
 
     changes: Mapping[bytes, Shape]
     findings: tuple[str, ...]
@@ -70,24 +74,27 @@ class Draft:
         self.parent = parent
         self.resolved = resolved
         self.changes: dict[bytes, Shape] = {}
-        self._read: dict[bytes, Shape | None] = {}
+        self._read: dict[bytes, object] = {}
         self._logs: dict[str, tuple[int, bytes]] = {}
         self._sources: dict[str, Tally] = {}
         self._chunks: dict[tuple[str, int], int] = {}
-        # Only what an accepted record changed is flushed: a refused one must leave no trace in the state.
+        # Only what an accepted record changed is flushed: a refused one must leave no trace in the
+        # state.
         self._used: set[tuple[str, int]] = set()
         self._touched: set[str] = set()
 
     def get(self, kind: type[V], namespace: str, name: str) -> V | None:
         """The value under this key now, or None."""
         key = state_key(namespace, name)
-        value = self.changes.get(key)
+        value: object = self.changes.get(key)
         if value is None:
             if key in self._read:
                 value = self._read[key]
             else:
-                value = self._read[key] = self.parent.get(key)  # type: ignore[assignment]
-        return value  # type: ignore[return-value]
+                value = self._read[key] = self.parent.get(key)
+        if value is None or isinstance(value, kind):
+            return value
+        unreachable("a namespace holds one kind of value")
 
     def accept(self, leaf: bytes, outcome: Outcome) -> None:
         """Take one record's outcome; nothing before this call changed anything."""
@@ -143,7 +150,9 @@ class Draft:
         tally.last = max(tally.last, number)
 
     def complete_to(self, source: str) -> int:
-        """The largest number up to which this source has no hole; walks on from where its last close stood."""
+        """The largest number up to which this source has no hole; walks on from where its last
+        close stood.
+        """
         number = self.tally(source).complete + 1
         while True:
             # The ones from `number` to the end of its chunk; below it all are known to be used.
@@ -166,12 +175,16 @@ class Draft:
             )
         for source, number in sorted(self._used):
             bits = self._chunks[source, number].to_bytes(CHUNK // 8, "little")
-            changes[state_key("source-chunk", f"{source}/{number}")] = SourceChunk(bits=b64url(bits))
+            changes[state_key("source-chunk", f"{source}/{number}")] = SourceChunk(
+                bits=b64url(bits)
+            )
         return changes
 
     def latest_policy(self) -> PolicyState:
         """The newest policy, whether or not its time has come."""
-        newest = self.get(PolicyState, "policy", "next") or self.get(PolicyState, "policy", "current")
+        newest = self.get(PolicyState, "policy", "next") or self.get(
+            PolicyState, "policy", "current"
+        )
         if newest is None:
             unreachable("block 0 sets the first policy")
         return newest
@@ -196,4 +209,3 @@ class Draft:
     def decision(self, leaf: str) -> DecisionState | None:
         """How the co-decision on a record stands."""
         return self.get(DecisionState, "decision", leaf)
-

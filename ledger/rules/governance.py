@@ -31,7 +31,9 @@ Changes = dict[bytes, Shape]
 
 
 def kid_of(key: KeyDescription) -> str:
-    """The key id of a description; raises `SignatureError` (C*) for a key that may not be used at all."""
+    """The key id of a description; raises `SignatureError` (C*) for a key that may not be used at
+    all.
+    """
     public_key = unb64url(key.public_key)
     alg = ALGORITHMS[key.alg]
     check_public_key(alg, public_key)
@@ -56,11 +58,14 @@ def key_state(key: KeyDescription, height: int) -> KeyState:
     )
 
 
-# --- key ---------------------------------------------------------------------------------------------------
+# --- key ------------------------------------------------------------------------------------------
+# ---------
 
 
 def key_alternatives(draft: Draft, body: KeyBody, committee: int) -> Alternatives:
-    """An officer's `so` key needs two officers of its org or the committee; any other key one officer or registrar."""
+    """An officer's `so` key needs two officers of its org or the committee; any other key one
+    officer or registrar.
+    """
     owner = body.key or draft.get(KeyState, "key", body.kid)
     if owner is not None and owner.capacity == "so":
         return ((Need(2, owner.org),), (Need(committee, None),))
@@ -118,7 +123,8 @@ def _revoked(key: KeyState, height: int, suspect_from_ms: int | None) -> KeyStat
     )
 
 
-# --- member ------------------------------------------------------------------------------------------------
+# --- member
+# ------------------------------------------------------------------------------------------------
 
 
 def check_member(draft: Draft, record: Record[MemberBody], _org: str, _capacity: str) -> None:
@@ -126,7 +132,9 @@ def check_member(draft: Draft, record: Record[MemberBody], _org: str, _capacity:
     body = record.body
     known = draft.member(body.org)
     if (body.action, known.status if known else None) not in TRANSITIONS:
-        raise RefusedError("G1", action=body.action, org=body.org, status=known.status if known else "UNKNOWN")
+        raise RefusedError(
+            "G1", action=body.action, org=body.org, status=known.status if known else "UNKNOWN"
+        )
     check_resolution_ref(draft, record)
     if body.action != "admit":
         if body.keys or body.uscc:
@@ -184,12 +192,17 @@ def check_resolution_ref(draft: Draft, record: Record) -> None:  # type: ignore[
     """G6: the record names a resolution that is in effect."""
     for ref in record.refs:
         decision = draft.decision(ref.leaf) if ref.rel == "resolution" else None
-        if decision is not None and decision.type == "resolution" and decision.status == "EFFECTIVE":
+        if (
+            decision is not None
+            and decision.type == "resolution"
+            and decision.status == "EFFECTIVE"
+        ):
             return
     raise RefusedError("G6")
 
 
-# --- policy and resolution ---------------------------------------------------------------------------------
+# --- policy and resolution
+# ---------------------------------------------------------------------------------
 
 
 def check_policy(draft: Draft, record: Record[PolicyBody], _org: str, _capacity: str) -> None:
@@ -223,10 +236,14 @@ def effect_policy(draft: Draft, record: Record[PolicyBody], at: At, leaf: str) -
 
 def policy_state(body: PolicyBody, height: int, leaf: str) -> PolicyState:
     """A policy as the state holds it."""
-    return PolicyState(body=body, from_ms=decode_time(body.effective_from), height=height, leaf=leaf)
+    return PolicyState(
+        body=body, from_ms=decode_time(body.effective_from), height=height, leaf=leaf
+    )
 
 
-def check_resolution(draft: Draft, record: Record[ResolutionBody], _org: str, _capacity: str) -> None:
+def check_resolution(
+    draft: Draft, record: Record[ResolutionBody], _org: str, _capacity: str
+) -> None:
     """G11 to G13."""
     body, votes = record.body, record.body.votes
     decode_date(body.meeting_date)

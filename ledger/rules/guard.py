@@ -1,6 +1,8 @@
-"""S8: the personal-data guard of consensus, a versioned list of patterns over open T0 strings (domain.md D11).
+"""S8: the personal-data guard of consensus, a versioned list of patterns over open T0 strings
+(domain.md D11).
 
-It is deliberately short and exact, because every node must agree on it; the wider guard runs at intake.
+It is deliberately short and exact, because every node must agree on it; the wider guard runs at
+intake.
 """
 
 import re

@@ -1,9 +1,11 @@
-"""S1 to S13: what every record must fulfil, whatever it says (domain.md D0; definitions.md 3, 4)."""
+"""S1 to S13: what every record must fulfil, whatever it says (domain.md D0; definitions.md 3,
+4).
+"""
 
 from typing import NamedTuple
 
-from ledger.encoding import decode_date, decode_time, unb64url
 from ledger.crypto import EDDSA
+from ledger.encoding import decode_date, decode_time, unb64url
 from ledger.errors import MalformedError, RefusedError, SignatureError
 from ledger.members import EpochConfig
 from ledger.records.catalogue import DatasetVersionBody
@@ -35,7 +37,9 @@ SIGNERS: dict[str, frozenset[str]] = {
     "resolution": frozenset({"dac"}),
     "source-close": OBSERVERS,
 }
-"""Which capacities may sign which type (S3); genesis and founder-acceptance stand in block 0 alone."""
+"""Which capacities may sign which type (S3); genesis and founder-acceptance stand in block 0
+alone.
+"""
 
 
 class Signer(NamedTuple):
@@ -63,7 +67,9 @@ def find_signer(parent: State, config: EpochConfig, kid: str) -> Signer:
 
 
 def check_signer(signer: Signer, entry: Entry, at: At) -> tuple[str, ...]:
-    """S3 but for the signature itself. Returns the findings of evidence under a key outside its window."""
+    """S3 but for the signature itself. Returns the findings of evidence under a key outside its
+    window.
+    """
     statement, record = entry.statement, entry.record
     if statement.iss != signer.org or statement.alg != signer.alg:
         raise SignatureError("S3.other", org=statement.iss, owner=signer.org)
@@ -99,6 +105,12 @@ def check_structure(draft: Draft, entry: Entry, at: At, chain: str) -> int:
         check_not_after(record, at)
     elif record.not_after is not None:
         raise RefusedError("S11.evidence")
+    check_references(draft, record)
+    return happened
+
+
+def check_references(draft: Draft, record: Record) -> None:  # type: ignore[type-arg]
+    """S4, S9: what the record refers to is on the chain, and its payloads are held by members."""
     for leaf in leaves_of(record):
         if leaf not in draft.resolved:
             raise RefusedError("S4", leaf=leaf.hex())
@@ -107,7 +119,6 @@ def check_structure(draft: Draft, entry: Entry, at: At, chain: str) -> int:
         for holder in payload.holders:
             if draft.member(holder) is None:
                 raise RefusedError("S9", holder=holder)
-    return happened
 
 
 def check_not_after(record: Record, at: At) -> None:  # type: ignore[type-arg]
@@ -148,5 +159,3 @@ def check_sub(entry: Entry, subjects: tuple[str, ...]) -> None:
 def backfilled(draft: Draft, happened: int, at: At) -> bool:
     """Whether a record came later than the policy's limit (finding BACKFILLED)."""
     return happened < at.time_ms - draft.policy(at).body.backfill_days * DAY_MS
-
-

@@ -1,7 +1,10 @@
-"""Which subject logs a record joins: derived from its type and body, never declared (definitions.md 3; SPEC S13)."""
+"""Which subject logs a record joins: derived from its type and body, never declared (definitions.md
+3; SPEC S13).
+"""
 
 from collections.abc import Callable, Mapping
 
+from ledger.encoding import unb64url
 from ledger.records.catalogue import DatasetBody, DatasetVersionBody
 from ledger.records.envelope import Record
 from ledger.records.governance import EndorseBody, KeyBody, MemberBody, ResolutionBody
@@ -13,7 +16,6 @@ from ledger.records.use import (
     SourceCloseBody,
 )
 from ledger.rules.draft import Located
-from ledger.encoding import unb64url
 
 Resolved = Mapping[bytes, Located]
 
@@ -26,7 +28,9 @@ def subjects_of(org: str, record: Record, resolved: Resolved) -> tuple[str, ...]
 
 
 def of_access(body: AccessBody | AccessEvent) -> tuple[str, ...]:
-    """An access concerns its dataset (and series, when a version is named), its person and its permit."""
+    """An access concerns its dataset (and series, when a version is named), its person and its
+    permit.
+    """
     subjects = [f"dataset:{body.dataset}"]
     series, at, _version = body.dataset.partition("@")
     if at:

@@ -1,6 +1,8 @@
-"""U: evidence of use. Findings, never refusals, for what breaks the rules of use (domain.md, decision 1)."""
+"""U: evidence of use. Findings, never refusals, for what breaks the rules of use (domain.md,
+decision 1).
+"""
 
-from ledger.encoding import unb64url
+from ledger.encoding import decode_date, unb64url
 from ledger.errors import RefusedError
 from ledger.records.envelope import Record
 from ledger.records.use import (
@@ -13,19 +15,21 @@ from ledger.records.use import (
 from ledger.rules.draft import At, Draft, Outcome
 from ledger.rules.structure import CLOCK_TOLERANCE_MS, backfilled, occurred
 from ledger.rules.values import DatasetState, VersionState
-from ledger.encoding import decode_date
 
 MAX_SUMMARY = 1_000_000
 
 
 def use_findings(draft: Draft, body: AccessBody | AccessEvent, org: str, codes: set[str]) -> None:
-    """The compliance findings of one access: who, under what, on what, and whether its number is new."""
+    """The compliance findings of one access: who, under what, on what, and whether its number is
+    new.
+    """
     if body.person is None:
         codes.add("NO_PERSON")
     if body.permit is None:
         codes.add("NO_PERMIT")
     else:
-        # Permits are not registered on a chain of these rules; what is named cannot be checked (definitions.md 3).
+        # Permits are not registered on a chain of these rules; what is named cannot be checked
+        # (definitions.md 3).
         codes.add("UNREGISTERED")
     custodian = custodian_of(draft, body.dataset)
     if custodian is None:
@@ -44,7 +48,12 @@ def custodian_of(draft: Draft, dataset: str) -> str | None:
 
 
 def apply_access(
-    draft: Draft, record: Record[AccessBody], org: str, at: At, happened: int, subjects: tuple[str, ...]
+    draft: Draft,
+    record: Record[AccessBody],
+    org: str,
+    at: At,
+    happened: int,
+    subjects: tuple[str, ...],
 ) -> Outcome:
     """One access: findings F1 and others, and its number."""
     body = record.body
@@ -59,14 +68,23 @@ def apply_access(
 
 
 def apply_batch(
-    draft: Draft, record: Record[AccessBatchBody], org: str, at: At, happened: int, subjects: tuple[str, ...]
+    draft: Draft,
+    record: Record[AccessBatchBody],
+    org: str,
+    at: At,
+    happened: int,
+    subjects: tuple[str, ...],
 ) -> Outcome:
     """Many accesses: the findings of all its events. U1 to U4."""
     body = record.body
     if (body.summary is None) == (not body.events):
         raise RefusedError("U1")
     codes: set[str] = {"BACKFILLED"} if backfilled(draft, happened, at) else set()
-    numbers = _summary_numbers(record, org) if body.summary else _event_numbers(draft, body, org, at, codes)
+    numbers = (
+        _summary_numbers(record, org)
+        if body.summary
+        else _event_numbers(draft, body, org, at, codes)
+    )
     if len(set(numbers)) < len(numbers) or any(draft.is_used(*number) for number in numbers):
         codes.add("SEQ_REUSED")
     return Outcome({}, tuple(sorted(codes)), subjects, numbers)
@@ -101,7 +119,12 @@ def _summary_numbers(record: Record[AccessBatchBody], org: str) -> tuple[tuple[s
 
 
 def apply_close(
-    draft: Draft, record: Record[SourceCloseBody], org: str, _at: At, _happened: int, subjects: tuple[str, ...]
+    draft: Draft,
+    record: Record[SourceCloseBody],
+    org: str,
+    _at: At,
+    _happened: int,
+    subjects: tuple[str, ...],
 ) -> Outcome:
     """The system says that there was nothing more: a hole below is the finding SEQ_GAP."""
     body = record.body
@@ -121,7 +144,12 @@ def apply_close(
 
 
 def apply_correction(
-    draft: Draft, record: Record[CorrectionBody], org: str, _at: At, _happened: int, subjects: tuple[str, ...]
+    draft: Draft,
+    record: Record[CorrectionBody],
+    org: str,
+    _at: At,
+    _happened: int,
+    subjects: tuple[str, ...],
 ) -> Outcome:
     """U5, U6: by the author's organisation, with a new value or a commitment to one."""
     body = record.body

@@ -1,6 +1,7 @@
 """What the rule state holds: one immutable value for each key of the authenticated map (SPEC A4).
 
-A key is `namespace || 0x00 || name`. Keys are never removed; a removed thing has a value that says so.
+A key is `namespace || 0x00 || name`. Keys are never removed; a removed thing has a value that says
+so.
 """
 
 from typing import Literal
@@ -9,8 +10,10 @@ from ledger.records.envelope import Shape
 from ledger.records.governance import PolicyBody
 
 
-class KeyState(Shape, kw_only=True):
-    """`key`: a registered key, by kid. Heights are those where the change was recorded; it acts from the next."""
+class KeyState(Shape, frozen=True, kw_only=True):
+    """`key`: a registered key, by kid. Heights are those where the change was recorded; it acts
+    from the next.
+    """
 
     alg: int
     capacity: str
@@ -24,7 +27,7 @@ class KeyState(Shape, kw_only=True):
     valid_until_ms: int | None = None
 
 
-class MemberState(Shape, kw_only=True):
+class MemberState(Shape, frozen=True, kw_only=True):
     """`member`: an organisation, by code; `since` is the height of its last change."""
 
     kind: str
@@ -34,20 +37,24 @@ class MemberState(Shape, kw_only=True):
     uscc: str | None = None
 
 
-class Count(Shape, kw_only=True):
+class Count(Shape, frozen=True, kw_only=True):
     """`members`: how many organisations are ADMITTED; quorums are shares of it."""
 
     n: int
 
 
-class Holder(Shape, kw_only=True):
-    """`uscc`, `alias`, `number`: which organisation, series or record holds a name that must be unique."""
+class Holder(Shape, frozen=True, kw_only=True):
+    """`uscc`, `alias`, `number`: which organisation, series or record holds a name that must be
+    unique.
+    """
 
     by: str
 
 
-class PolicyState(Shape, kw_only=True):
-    """`policy`: `current` is in force until the time of `next` has come; and the record that set it."""
+class PolicyState(Shape, frozen=True, kw_only=True):
+    """`policy`: `current` is in force until the time of `next` has come; and the record that set
+    it.
+    """
 
     body: PolicyBody
     from_ms: int
@@ -55,7 +62,7 @@ class PolicyState(Shape, kw_only=True):
     leaf: str
 
 
-class Vote(Shape, kw_only=True):
+class Vote(Shape, frozen=True, kw_only=True):
     """A counted signature on a decision: the record's own, or an endorsement."""
 
     capacity: str
@@ -64,10 +71,11 @@ class Vote(Shape, kw_only=True):
     verdict: Literal["approve", "reject"]
 
 
-class DecisionState(Shape, kw_only=True):
+class DecisionState(Shape, frozen=True, kw_only=True):
     """`decision`: a rights-conferring record, by leaf hash, and how its co-decision stands.
 
-    `record` is its payload while PENDING: its rules are evaluated again when the deciding endorsement arrives.
+    `record` is its payload while PENDING: its rules are evaluated again when the deciding
+    endorsement arrives.
     """
 
     committee: int
@@ -84,7 +92,7 @@ class DecisionState(Shape, kw_only=True):
     votes: tuple[Vote, ...]
 
 
-class DatasetState(Shape, kw_only=True):
+class DatasetState(Shape, frozen=True, kw_only=True):
     """`dataset`: a data resource, by series id."""
 
     custodian: str
@@ -94,7 +102,7 @@ class DatasetState(Shape, kw_only=True):
     versions: int = 0
 
 
-class VersionState(Shape, kw_only=True):
+class VersionState(Shape, frozen=True, kw_only=True):
     """`version`: a version, by `series@version`, and `version-leaf`: the same by leaf hash."""
 
     custodian: str
@@ -103,15 +111,19 @@ class VersionState(Shape, kw_only=True):
     terms: tuple[str, ...] = ()
 
 
-class SubjectLog(Shape, kw_only=True):
-    """`subject`: how many records concern this subject, and the hash chain over their leaf hashes."""
+class SubjectLog(Shape, frozen=True, kw_only=True):
+    """`subject`: how many records concern this subject, and the hash chain over their leaf
+    hashes.
+    """
 
     count: int
     head: str
 
 
-class SourceState(Shape, kw_only=True):
-    """`source`: an observing system, by `org/system`. `closed` is its last close, `complete` has no hole below."""
+class SourceState(Shape, frozen=True, kw_only=True):
+    """`source`: an observing system, by `org/system`. `closed` is its last close, `complete` has no
+    hole below.
+    """
 
     closed: int
     complete: int
@@ -119,13 +131,13 @@ class SourceState(Shape, kw_only=True):
     last: int
 
 
-class SourceChunk(Shape, kw_only=True):
+class SourceChunk(Shape, frozen=True, kw_only=True):
     """`source-chunk`: which of 1,024 consecutive numbers of a source are used, as a bitmap."""
 
     bits: str
 
 
-class FindingState(Shape, kw_only=True):
+class FindingState(Shape, frozen=True, kw_only=True):
     """`finding`: the open findings of one record, by leaf hash."""
 
     codes: tuple[str, ...]
