@@ -1,4 +1,4 @@
-"""A chain in memory that takes one record after another: the shortest way to see what a rule does."""
+"""A chain in memory that takes one record after another: the way to see what a rule does."""
 
 from typing import Any
 

@@ -281,7 +281,7 @@ def test_what_only_looks_like_personal_data_is_kept(text: str) -> None:
 
 
 def test_all_fields_stand_in_sorted_order() -> None:
-    """Canonical encoding rests on it: every Struct of records and state declares its fields sorted."""
+    """Canonical encoding rests on it."""
     shapes = [Record, *BODIES.values(), *values.VALUES.values(), *Shape.__subclasses__()]
     for shape in shapes:
         names = [field.encode_name for field in msgspec.structs.fields(shape)]
