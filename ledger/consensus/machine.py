@@ -328,7 +328,7 @@ class Consensus:
         if status.epoch != self._config.epoch:
             return
         self._presence(status.signer, status.epoch)
-        # Older ones may be replayed. Correct clocks are at most CLOCK_AHEAD_MS off: this one is new.
+        # Older ones may be replayed. Correct clocks are at most CLOCK_AHEAD_MS off: this is new.
         fresh = status.clock_ms > self._doubted_ms + CLOCK_AHEAD_MS
         if status.signer == self._me:
             if fresh and self._boot_id and status.boot_id != self._boot_id:
@@ -339,7 +339,7 @@ class Consensus:
             self._leave_quarantine()
 
     def _leave_quarantine(self) -> None:
-        """After r reports, some correct member has seen the last view but one in which this node spoke.
+        """After r reports, some correct member has been in the last view but one that I spoke in.
 
         Where nobody may be missing (c = 0) no view ends without this node, so a floor would stop
         the chain: then all others must report, and the words of mine that they hold are all there
@@ -886,9 +886,9 @@ class Consensus:
         nullified = view.votes["nullify"]
         if len(nullified) >= self._config.joining:
             return True
-        if self._work_since is None:
-            return False
         judgement = self._judge()
+        if self._work_since is None:
+            return judgement == "invalid"
         late = self._expired(self._backed_off(self._timing.proposal_ms))
         if late and judgement in ("none", "unjustified"):
             self._silent.add(leader)

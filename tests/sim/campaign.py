@@ -11,19 +11,21 @@ TROUBLE_MS = 20_000
 HEAL_MS = 180_000
 
 
-def build_world(seed: int, machine: type[Consensus] = Consensus, n: int = 0) -> World:
-    """The world of a seed. `n` fixes the number of members."""
+def build_world(
+    seed: int, machine: type[Consensus] = Consensus, driver: type[Node] = Node
+) -> World:
+    """The world of a seed."""
     rng = Random(seed)
-    n = n or rng.choice((1, 2, 3, 4, 4, 4, 4, 4, 5, 6, 7))
+    n = rng.choice((1, 2, 3, 4, 4, 4, 4, 4, 5, 6, 7))
     config = make_config(tuple(range(n)))
     liars = min(config.lying, config.offline)
     kinds: dict[int, type[Node]] = {}
-    nodes = n
     for index in rng.sample(range(n), rng.randrange(liars + 1) if rng.random() < 0.7 else 0):
         kinds[index] = rng.choice((Liar, Liar, Liar, Twin, Mute, Withholder))
     world = World(
-        seed, nodes, faults=Faults.drawn(rng), machine=machine, config=config, kinds=kinds
-    )
+        seed, n, faults=Faults.drawn(rng), machine=machine, config=config, kinds=kinds,
+        driver=driver,
+    )  # fmt: skip
     for index, kind in kinds.items():
         if kind is Twin:
             twin = Twin(world, len(world.nodes), machine)
@@ -136,9 +138,9 @@ def must_be_silent(world: World, for_ms: int = 60_000) -> None:
     must([node.core.view for node in world.correct] == views, "views change in idle time")
 
 
-def run_seed(seed: int, machine: type[Consensus] = Consensus, n: int = 0) -> World:
+def run_seed(seed: int, machine: type[Consensus] = Consensus, driver: type[Node] = Node) -> World:
     """Everything for one seed. Raises `Broken`, or `InvariantError` from the machine itself."""
-    world = build_world(seed, machine, n)
+    world = build_world(seed, machine, driver)
     records = trouble(world)
     world.run(TROUBLE_MS)
     world.invariants.bounded()

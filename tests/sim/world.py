@@ -473,11 +473,12 @@ class World:
         machine: type[Consensus] = Consensus,
         config: EpochConfig | None = None,
         kinds: dict[int, type[Node]] | None = None,
+        driver: type[Node] = Node,
     ) -> None:
         self.rng = Random(seed)
         self.faults = faults or Faults()
         self.timing = Timing()
-        self.now = 1_000_000
+        self.now = 1_700_000_000_000
         self.heap: list[tuple[int, int, Callable[..., None], tuple[object, ...]]] = []
         self.sequence = 0
         self.genesis_config = config or make_config(tuple(range(nodes)))
@@ -486,10 +487,10 @@ class World:
         self.configs = {self.genesis_config.config_hash: self.genesis_config}
         self.plans: dict[str, tuple[int, ...]] = {}
         self.cut: set[tuple[int, int]] = set()
-        self.filter: Callable[[Node, Node, Any], bool] = lambda *_: True
+        self.filter: Callable[[Node, Node, object], bool] = lambda *_: True
         self.invariants = Invariants(self)
         self.transcript = sha256()
-        self.nodes = [(kinds or {}).get(i, Node)(self, i, machine) for i in range(nodes)]
+        self.nodes = [(kinds or {}).get(i, driver)(self, i, machine) for i in range(nodes)]
         for node in self.nodes:
             node.start()
 

@@ -1,0 +1,375 @@
+"""Directed runs: each builds one situation that chance rarely meets (consensus.md 3.6).
+
+A scenario takes the machine, so that a sabotaged one can be shown to fail it.
+"""
+
+from collections.abc import Callable
+
+from ledger.consensus import BlockInfo, Certificate, Consensus, Proposal, Vote, signed_bytes
+from ledger.consensus.messages import NO_BLOCK, Kind, make_certificate
+from tests.sim.adversaries import Liar, Mute, Twin
+from tests.sim.campaign import heal, must_be_silent, must_recover
+from tests.sim.invariants import must
+from tests.sim.world import Body, Faults, Node, World, key_of, make_body, make_config, sign
+
+Machine = type[Consensus]
+
+
+def is_word(item: object, *kinds: str) -> bool:
+    return isinstance(item, Vote) and item.kind in kinds
+
+
+def finish(world: World, *records: str) -> None:
+    heal(world)
+    world.filter = lambda *_: True
+    must_recover(world, list(records))
+    must_be_silent(world)
+
+
+def by_member(world: World, index: int) -> Node:
+    key = world.genesis_config.node_keys[index]
+    return next(node for node in world.nodes if node.key == key)
+
+
+class Hands:
+    """One real member; the test speaks for the other three."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.world = World(1, 4, machine=machine)
+        self.config = self.world.genesis_config
+        # The real one leads none of the first three views.
+        self.hero = by_member(self.world, self.config.leaders[3])
+        self.others = [i for i in range(4) if i != self.config.leaders[3]]
+        for node in self.world.nodes:
+            if node is not self.hero:
+                node.crash()
+                node.correct = False
+
+    def word(self, kind: Kind, signer: int, view: int, info: BlockInfo | None = None) -> Vote:
+        height, block = (info.height, info.id) if info else (0, NO_BLOCK)
+        message = signed_bytes(self.config, kind, view, height, block)
+        signature = sign(self.config.node_keys[signer], message)
+        return Vote(kind, 0, view, height, block, signer, signature)
+
+    def certificate(self, kind: Kind, view: int, info: BlockInfo | None = None) -> Certificate:
+        return make_certificate(self.config, [self.word(kind, i, view, info) for i in self.others])
+
+    def tell(self, *items: object) -> None:
+        for item in items:
+            self.world.send(by_member(self.world, self.others[0]), self.hero, item)
+        self.world.run(100)
+
+    def propose(self, view: int, parent: BlockInfo, parent_view: int, name: str) -> Body:
+        """The leader of `view` sends a block, with no justification at all."""
+        time_ms = max(self.world.now, parent.time_ms + 1)
+        body = make_body(parent, view, parent_view, time_ms, (name,), self.config)
+        vote = self.word("propose", self.config.leader(view), view, body.info)
+        self.tell((body, Proposal(vote, None, ())))
+        return body
+
+    def said(self, kind: Kind, view: int) -> Vote | None:
+        held = self.hero.core._views.get(view)
+        return held.said(kind) if held else None
+
+
+def skip_without_certificate(machine: Machine) -> None:
+    """10: a parent older than the view before needs an X for each view between (ava #281)."""
+    hands = Hands(machine)
+    genesis = hands.world.genesis
+    first = hands.propose(1, genesis, 0, "a").info
+    must(hands.said("notarize", 1) is not None, "a good proposal got no vote")
+    hands.tell(hands.certificate("notarize", 1, first))
+    second = hands.propose(2, first, 1, "b").info
+    hands.tell(hands.certificate("notarize", 2, second))
+    must(hands.hero.core.view == 3, "N(2) enters view 3")
+    hands.propose(3, first, 1, "c")
+    must(hands.said("notarize", 3) is None, "a vote for a block that passes over a view")
+
+
+def finalize_after_nullify(machine: Machine) -> None:
+    """11: N(v) after my nullify: enter the next view, but never finalize this one (ava #280)."""
+    hands = Hands(machine)
+    info = hands.propose(1, hands.world.genesis, 0, "a").info
+    hands.tell(*(hands.word("nullify", i, 1) for i in hands.others[:2]))
+    must(hands.said("nullify", 1) is not None, "a nullifies are joined")
+    hands.tell(hands.certificate("notarize", 1, info))
+    must(hands.hero.core.view == 2, "a notarization is learned after nullify (commonware #2695)")
+    must(hands.said("finalize", 1) is None, "finalized what was nullified")
+    hands.hero.crash()
+    hands.hero.start()
+    hands.tell(hands.certificate("notarize", 1, info))
+    must(hands.said("finalize", 1) is None, "finalized after the restart what was nullified")
+
+
+def nullify_after_finalize(machine: Machine) -> None:
+    """R8: finalized, and then others nullify."""
+    hands = Hands(machine)
+    info = hands.propose(1, hands.world.genesis, 0, "a").info
+    hands.tell(hands.certificate("notarize", 1, info))
+    must(hands.said("finalize", 1) is not None, "N(1) is finalized")
+    hands.tell(*(hands.word("nullify", i, 1) for i in hands.others[:2]))
+    must(hands.said("nullify", 1) is None, "nullified what was finalized")
+
+
+def finalize_another(machine: Machine) -> None:
+    """R7: having notarized one block, never finalize its sibling: that pins the blame later."""
+    hands = Hands(machine)
+    hands.propose(1, hands.world.genesis, 0, "a")
+    genesis = hands.world.genesis
+    other = make_body(genesis, 1, 0, hands.world.now, ("b",), hands.config)
+    hands.tell((other,), hands.certificate("notarize", 1, other.info))
+    must(hands.hero.core.view == 2, "N(1) of the sibling enters view 2")
+    must(hands.said("finalize", 1) is None, "finalized a block other than the one notarized")
+
+
+def equivocating_leader(machine: Machine) -> None:
+    """9: the second proposal of a leader gets no vote, and evidence is kept."""
+    hands = Hands(machine)
+    hands.propose(1, hands.world.genesis, 0, "a")
+    first = hands.said("notarize", 1)
+    hands.propose(1, hands.world.genesis, 0, "b")
+    must(first is not None and hands.said("notarize", 1) == first, "two votes in a view")
+    must(len(hands.world.invariants.evidence) == 1, "no evidence against an equivocator")
+
+
+def block_above_boundary(machine: Machine) -> None:
+    """12: nothing is built on a boundary block, however long it takes to be final (ava #545)."""
+    world = World(1, 4, machine=machine)
+    world.plans["config/1"] = (0, 1, 2, 3)
+    world.filter = lambda _from, _to, item: (
+        not (
+            is_word(item, "finalize") or (isinstance(item, Certificate) and item.kind == "finalize")
+        )
+    )
+    world.nodes[0].submit("config/1")
+    world.run(300)
+    world.nodes[1].submit("later")
+    world.run(3_000)
+    finish(world, "config/1", "later")
+    must({node.core.config.epoch for node in world.nodes} == {1}, "the epoch did not change")
+
+
+def notarized_only(machine: Machine) -> None:
+    """8: a tip that is notarized and never finalized in its view, and then no work."""
+    world = World(1, 4, machine=machine)
+    world.filter = lambda _from, _to, item: (
+        not (isinstance(item, Vote) and item.kind == "finalize" and item.view == 1)
+    )
+    world.nodes[0].submit("a")
+    world.run(20_000)
+    must({len(node.disk.chain) for node in world.nodes} == {2}, "the tip was not proposed again")
+    must_be_silent(world)
+
+
+def known_to_some(machine: Machine) -> None:
+    """18, R8e: two members hold a record, and neither leads."""
+    world = World(1, 4, machine=machine)
+    leaders = world.genesis_config.leaders
+    holders = [by_member(world, leaders[2]), by_member(world, leaders[3])]
+    world.filter = lambda _from, to, item: not isinstance(item, str) or to in holders
+    holders[0].submit("a")
+    world.run(15_000)
+    must({len(node.disk.chain) for node in world.nodes} == {2}, "holders were left alone")
+
+
+def split_views(machine: Machine) -> None:
+    """7: for several views some members get the notarize words and others the nullify words."""
+    world = World(1, 4, machine=machine, faults=Faults(delay_ms=700))
+
+    def split(_from: Node, to: Node, item: object) -> bool:
+        if isinstance(item, Certificate):
+            return False
+        return not is_word(item, "nullify" if to.index % 2 else "notarize", "finalize")
+
+    world.filter = split
+    for i in range(4):
+        world.nodes[i].submit(f"r{i}")
+    world.run(20_000)
+    finish(world, "r0", "r1", "r2", "r3")
+
+
+def too_few(machine: Machine) -> None:
+    """4: c + 1 members are gone: nothing is final, views stand still; all resume, no restart."""
+    world = World(1, 4, machine=machine)
+    for node in world.nodes[2:]:
+        world.cut |= {(node.index, i) for i in range(4)} | {(i, node.index) for i in range(4)}
+    world.nodes[0].submit("a")
+    world.run(600_000)
+    must({len(node.disk.chain) for node in world.nodes} == {1}, "final without a quorum")
+    must({node.core.view for node in world.nodes} == {1}, "views drift without a quorum")
+    finish(world, "a")
+
+
+def offline_for_long(machine: Machine) -> None:
+    """3, 21: c members away over many blocks and an epoch change; they catch up."""
+    world = World(1, 4, machine=machine)
+    world.plans["config/1"] = (0, 1, 2, 3)
+    world.nodes[3].crash()
+    names = [f"r{i}" for i in range(60)]
+    for i, name in enumerate([*names[:30], "config/1", *names[30:]]):
+        world.after(2_000 * i, world.nodes[i % 3].submit, name)
+    world.run(200_000)
+    must(len(world.nodes[0].disk.chain) > 40, "no life without one member")
+    finish(world, "config/1", *names)
+
+
+def power_cuts(machine: Machine) -> None:
+    """5, 6: all lose power together, at every moment of a short run; then one never returns."""
+    for cut_ms in range(1, 400, 9):
+        world = World(1, 4, machine=machine, faults=Faults(delay_ms=40, sync_ms=30))
+        for i, at in enumerate((0, 90, 180)):
+            world.after(at, world.nodes[i].submit, f"r{i}")
+        world.run(cut_ms)
+        for node in world.nodes:
+            node.crash()
+        world.run(1_000)
+        world.nodes[3].correct = False
+        for node in world.nodes[:3]:
+            node.start()
+        records = {r for node in world.nodes[:3] for r in node.disk.records}
+        must_recover(world, sorted(records))
+
+
+def lost_disk(machine: Machine) -> None:
+    """14: a member loses its disk in the middle of a view, and comes back within its timers."""
+    for wiped_ms in range(20, 200, 20):
+        world = World(wiped_ms, 4, machine=machine, faults=Faults(delay_ms=60, sync_ms=5))
+        for i in range(3):
+            world.nodes[i].submit(f"r{i}")
+        world.run(wiped_ms)
+        world.nodes[2].crash()
+        world.nodes[2].wipe()
+        world.run(5_000)
+        finish(world, "r0", "r1")
+
+
+def lost_disk_of_two(machine: Machine) -> None:
+    """14, 2.20: with two members, the wiped one asks the other."""
+    world = World(1, 2, machine=machine)
+    world.nodes[0].submit("a")
+    world.run(5_000)
+    world.nodes[1].crash()
+    world.nodes[1].wipe()
+    world.run(20_000)
+    world.nodes[0].submit("b")
+    finish(world, "a", "b")
+
+
+def cloned_key(machine: Machine) -> None:
+    """14, 2.12: two nodes with one key; both stop, and the other members go on."""
+    config = make_config((0, 1, 2, 3))
+    world = World(1, 4, machine=machine, config=config, kinds={3: Twin})
+    twin = Twin(world, 4, machine)
+    twin.key = key_of(3)
+    world.nodes.append(twin)
+    twin.start()
+    world.run(10_000)
+    for i in range(6):
+        world.after(300 * i, world.nodes[i % 3].submit, f"r{i}")
+    world.run(20_000)
+    kinds = {alarm.kind for index, alarm in world.invariants.alarms if index >= 3}
+    must(kinds == {"own-key"}, "a cloned key went unnoticed", kinds)
+    finish(world, *(f"r{i}" for i in range(6)))
+
+
+def skewed_clocks(machine: Machine) -> None:
+    """15: clocks are off by seconds; one by an hour."""
+    for skews in (
+        (0, 1_000, -1_000, 900),
+        (0, 0, 0, 5_000),
+        (0, 0, 0, 3_600_000),
+        (-3_600_000, 0, 0, 0),
+    ):
+        world = World(1, 4, machine=machine)
+        for node, skew in zip(world.nodes, skews, strict=True):
+            node.skew_ms = skew
+            node.crash()
+            node.start()
+        for i in range(12):
+            world.after(700 * i, world.nodes[i % 4].submit, f"r{i}")
+        world.run(60_000)
+        must_recover(world, [f"r{i}" for i in range(12)])
+        honest = sorted(world.now + skew for skew in skews)[2]
+        last = world.nodes[1].disk.chain[-1].info.time_ms
+        must(last <= honest + 2_000, "block time ran away", last - honest)
+
+
+def flood(machine: Machine) -> None:
+    """20: words for views far away, forged ones, certificates of nobody; memory stays bounded."""
+    hands = Hands(machine)
+    for view in range(2, 3_000):
+        hands.hero.receive_fact(hands.hero, hands.word("nullify", hands.others[0], view))
+    hands.world.run(1_000)
+    hands.world.invariants.bounded()
+    must(hands.hero.core.view == 1, "one member moved a view alone")
+
+
+def growing(machine: Machine) -> None:
+    """13, 2.20: 1 -> 2 -> 3 -> 4 members and back, with a restart of everybody in between."""
+    world = World(1, 5, machine=machine, config=make_config((0,)))
+    sizes = ((0, 1), (0, 1, 2), (0, 1, 2, 3), (1, 2, 3), (1, 2, 3, 4))
+    for i, members in enumerate(sizes):
+        world.plans[f"config/{i}"] = members
+        world.nodes[members[0]].submit(f"config/{i}")
+        world.nodes[members[0]].submit(f"r{i}")
+        world.run(9_000)
+        must({n.core.config.epoch for n in world.nodes} == {i + 1}, "an epoch did not begin", i)
+        for node in world.nodes:
+            node.crash()
+            node.start()
+    finish(world, *(f"r{i}" for i in range(5)), *(f"config/{i}" for i in range(5)))
+
+
+def poison(machine: Machine) -> None:
+    """R11: what a quorum notarizes and one member finds invalid is never voted for; final stops
+    it.
+    """
+    hands = Hands(machine)
+    hands.world.invariants.expected |= {"invalid-notarized", "invalid-final"}
+    info = hands.propose(1, hands.world.genesis, 0, "poison").info
+    must(hands.said("notarize", 1) is None, "a vote for an invalid block")
+    must(hands.said("nullify", 1) is not None, "an invalid proposal is answered with nullify")
+    hands.tell(hands.certificate("notarize", 1, info))
+    must(hands.said("finalize", 1) is None, "finalized an invalid block")
+    hands.tell(hands.certificate("finalize", 1, info))
+    must(not hands.hero.core.voting, "a node went on after an invalid block became final")
+    kinds = [alarm.kind for _, alarm in hands.world.invariants.alarms]
+    must(kinds == ["invalid-notarized", "invalid-final"], "no alarm", kinds)
+
+
+def silent_leaders(machine: Machine) -> None:
+    """2: c leaders are mute; and with presence known, their turns cost next to nothing."""
+    world = World(1, 7, machine=machine, kinds={0: Mute, 1: Mute})
+    for i in range(20):
+        world.after(2_000 * i, world.nodes[2 + i % 5].submit, f"r{i}")
+    world.run(60_000)
+    must_recover(world, [f"r{i}" for i in range(20)])
+
+
+def hub_only(machine: Machine) -> None:
+    """2.14: no two members reach each other but through relays of facts by anti-entropy."""
+    world = World(1, 5, machine=machine)
+    world.cut = {(a, b) for a in range(5) for b in range(5) if a != b and 0 not in (a, b)}
+    for i in range(5):
+        world.nodes[i].submit(f"r{i}")
+    world.run(120_000)
+    must_recover(world, [f"r{i}" for i in range(5)])
+
+
+def liars(machine: Machine) -> None:
+    """9, 10, 19: as many liars as b allows, from n = 4 to n = 10."""
+    for n, bad in ((4, (0,)), (7, (1, 4)), (10, (0, 3, 7))):
+        world = World(n, n, machine=machine, kinds=dict.fromkeys(bad, Liar))
+        names = [f"r{i}" for i in range(10)]
+        for i, name in enumerate(names):
+            world.after(500 * i, world.correct[i % len(world.correct)].submit, name)
+        world.run(15_000)
+        finish(world, *names)
+
+
+SCENARIOS: tuple[Callable[[Machine], None], ...] = (
+    skip_without_certificate, finalize_after_nullify, nullify_after_finalize, finalize_another, equivocating_leader,
+    block_above_boundary, notarized_only, known_to_some, split_views, too_few, offline_for_long,
+    power_cuts, lost_disk, lost_disk_of_two, cloned_key, skewed_clocks, flood, growing, poison,
+    silent_leaders, hub_only, liars,
+)  # fmt: skip
