@@ -135,10 +135,7 @@ def test_versions_have_bounds(change: dict[str, Any], rule: str) -> None:
     ledger = Ledger()
     ledger.record("dataset", dataset())
     ledger.record("dataset-version", version("1"))
-    raw = ledger.sign(
-        "dataset-version",
-        version(**{"name": "2", **change}) if "version" not in change else version(),
-    )
+    raw = ledger.sign("dataset-version", version("2", **change))
     assert refused(ledger, raw) == rule
 
 
@@ -342,7 +339,7 @@ def test_corrections_are_by_the_authors_organisation() -> None:
         field_path="body.dataset", new_value="D2", reason_code="typo", target=target
     )
     assert refused(ledger, ledger.sign("correction", body, org="h2")) == "U5"
-    empty = CorrectionBody(**fields)  # type: ignore[arg-type]
+    empty = CorrectionBody(field_path="body.dataset", reason_code="typo", target=target)
     assert refused(ledger, ledger.sign("correction", empty)) == "U6"
     before = ledger.value("subject", "dataset:D1").count
     ledger.record("correction", body)
