@@ -1,0 +1,218 @@
+"""The home directory: keys, genesis, receipts; and how its files are opened safely.
+
+    genesis  node.toml  keys/<name>.pem  keys/<name>.json  keys/passphrase  receipts/  ledger.db
+
+A `.pem` is encrypted PKCS#8, readable by its owner alone; the `.json` beside it holds the public
+part, so that listing keys needs no passphrase.
+"""
+
+import os
+import re
+import stat
+import sys
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import typer
+
+from cli.screen import say
+from ledger.chain import Applied, check_genesis
+from ledger.crypto import (
+    EDDSA,
+    Ed25519Signer,
+    P256Signer,
+    encrypt_private_key,
+    load_private_key,
+    verify,
+)
+from ledger.encoding import b64url
+from ledger.errors import ConfigError, ConflictError, NotFoundError
+from node.config import find_passphrase, load_config, read_private
+
+MIN_PASSPHRASE: Final = 8
+KEY_NAME: Final = re.compile(r"\A[a-z0-9][a-z0-9-]{0,31}\Z")
+AnySigner = Ed25519Signer | P256Signer
+
+
+class PublicPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What may be known of a key by everybody."""
+
+    alg: str
+    kid: str
+    public_key: str
+
+
+def write_new(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Write a file that must not exist yet, durably.
+
+    Raises `ConflictError` (X1.exists) or `ConfigError` (X1.file).
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except FileExistsError:
+        raise ConflictError("X1.exists", file=path.name) from None
+    except OSError:
+        raise ConfigError("X1.file", file=path.name) from None
+
+
+def write_over(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all. Raises `ConfigError` (X1.file)."""
+    part = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError:
+        raise ConfigError("X1.file", file=path.name) from None
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a file. Raises `ConfigError` (X1.file)."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        raise ConfigError("X1.file", file=path.name) from None
+
+
+def make_key_dir(home: Path) -> Path:
+    """The directory of keys, made for its owner alone. Raises `ConfigError` (X1.file)."""
+    path = home / "keys"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, exist_ok=True)
+    except OSError:
+        raise ConfigError("X1.file", file=path.name) from None
+    return path
+
+
+# --- passphrases ---
+
+
+def known_passphrase(home: Path, file: Path | None) -> bytes | None:
+    """From `--passphrase-file`, ALLIANCE_PASSPHRASE or `keys/passphrase`, in this order.
+
+    Raises `ConfigError` (O1.mode, X1.file) for a file that others may read, or that is missing.
+    """
+    if file is None:
+        return find_passphrase(home)
+    data = read_file(file)
+    mode = stat.S_IMODE(file.stat().st_mode)
+    if mode & 0o077:
+        raise ConfigError("O1.mode", file=file.name, mode=f"{mode:04o}")
+    return data.strip()
+
+
+def new_passphrase(home: Path, file: Path | None) -> bytes:
+    """A passphrase for a new key: a known one, else asked for twice on a terminal.
+
+    Raises `ConfigError` (X1.passphrase) for a short one, or when there is nobody to ask.
+    """
+    passphrase = known_passphrase(home, file)
+    if passphrase is None and sys.stdin.isatty():
+        prompt = say("ask-new-passphrase")
+        passphrase = typer.prompt(prompt, hide_input=True, confirmation_prompt=True).encode()
+    if passphrase is None or len(passphrase) < MIN_PASSPHRASE:
+        raise ConfigError("X1.passphrase", least=MIN_PASSPHRASE)
+    return passphrase
+
+
+# --- keys ---
+
+
+def check_key_name(name: str) -> None:
+    """A key's name is a file name. Raises `ConfigError` (X1.name)."""
+    if KEY_NAME.match(name) is None or name == "passphrase":
+        raise ConfigError("X1.name")
+
+
+def save_signer(home: Path, name: str, signer: AnySigner, passphrase: bytes) -> PublicPart:
+    """Write a key, encrypted, and its public part. Raises `ConflictError` (X1.exists)."""
+    check_key_name(name)
+    folder = make_key_dir(home)
+    write_new(folder / f"{name}.pem", encrypt_private_key(signer, passphrase), 0o600)
+    part = public_part(signer)
+    write_over(folder / f"{name}.json", msgspec.json.encode(part) + b"\n")
+    return part
+
+
+def public_part(signer: AnySigner) -> PublicPart:
+    """What may be known of this key."""
+    return PublicPart(
+        alg="EdDSA" if signer.alg == EDDSA else "ES256",
+        kid=b64url(signer.kid),
+        public_key=b64url(signer.public_key),
+    )
+
+
+def load_signer(home: Path, name: str, file: Path | None) -> AnySigner:
+    """A key of this home directory; asks for the passphrase on a terminal when none is known.
+
+    Raises `NotFoundError` (X1.key), or `ConfigError` (O1.mode, C2 to C4).
+    """
+    path = key_path(home, name)
+    data = read_private(path)
+    passphrase = known_passphrase(home, file)
+    if passphrase is None and sys.stdin.isatty():
+        passphrase = typer.prompt(say("ask-passphrase", name=name), hide_input=True).encode()
+    return load_private_key(data, passphrase)
+
+
+def key_path(home: Path, name: str) -> Path:
+    """The file of a key. Raises `NotFoundError` (X1.key)."""
+    check_key_name(name)
+    path = home / "keys" / f"{name}.pem"
+    if not path.is_file():
+        raise NotFoundError("X1.key", name=name)
+    return path
+
+
+def load_public(home: Path, name: str, file: Path | None) -> PublicPart:
+    """The public part of a key; from its private file only when the public one is missing.
+
+    Raises as `load_signer`.
+    """
+    path = key_path(home, name).with_suffix(".json")
+    if path.is_file():
+        try:
+            return msgspec.json.decode(read_file(path), type=PublicPart)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise ConfigError("X1.file", file=path.name) from None
+    return public_part(load_signer(home, name, file))
+
+
+# --- genesis and node ---
+
+
+def load_genesis(home: Path) -> Applied:
+    """Block 0 of this home's chain, checked.
+
+    Raises `ConfigError` (O1.file), `ProofError` (L*) or `MalformedError`.
+    """
+    path = home / "genesis"
+    if not path.is_file():
+        raise ConfigError("O1.file", file="genesis")
+    return check_genesis(read_file(path), verify)
+
+
+def node_url(home: Path, given: str | None) -> str:
+    """Where the node is: the given address, else the one of `node.toml`."""
+    if given is not None:
+        return given.rstrip("/")
+    config = load_config(home, b"-")
+    host = f"[{config.host}]" if ":" in config.host else config.host
+    return f"http://{host}:{config.port}"
+
+
+def is_unsafe(path: Path) -> bool:
+    """Whether others than its owner may read or change a file."""
+    return bool(stat.S_IMODE(path.stat().st_mode) & 0o077)
+
+

@@ -1,0 +1,179 @@
+"""What people and scripts see: one language, results as text or JSON, progress, exit codes.
+
+Nothing here knows a node, so that the offline audit may use it too.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Final
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from cli.texts import TEXTS
+from ledger.errors import AllianceError
+from ledger.rulebook.findings import FINDINGS
+
+EXIT_INTERNAL: Final = 1
+EXIT_UNREACHABLE: Final = 19
+EXIT_INTERRUPTED: Final = 130
+EXIT_CODES: Final[Mapping[str, int]] = {
+    "malformed": 10,
+    "too-large": 10,
+    "signature": 11,
+    "refused": 12,
+    "conflict": 13,
+    "not-found": 14,
+    "proof": 15,
+    "busy": 16,
+    "storage": 17,
+    "config": 18,
+}
+"""From the code of an error to the exit code of the command (README, "Exit codes")."""
+
+LANGUAGES: Final = ("en", "zh")
+_LANGUAGE: ContextVar[str | None] = ContextVar("language", default=None)
+_JSON: ContextVar[bool] = ContextVar("json", default=False)
+_LOG_EVERY_S: Final = 5.0
+
+
+def language() -> str:
+    """`en` or `zh`: from `--lang`, else ALLIANCE_LANG, else the locale of the environment."""
+    chosen = _LANGUAGE.get()
+    if chosen is not None:
+        return chosen
+    for name in ("ALLIANCE_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
+        value = os.environ.get(name)
+        if value:
+            return "zh" if value.lower().startswith("zh") else "en"
+    return "en"
+
+
+def set_language(chosen: str | None) -> None:
+    """Speak this language from here on; None follows the environment."""
+    _LANGUAGE.set(chosen)
+
+
+def wants_json() -> bool:
+    """Whether this command was asked for JSON."""
+    return _JSON.get()
+
+
+def set_json(wanted: bool) -> None:
+    """Print results, and errors, as JSON from here on."""
+    _JSON.set(wanted)
+
+
+def say(name: str, **facts: str | int) -> str:
+    """A sentence of the catalogue in the language of this run."""
+    text = TEXTS[name]
+    return (text.zh if language() == "zh" else text.en).format_map(facts)
+
+
+def tell(name: str, **facts: str | int) -> None:
+    """Print a sentence of the catalogue; a run that prints JSON leaves it out."""
+    if not wants_json():
+        typer.echo(say(name, **facts))
+
+
+def show(result: object, lines: Iterable[str]) -> None:
+    """Print a result: the value as JSON where that was asked for, else the lines."""
+    if wants_json():
+        typer.echo(json.dumps(result, ensure_ascii=False, indent=2))
+        return
+    for line in lines:
+        typer.echo(line)
+
+
+def exit_code(error: AllianceError) -> int:
+    """The exit code of an error, by one table."""
+    if error.rule in ("O7", "O7.answer"):
+        return EXIT_UNREACHABLE
+    return EXIT_CODES.get(error.code, EXIT_INTERNAL)
+
+
+def explain(error: AllianceError) -> None:
+    """Print what was wrong and what to do next, on the error stream."""
+    if wants_json():
+        problem = {
+            "code": error.code,
+            "rule": error.rule,
+            "detail": error.sentence("en"),
+            "detail_zh": error.sentence("zh"),
+            "next": error.next_step("en"),
+            "next_zh": error.next_step("zh"),
+        }
+        typer.echo(json.dumps(problem, ensure_ascii=False), err=True)
+        return
+    lang = language()
+    typer.echo(
+        say("error", rule=error.rule, sentence=error.sentence(lang)),
+        err=True,
+    )
+    step = error.next_step(lang)
+    if step:
+        typer.echo(say("next", step=step), err=True)
+
+
+def finding_text(code: str) -> str:
+    """What a finding code means; an unknown code speaks for itself."""
+    finding = FINDINGS.get(code)
+    if finding is None:
+        return code
+    return finding.zh if language() == "zh" else finding.en
+
+
+def local_time(ms: int) -> str:
+    """POSIX milliseconds in the reader's own time zone, with its offset; records keep UTC."""
+    moment = datetime.fromtimestamp(ms / 1000, tz=UTC).astimezone()
+    return moment.strftime("%Y-%m-%d %H:%M:%S.") + f"{ms % 1000:03}" + moment.strftime(" %z")
+
+
+@contextmanager
+def progress(name: str, total: int | None, **facts: str | int) -> Iterator[Callable[[int], None]]:
+    """Show how far long work is: a bar on a terminal, else a line on the error stream now and then.
+
+    Gives a function that takes how much was done since the last call.
+    """
+    label = say(name, **facts)
+    if sys.stderr.isatty():
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(label, total=total)
+            yield lambda done: bar.advance(task, done)
+        return
+    yield _log_lines(label, total)
+
+
+def _log_lines(label: str, total: int | None) -> Callable[[int], None]:
+    done, shown = 0, time.monotonic()
+
+    def advance(step: int) -> None:
+        nonlocal done, shown
+        done += step
+        now = time.monotonic()
+        if now - shown >= _LOG_EVERY_S:
+            shown = now
+            typer.echo(f"{label} {done}/{total}" if total else f"{label} {done}", err=True)
+
+    return advance

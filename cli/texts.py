@@ -1,0 +1,158 @@
+"""Every sentence that the command line prints, in English and Chinese; rules have their own in
+`ledger.rulebook`.
+"""
+
+from typing import Final, NamedTuple
+
+
+class Text(NamedTuple):
+    """One sentence in both languages; `{names}` are filled in."""
+
+    en: str
+    zh: str
+
+
+FRAME: dict[str, Text] = {
+    "error": Text("Error {rule}: {sentence}", "错误 {rule}：{sentence}"),
+    "next": Text("What to do: {step}", "处理办法：{step}"),
+    "interrupted": Text(
+        "Interrupted. What was acknowledged is recorded; run the same command again to go on.",
+        "已中断。已确认的内容均已记录；重新运行同一命令即可继续。",
+    ),
+    "bad-language": Text("Languages are en and zh.", "语言可选 en 或 zh。"),
+}
+
+KEYS: dict[str, Text] = {
+    "ask-passphrase": Text("Passphrase of the key {name}", "密钥 {name} 的口令"),
+    "ask-new-passphrase": Text("New passphrase", "新口令"),
+    "ask-source-passphrase": Text("Passphrase of the given file", "所给文件的口令"),
+    "key-made": Text("The key {name} was made.", "已生成密钥 {name}。"),
+    "key-imported": Text("The key {name} was taken in.", "已导入密钥 {name}。"),
+    "key-line": Text("{name}  {alg}  id {kid}  public {public}", "{name}  {alg}  标识 {kid}  公钥 {public}"),
+    "key-none": Text("There are no keys here.", "此处没有密钥。"),
+    "key-unsafe": Text(
+        "Warning: others may read the key {name}. Run `chmod go= ` on its file.",
+        "警告：其他用户可读取密钥 {name}。请对其文件执行 `chmod go= `。",
+    ),
+    "key-known": Text(
+        "The genesis names it: {org}, {capacity}, valid from {since}.",
+        "创世文件已列出：{org}，{capacity}，自 {since} 起有效。",
+    ),
+    "key-unknown": Text(
+        "The genesis does not name it; it may have been registered later.",
+        "创世文件未列出；可能在之后登记。",
+    ),
+}
+
+OPERATE: dict[str, Text] = {
+    "init-made": Text(
+        "Made a chain of one member, {org}, in {home}: keys, genesis, node.toml.",
+        "已在 {home} 建立单成员链（{org}）：密钥、创世文件、node.toml。",
+    ),
+    "init-origin": Text("Origin: {origin}", "链名（origin）：{origin}"),
+    "init-chain": Text("Chain id: {chain}", "链标识：{chain}"),
+    "init-pin": Text(
+        "Pin, for auditors to keep: {pin}", "固定值（供审计者保存）：{pin}"
+    ),
+    "init-passphrase": Text(
+        "A random passphrase lies in keys/passphrase (readable by you alone), so that the node "
+        "restarts by itself. Keep a copy elsewhere; whoever has both files holds the keys.",
+        "随机口令保存在 keys/passphrase（仅本人可读），以便节点自动重启。请另存一份；"
+        "同时持有两者即持有密钥。",
+    ),
+    "init-next": Text(
+        "Next: alliance node run --home {home}", "下一步：alliance node run --home {home}"
+    ),
+    "node-start": Text(
+        "Node of {org} on {url}. Stop it with Ctrl-C.", "{org} 的节点运行于 {url}。按 Ctrl-C 停止。"
+    ),
+    "rebuilt": Text(
+        "Rebuilt every index from {blocks} blocks ({size} entries).",
+        "已由 {blocks} 个区块（{size} 个条目）重建全部索引。",
+    ),
+    "status": Text(
+        "Height {height}, {size} entries, last block {time}.",
+        "高度 {height}，条目 {size}，最新区块 {time}。",
+    ),
+    "status-type": Text("  {type}: {count}", "  {type}：{count}"),
+    "exporting": Text("Copying the chain", "正在复制链"),
+    "exported": Text(
+        "Copied {size} entries to {folder} ({files} files). Check the copy with: alliance audit {folder}",
+        "已将 {size} 个条目复制到 {folder}（{files} 个文件）。可用 alliance audit {folder} 核查。",
+    ),
+}
+
+RECORDS: dict[str, Text] = {
+    "recorded": Text(
+        "Recorded: {type} {id}, entry {index}, block {height}.",
+        "已记录：{type} {id}，条目 {index}，区块 {height}。",
+    ),
+    "already": Text(
+        "Already recorded: {type} {id}, entry {index}, block {height}.",
+        "先前已记录：{type} {id}，条目 {index}，区块 {height}。",
+    ),
+    "leaf": Text("Leaf hash: {leaf}", "叶哈希：{leaf}"),
+    "finding": Text("Finding {code}: {meaning}.", "发现项 {code}：{meaning}。"),
+    "no-findings": Text("No findings.", "无发现项。"),
+    "receipt-saved": Text("Receipt: {file}", "收据：{file}"),
+    "decision": Text(
+        "Decision: {status} ({votes} signature(s) counted).", "决定状态：{status}（已计 {votes} 个签名）。"
+    ),
+    "fingerprinting": Text("Fingerprint", "计算指纹"),
+    "fingerprint": Text("{digest}  {file}  {size} bytes", "{digest}  {file}  {size} 字节"),
+    "fingerprint-all": Text("{digest}  all {count} files (manifest)", "{digest}  共 {count} 个文件（清单）"),
+    "read-done": Text(
+        "Read {file} ({size} bytes) as use number {seq} of {system}.",
+        "已读取 {file}（{size} 字节），为 {system} 的第 {seq} 次使用。",
+    ),
+    "checking-lines": Text("Checking lines", "检查数据行"),
+    "importing": Text("Recording lines", "记录数据行"),
+    "imported": Text(
+        "{lines} lines: {new} newly recorded, {old} recorded before; entries {first} to {last}; "
+        "{seconds} s, {rate} a second.",
+        "共 {lines} 行：新记录 {new} 行，先前已记录 {old} 行；条目 {first} 至 {last}；"
+        "用时 {seconds} 秒，每秒 {rate} 行。",
+    ),
+    "finding-count": Text("Finding {code}: {count} ({meaning}).", "发现项 {code}：{count}（{meaning}）。"),
+}
+
+REPORTS: dict[str, Text] = {
+    "rows": Text("{count} rows.", "{count} 行。"),
+    "rows-more": Text(
+        "{count} rows; more with --after {next}", "{count} 行；更多请加 --after {next}"
+    ),
+    "unverified": Text(
+        "Answers to queries come from the node's index; `alliance proof ID` proves a single row.",
+        "查询结果来自节点索引；单行可用 `alliance proof ID` 取得证明。",
+    ),
+    "column-time": Text("time", "时间"),
+    "column-dataset": Text("dataset", "数据集"),
+    "column-person": Text("person", "人员"),
+    "column-activity": Text("activity", "活动"),
+    "column-action": Text("action", "动作"),
+    "column-outcome": Text("outcome", "结果"),
+    "column-source": Text("source", "来源"),
+    "column-request": Text("request", "申请"),
+    "column-findings": Text("findings", "发现项"),
+    "column-entry": Text("entry", "条目"),
+    "column-org": Text("org", "机构"),
+    "proof-written": Text("Proof: {file}", "证明：{file}"),
+    "proof-entry": Text(
+        "Entry {index} in block {height}: {type} of {org}.", "条目 {index}，区块 {height}：{org} 的 {type}。"
+    ),
+    "subject": Text(
+        "{subject}: {count} records, complete in what was recorded (proven against block {height}).",
+        "{subject}：共 {count} 条记录，在已记录范围内完整（已对照区块 {height} 证明）。",
+    ),
+    "subject-line": Text("  {index}  {leaf}", "  {index}  {leaf}"),
+    "state-absent": Text(
+        "{key} is not on the chain (absence proven at block {height}).",
+        "链上没有 {key}（已在区块 {height} 证明不存在）。",
+    ),
+    "state-present": Text("{key} (proven at block {height}):", "{key}（已在区块 {height} 证明）："),
+    "findings-none": Text("No findings on this chain.", "此链上没有发现项。"),
+}
+
+DEMO: dict[str, Text] = {}
+
+TEXTS: Final[dict[str, Text]] = {**FRAME, **KEYS, **OPERATE, **RECORDS, **REPORTS, **DEMO}
