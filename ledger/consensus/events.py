@@ -22,7 +22,8 @@ class Durable(msgspec.Struct, frozen=True):
     epoch (None while the anchor is the newest final block). `anchor_certificate` finalizes the
     anchor in the epoch before (None at genesis). `rows` is the journal of this epoch, decoded;
     `blocks` are the saved bodies above `final`, in any order. `in_doubt` puts the node in
-    quarantine: its journal is missing, damaged or older than it should be.
+    quarantine: its journal is missing, damaged or older than it should be. Give it at each start
+    until a row of view 0 is on the disk.
     """
 
     config: EpochConfig

@@ -309,8 +309,11 @@ class Consensus:
         guarded, self._floor = self._floor > 0, 0
         self._reports.clear()
         self._enter_epoch(config, self.final, self._final_cert)
-        if self._quarantined or guarded:
-            self._set_floor(NEVER if self._quarantined else 3)
+        if self._quarantined:
+            self._set_floor(NEVER)
+        elif guarded and config.offline:
+            # What was lost may reach into the first views of this epoch; c = 0: see below.
+            self._set_floor(3)
 
     # Quarantine (2.12) and heartbeats.
 

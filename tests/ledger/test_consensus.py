@@ -3,9 +3,6 @@
 from collections.abc import Iterator
 from hashlib import sha256
 
-from ledger.crypto import signer_from_seed, verify
-from ledger.encoding import b64url
-
 from ledger.consensus import (
     BlockBuilt,
     BlockInfo,
@@ -28,6 +25,8 @@ from ledger.consensus import (
     Work,
     verify_certificate,
 )
+from ledger.crypto import signer_from_seed, verify
+from ledger.encoding import b64url, unb64url
 from ledger.members import EpochConfig, Limits, Member, default_quorum
 
 CHAIN = sha256(b"chain").digest()
@@ -52,20 +51,12 @@ def make_config(n: int, q: int | None = None, interval_ms: int = 0, epoch: int =
     config = EpochConfig(
         epoch=epoch,
         limits=Limits(block_bytes=1 << 20, block_records=2_000, min_interval_ms=interval_ms),
-        members=tuple(sorted(members, key=lambda m: signer_key(m))),
+        members=tuple(sorted(members, key=lambda member: unb64url(member.node_pk))),
         q=default_quorum(n) if q is None else q,
         rules_version=1,
         v=1,
     )
     return config.with_chain(CHAIN)
-
-
-def signer_key(member: Member) -> bytes:
-    return next(
-        pk
-        for pk in (signer_from_seed(seed("node", i)).public_key for i in range(31))
-        if b64url(pk) == member.node_pk
-    )
 
 
 def genesis(config: EpochConfig) -> BlockInfo:

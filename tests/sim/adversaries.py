@@ -23,12 +23,12 @@ class Liar(Node):
     withholds bodies, keeps certificates back and shows them late, replays, and forges.
     """
 
-    def start(self, in_doubt: bool = False) -> None:
+    def start(self) -> None:
         self.correct = False
         self.tally: dict[tuple[int, int, Kind, bytes], dict[int, Vote]] = {}
         self.certs: dict[tuple[int, int, str, bytes], Certificate] = {}
         self.facts: list[Fact] = []
-        super().start(in_doubt)
+        super().start()
         self.world.after(50, self.act, self.life)
 
     def send(self, effect: Send) -> None:
@@ -195,17 +195,17 @@ class Liar(Node):
 class Twin(Node):
     """Two correct nodes with one key (an accidental standby): equivocation without attack code."""
 
-    def start(self, in_doubt: bool = False) -> None:
+    def start(self) -> None:
         self.correct = False
-        super().start(in_doubt)
+        super().start()
 
 
 class Mute(Node):
     """Takes part in nothing, though its machine runs."""
 
-    def start(self, in_doubt: bool = False) -> None:
+    def start(self) -> None:
         self.correct = False
-        super().start(in_doubt)
+        super().start()
 
     def send(self, effect: Send) -> None:
         pass
@@ -214,9 +214,9 @@ class Mute(Node):
 class Withholder(Node):
     """Proposes without ever giving the body, and answers no request for it."""
 
-    def start(self, in_doubt: bool = False) -> None:
+    def start(self) -> None:
         self.correct = False
-        super().start(in_doubt)
+        super().start()
 
     def send(self, effect: Send) -> None:
         self.world.invariants.released(self, effect.facts)

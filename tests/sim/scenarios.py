@@ -368,7 +368,8 @@ def liars(machine: Machine) -> None:
 
 
 SCENARIOS: tuple[Callable[[Machine], None], ...] = (
-    skip_without_certificate, finalize_after_nullify, nullify_after_finalize, finalize_another, equivocating_leader,
+    skip_without_certificate, finalize_after_nullify, nullify_after_finalize, finalize_another,
+    equivocating_leader,
     block_above_boundary, notarized_only, known_to_some, split_views, too_few, offline_for_long,
     power_cuts, lost_disk, lost_disk_of_two, cloned_key, skewed_clocks, flood, growing, poison,
     silent_leaders, hub_only, liars,

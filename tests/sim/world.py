@@ -207,9 +207,12 @@ class Node:
         self.up = False
         self.correct = True
         self.skew_ms = 0
+        self.lost = False
 
-    def start(self, in_doubt: bool = False) -> None:
+    def start(self) -> None:
         self.up = True
+        # The operator's word stands until the quarantine itself is on the disk.
+        self.lost &= not any(view == 0 for _, view in self.disk.rows)
         self.life += 1
         self.beat_at = 0
         self.boot_id = self.world.rng.randbytes(16)
@@ -222,7 +225,7 @@ class Node:
         durable = Durable(
             mem.config, mem.anchor, mem.chain[-1].info, mem.cert, mem.anchor_cert,
             tuple(decode_journal(row) for row in mem.rows.values()),
-            tuple(body.info for body in mem.bodies.values()), in_doubt,
+            tuple(body.info for body in mem.bodies.values()), self.lost,
         )  # fmt: skip
         self.timer = -1
         self.batch([Started(durable, self.pending(mem.chain[-1].info), self.now)])
@@ -239,7 +242,8 @@ class Node:
     def wipe(self) -> None:
         """The disk is lost; the operator knows it."""
         self.disk = Disk(self.world.genesis_config, self.world.genesis)
-        self.start(in_doubt=True)
+        self.lost = True
+        self.start()
 
     def batch(self, events: list[Event], writes: list[object] | None = None) -> None:
         """Step all, answer all, write once, and only then let messages out."""
