@@ -15,7 +15,7 @@ B = TypeVar("B")
 
 # Open strings are short: the ledger holds codes and names, never prose (S8 guards what they say).
 Code = Annotated[
-    str, msgspec.Meta(min_length=1, max_length=64, pattern=r"\A[A-Za-z0-9][A-Za-z0-9._:/+-]*\Z")
+    str, msgspec.Meta(min_length=1, max_length=64, pattern=r"\A[A-Za-z0-9][A-Za-z0-9._:/-]*\Z")
 ]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 Digest = Annotated[str, msgspec.Meta(min_length=43, max_length=43)]

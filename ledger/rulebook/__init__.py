@@ -10,8 +10,18 @@ from ledger.rulebook.domain import DOMAIN
 from ledger.rulebook.keys import KEYS
 from ledger.rulebook.operation import OPERATION
 from ledger.rulebook.proofs import PROOFS
+from ledger.rulebook.receipts import RECEIPTS
 from ledger.rulebook.rule import Rule
 
 __all__ = ["RULES", "Rule"]
 
-RULES: dict[str, Rule] = {**BYTES, **KEYS, **PROOFS, **DOMAIN, **CHAIN, **CONSENSUS, **OPERATION}
+RULES: dict[str, Rule] = {
+    **BYTES,
+    **KEYS,
+    **PROOFS,
+    **RECEIPTS,
+    **DOMAIN,
+    **CHAIN,
+    **CONSENSUS,
+    **OPERATION,
+}
