@@ -106,7 +106,8 @@ class Consensus:
         self._dirty: set[int] = set()
         self._bodies: list[bytes] = []
         self._timer: int | None = None
-        self._asked: dict[tuple[bytes | None, int], int] = {}
+        self._asked: dict[bytes, int] = {}
+        self._range_asked_ms = 0
         self._reported: set[tuple[int, int, int]] = set()
         self._alarmed: set[bytes] = set()
         self._committing: int | None = None
@@ -242,7 +243,7 @@ class Consensus:
         self._final_view = durable.certificate.view if durable.certificate else 0
         self._blocks = Candidates(durable.final)
         for info in durable.blocks:
-            self._blocks.add(info)
+            self._blocks.add(info, saved=True)
         for row in durable.rows:
             self._restore(row)
         self._enter_view(self._final_view + 1)
@@ -555,7 +556,7 @@ class Consensus:
         # Wanted blocks always enter; others while there is room, so that nobody fills the memory.
         if event.block.epoch != self._config.epoch:
             return
-        wanted = (event.block.id, 0) in self._asked or self._behind()
+        wanted = event.block.id in self._asked or self._behind()
         if wanted or len(self._blocks) < 16 * self._config.n + 64:
             self._blocks.add(event.block)
 
@@ -614,10 +615,12 @@ class Consensus:
             root = self._blocks.missing_root(fact.block)
             if root is not None and root not in missing and fact.height > self.final.height:
                 missing.append(root)
-        wanted = {(block, 0) for block in missing}
-        self._asked = {key: at for key, at in self._asked.items() if key in wanted}
+        self._asked = {block: at for block, at in self._asked.items() if block in missing}
         for block in missing:
-            self._ask(block, 0, -1)
+            asked = self._asked.get(block)
+            if asked is None or self._now >= asked + self._timing.sync_ms:
+                self._asked[block] = self._now
+                self._effects.append(Fetch(block, 0, -1))
 
     def _named(self) -> Iterator[Vote | Certificate]:
         """The facts that name a block which this node needs."""
@@ -628,13 +631,6 @@ class Consensus:
             for cert in view.certs.values():
                 if cert.kind != "nullify":
                     yield cert
-
-    def _ask(self, block: bytes | None, first: int, peer: int) -> None:
-        asked = self._asked.get((block, first))
-        if asked is None or self._now >= asked + self._timing.sync_ms:
-            if block is not None:
-                self._asked[block, first] = self._now
-            self._effects.append(Fetch(block, first, peer))
 
     # R2: advance. Tips.
 
@@ -841,7 +837,6 @@ class Consensus:
         proposal = self._offered()
         judgement = self._judge()
         if proposal is not None and judgement == "good":
-            self._bodies.append(proposal.block)
             self._sign("notarize", view, proposal.height, proposal.block)
         elif judgement == "final" and self._final_cert is not None:
             self._offer_final(self._config.leader(self._view))
@@ -941,8 +936,8 @@ class Consensus:
         vote = Vote(kind, view.epoch, view.number, height, block, self._me or 0, UNSIGNED)
         view.own[kind] = vote
         self._dirty.add(view.number)
-        if kind == "propose":
-            self._bodies.append(block)
+        if kind != "nullify":
+            self._bodies += self._blocks.save(block)
         self._request_signature(vote)
 
     def _ensure_may_finalize(self, view: View, block: bytes) -> None:
@@ -1069,8 +1064,10 @@ class Consensus:
 
     def _on_summary(self, event: PeerSummary) -> None:
         theirs = event.summary
-        if theirs.final_height > self.final.height:
-            self._ask(None, self.final.height + 1, event.peer)
+        ahead = theirs.final_height > self.final.height
+        if ahead and self._now >= self._range_asked_ms + self._timing.sync_ms:
+            self._range_asked_ms = self._now
+            self._effects.append(Fetch(None, self.final.height + 1, event.peer))
         if theirs.epoch == self._config.epoch:
             facts = self._missing_at(theirs)
             if facts:

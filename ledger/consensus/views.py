@@ -75,11 +75,12 @@ class View:
 class Candidate:
     """A block above the final one. `valid` implies that its parent is valid or final."""
 
-    __slots__ = ("info", "state")
+    __slots__ = ("info", "saved", "state")
 
-    def __init__(self, info: BlockInfo, state: State) -> None:
+    def __init__(self, info: BlockInfo, state: State, saved: bool) -> None:
         self.info = info
         self.state = state
+        self.saved = saved
 
 
 class Candidates:
@@ -96,10 +97,10 @@ class Candidates:
         """The candidate, or None when it is unknown (or final)."""
         return self._blocks.get(block)
 
-    def add(self, info: BlockInfo, state: State = "unknown") -> None:
+    def add(self, info: BlockInfo, state: State = "unknown", saved: bool = False) -> None:
         """Learn a block; one that is known, or not above the final one, changes nothing."""
         if info.height > self.final.height and info.id not in self._blocks:
-            self._blocks[info.id] = Candidate(info, state)
+            self._blocks[info.id] = Candidate(info, state, saved)
 
     def forget(self, block: bytes) -> None:
         """The body is not here after all."""
@@ -142,6 +143,16 @@ class Candidates:
             path.append(candidate.info)
             block = candidate.info.parent
         return path[::-1]
+
+    def save(self, block: bytes) -> list[bytes]:
+        """The bodies up to `block` that are not on the disk yet, lowest first; now they will be."""
+        unsaved = []
+        for info in self.path(block) or ():
+            candidate = self._blocks[info.id]
+            if not candidate.saved:
+                candidate.saved = True
+                unsaved.append(info.id)
+        return unsaved
 
     def forks(self, block: bytes) -> bool:
         """Whether `block` is known to stand on another history than the final block."""

@@ -3,30 +3,55 @@
 from collections.abc import Iterator
 from hashlib import sha256
 
+import msgspec
+import pytest
+
 from ledger.consensus import (
     BlockBuilt,
     BlockInfo,
     BuildBlock,
+    Certificate,
     Commit,
     Committed,
     Consensus,
     Durable,
     Effect,
     Event,
+    Fact,
     NothingToBuild,
     Persist,
+    Proposal,
     Row,
     Send,
     SetTimer,
     Sign,
     Signed,
     Started,
+    Status,
     Tick,
+    Vote,
     Work,
+    certificate_signers,
+    contradict,
+    decode_certificate,
+    decode_fact,
+    decode_journal,
+    decode_summary,
+    encode_certificate,
+    encode_fact,
+    encode_journal,
+    encode_summary,
+    fork_culprits,
+    signed_bytes,
+    status_bytes,
     verify_certificate,
-)
+    verify_evidence,
+    verify_fact,
+)  # fmt: skip
+from ledger.consensus.messages import CertificateKind, Kind, make_certificate
 from ledger.crypto import signer_from_seed, verify
-from ledger.encoding import b64url, unb64url
+from ledger.encoding import b64url, canonical_json, unb64url
+from ledger.errors import MalformedError, ProofError, SignatureError
 from ledger.members import EpochConfig, Limits, Member, default_quorum
 
 CHAIN = sha256(b"chain").digest()
@@ -183,3 +208,255 @@ def test_pacing_holds_the_next_block_back() -> None:
     assert (driver.consensus.final.height, driver.deadline) == (1, 5_250)
     driver.run(Tick(5_250))
     assert driver.consensus.final.height == 2
+
+
+# The bytes that members sign and exchange.
+
+FOUR = make_config(4)
+SIGNERS = {
+    signer.public_key: signer for signer in (signer_from_seed(seed("node", i)) for i in range(4))
+}
+BLOCK = seed("block")
+
+
+def make_vote(
+    signer: int, kind: Kind = "notarize", view: int = 5, height: int = 3, block: bytes = BLOCK
+) -> Vote:
+    if kind == "nullify":
+        height, block = 0, bytes(32)
+    message = signed_bytes(FOUR, kind, view, height, block)
+    signature = SIGNERS[FOUR.node_keys[signer]].sign(message)
+    return Vote(kind, FOUR.epoch, view, height, block, signer, signature)
+
+
+def make_cert(*signers: int, kind: CertificateKind = "notarize", view: int = 5) -> Certificate:
+    return make_certificate(FOUR, [make_vote(signer, kind, view) for signer in signers])
+
+
+def test_the_signed_layout() -> None:
+    expected = (
+        b"\x0cpl1/notarize"
+        + CHAIN
+        + (0).to_bytes(8, "big")
+        + FOUR.config_hash
+        + (5).to_bytes(8, "big")
+        + (3).to_bytes(8, "big")
+        + BLOCK
+    )
+    assert signed_bytes(FOUR, "notarize", 5, 3, BLOCK) == expected
+    kinds: tuple[Kind, ...] = ("propose", "notarize", "nullify", "finalize")
+    assert len({signed_bytes(FOUR, kind, 5, 3, BLOCK) for kind in kinds}) == 4
+
+
+def test_certificates_verify_and_come_back() -> None:
+    for kind in ("notarize", "nullify", "finalize"):
+        cert = make_cert(3, 0, 2, kind=kind)
+        verify_certificate(cert, FOUR, verify)
+        assert certificate_signers(cert) == (0, 2, 3)
+        assert decode_certificate(encode_certificate(cert)) == cert
+        assert decode_fact(encode_fact(cert)) == cert
+    assert len(encode_certificate(make_cert(0, 1, 2))) == 90 + 1 + 3 * 64
+
+
+GOOD = make_cert(0, 1, 2)
+CHANGED = msgspec.structs.replace
+FORGED = [
+    ("R23", make_cert(0, 1)),
+    ("R23", CHANGED(GOOD, signatures=GOOD.signatures[:2])),
+    ("R23", CHANGED(GOOD, signers=0b0011)),
+    ("R22", CHANGED(GOOD, signers=0b10011)),
+    ("R24", CHANGED(GOOD, signers=0b1011)),
+    ("R24", CHANGED(GOOD, signatures=(GOOD.signatures[0],) * 3)),
+    ("R24", CHANGED(GOOD, block=seed("another"))),
+    ("R24", CHANGED(GOOD, height=4)),
+    ("R24", CHANGED(GOOD, view=6)),
+    ("R24", CHANGED(GOOD, kind="finalize")),
+    ("R20", CHANGED(GOOD, kind="nullify")),
+    ("R21", CHANGED(GOOD, epoch=1)),
+    ("R21", CHANGED(GOOD, config_hash=bytes(32))),
+]
+
+
+@pytest.mark.parametrize(("rule", "cert"), FORGED)
+def test_forged_certificates_are_refused(rule: str, cert: Certificate) -> None:
+    with pytest.raises((ProofError, SignatureError)) as caught:
+        verify_certificate(cert, FOUR, verify)
+    assert caught.value.rule == rule
+    assert caught.value.sentence("en")
+    assert caught.value.sentence("zh")
+
+
+def test_a_certificate_of_another_chain_is_refused() -> None:
+    other = FOUR.with_chain(seed("another chain"))
+    with pytest.raises(ProofError):
+        verify_certificate(GOOD, other, verify)
+    with pytest.raises(SignatureError):
+        verify_certificate(CHANGED(GOOD, config_hash=other.config_hash), other, verify)
+
+
+@pytest.mark.parametrize("cut", [0, 1, 89, 90, 91, 154, -1])
+def test_cut_certificates_are_refused(cut: int) -> None:
+    with pytest.raises(MalformedError):
+        decode_certificate(encode_certificate(GOOD)[:cut])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x00" + encode_certificate(GOOD)[1:],
+        b"\x04" + encode_certificate(GOOD)[1:],
+        encode_certificate(GOOD) + b"\x00",
+        encode_certificate(GOOD)[:89] + b"\x02\x00" + encode_certificate(GOOD)[90:],
+    ],
+)
+def test_other_forms_of_a_certificate_are_refused(data: bytes) -> None:
+    with pytest.raises(MalformedError):
+        decode_certificate(data)
+
+
+LEADER = FOUR.leader(5)
+NOT_LEADER = (LEADER + 1) % 4
+FACTS_REFUSED = [
+    ("R24", CHANGED(make_vote(0), signature=bytes(64))),
+    ("R24", CHANGED(make_vote(0), signer=1)),
+    ("R22", CHANGED(make_vote(0), signer=4)),
+    ("R21", CHANGED(make_vote(0), epoch=1)),
+    ("R20", CHANGED(make_vote(0), view=0)),
+    ("R20", CHANGED(make_vote(0, "nullify"), height=1)),
+    ("R25", make_vote(NOT_LEADER, "propose")),
+    ("R20", Proposal(make_vote(LEADER, "notarize"), None, ())),
+    ("R25", Proposal(make_vote(NOT_LEADER, "propose"), None, ())),
+    ("R23", Proposal(make_vote(LEADER, "propose"), make_cert(0), ())),
+    ("R23", Proposal(make_vote(LEADER, "propose"), GOOD, (make_cert(0, 1, kind="nullify"),))),
+]
+
+
+@pytest.mark.parametrize(("rule", "fact"), FACTS_REFUSED)
+def test_facts_that_are_refused(rule: str, fact: Fact) -> None:
+    with pytest.raises((ProofError, SignatureError)) as caught:
+        verify_fact(fact, FOUR, verify)
+    assert caught.value.rule == rule
+
+
+def test_facts_that_are_accepted_and_come_back() -> None:
+    skip = make_cert(0, 1, 3, kind="nullify")
+    proposal = Proposal(make_vote(LEADER, "propose"), GOOD, (skip,))
+    for fact in (make_vote(1), make_vote(2, "nullify"), GOOD, proposal, make_status()):
+        verify_fact(fact, FOUR, verify)
+        assert decode_fact(encode_fact(fact)) == fact
+
+
+def make_status(**fields: object) -> Status:
+    status = Status(0, 7, 3, BLOCK, 6, 1_700_000_000_000, bytes(16), "1.0", 2, bytes(64))
+    status = CHANGED(status, **fields)
+    index = status.signer if status.signer < 4 else 0
+    signature = SIGNERS[FOUR.node_keys[index]].sign(status_bytes(FOUR, status))
+    return CHANGED(status, signature=signature)
+
+
+@pytest.mark.parametrize(
+    ("rule", "status"),
+    [
+        ("R21", make_status(epoch=1)),
+        ("R22", make_status(signer=4)),
+        ("R24", CHANGED(make_status(), view=8)),
+        ("R24", CHANGED(make_status(), version="1.1")),
+    ],
+)
+def test_statuses_that_are_refused(rule: str, status: Status) -> None:
+    with pytest.raises((ProofError, SignatureError)) as caught:
+        verify_fact(status, FOUR, verify)
+    assert caught.value.rule == rule
+
+
+def test_the_certificate_of_the_epoch_before_justifies_the_first_proposal() -> None:
+    after = CHANGED(FOUR, epoch=1)
+    leader = after.leader(1)
+    message = signed_bytes(after, "propose", 1, 4, BLOCK)
+    vote = Vote("propose", 1, 1, 4, BLOCK, leader, SIGNERS[after.node_keys[leader]].sign(message))
+    proposal = Proposal(vote, make_cert(0, 1, 2, kind="finalize"), ())
+    verify_fact(proposal, after, verify, FOUR)
+    with pytest.raises(ProofError):
+        verify_fact(proposal, after, verify)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"{}",
+        b"\xff",
+        encode_fact(GOOD).replace(b'"cert"', b'"other"'),
+        encode_fact(GOOD)[:-1] + b',"more":1}',
+        encode_fact(make_vote(0)).replace(b'"view":5', b'"view":-5'),
+        encode_fact(make_vote(0)).replace(b'"view":5', b'"view":"5"'),
+        b" " * ((8 << 20) + 1),
+    ],
+)
+def test_other_bytes_are_no_fact(data: bytes) -> None:
+    with pytest.raises(MalformedError):
+        decode_fact(data)
+
+
+def test_summaries_come_back() -> None:
+    driver = OneMemberDriver()
+    driver.admit("a", 2_000)
+    summary = driver.consensus.summary()
+    assert decode_summary(encode_summary(summary)) == summary
+    assert (summary.view, summary.final_height, summary.final_view) == (2, 1, 1)
+    for data in (b"{}", b"\xff"):
+        with pytest.raises(MalformedError):
+            decode_summary(data)
+
+
+def test_journal_rows_come_back_or_are_refused() -> None:
+    row = Row(epoch=0, view=5, notarized=make_vote(0), notarization=GOOD)
+    data = encode_journal(row)
+    assert decode_journal(data) == row
+    assert data == canonical_json(msgspec.json.decode(data))
+    for broken in (b"", data[:-1], data + b" ", data.replace(b'"view":5}', b'"view":5,"x":1}')):
+        with pytest.raises(MalformedError) as caught:
+            decode_journal(broken)
+        assert caught.value.rule == "R40"
+
+
+# Evidence.
+
+OTHER = seed("another block")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "guilty"),
+    [
+        (make_vote(0), make_vote(0, block=OTHER), True),
+        (make_vote(0, "finalize"), make_vote(0, "finalize", block=OTHER), True),
+        (make_vote(LEADER, "propose"), make_vote(LEADER, "propose", block=OTHER), True),
+        (make_vote(0, "nullify"), make_vote(0, "finalize"), True),
+        (make_vote(0), make_vote(0, "finalize", block=OTHER), True),
+        (make_vote(0), make_vote(0, "finalize"), False),
+        (make_vote(0), make_vote(0, "nullify"), False),
+        (make_vote(0), make_vote(0), False),
+        (make_vote(0), make_vote(1, block=OTHER), False),
+        (make_vote(0), make_vote(0, view=6, block=OTHER), False),
+    ],
+)
+def test_evidence(first: Vote, second: Vote, guilty: bool) -> None:
+    assert contradict(first, second) == contradict(second, first) == guilty
+    if guilty:
+        assert verify_evidence(first, second, FOUR, verify) == first.signer
+        with pytest.raises(SignatureError):
+            verify_evidence(first, CHANGED(second, signature=bytes(64)), FOUR, verify)
+    else:
+        with pytest.raises(ProofError) as caught:
+            verify_evidence(first, second, FOUR, verify)
+        assert caught.value.rule == "R26"
+
+
+def test_a_fork_names_its_culprits() -> None:
+    final = make_cert(0, 1, 2, kind="finalize")
+    skip = make_cert(1, 2, 3, kind="nullify")
+    later = make_cert(1, 2, 3, kind="finalize", view=6)
+    assert fork_culprits(final, [skip, later]) == {1, 2}
+    sibling = make_certificate(FOUR, [make_vote(i, "notarize", block=OTHER) for i in (0, 2, 3)])
+    assert fork_culprits(final, [sibling, later]) == {0, 2}
+    assert fork_culprits(final, [GOOD, later]) == frozenset()

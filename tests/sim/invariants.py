@@ -92,10 +92,20 @@ class Invariants:
         said = (row.proposed, row.notarized, row.nullified, row.finalized)
         same = [v for v in said if v is not None and v.kind == vote.kind and v.block == vote.block]
         must(bool(same), "said but not written", node.index, vote)
+        if vote.kind in ("notarize", "finalize"):
+            self.must_have_bodies(node, vote.block)
         if vote.kind == "finalize":
             must(row.notarization is not None, "finalize without the notarization", node.index)
         elif vote.view > 1:
             self.must_have_left(node, vote.view - 1)
+
+    def must_have_bodies(self, node: Node, block: bytes) -> None:
+        """The block and all its ancestors are on the disk."""
+        final = {body.info.id for body in node.disk.chain[-20:]}
+        while block not in final:
+            body = node.disk.bodies.get(block)
+            must(body is not None, "a word for a block that is not written", node.index, block)
+            block = body.info.parent if body is not None else block
 
     def must_have_left(self, node: Node, view: int) -> None:
         """What justified leaving `view` is on the disk: a chain of skips down to a certified

@@ -112,6 +112,14 @@ class ForgetsCertificates(Consensus):
         return [strip(effect, "notarization", "nullification") for effect in super()._flush()]
 
 
+class ForgetsAncestors(Consensus):
+    """2.11: only the body of the block itself is made durable."""
+
+    def _flush(self) -> list[Effect]:
+        self._bodies = self._bodies[-1:]
+        return super()._flush()
+
+
 class ForgetsNullify(Consensus):
     """2.11: the row of a nullify is not made durable."""
 
@@ -208,6 +216,7 @@ MUTANTS: tuple[type[Consensus], ...] = (
     NeverAgain,
     NeverJoins,
     ForgetsCertificates,
+    ForgetsAncestors,
     ForgetsNullify,
     ForgetsVotes,
     BuildsOnBoundary,
