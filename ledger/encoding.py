@@ -194,8 +194,7 @@ def decode_uuid(text: str) -> bytes:
     return bytes.fromhex(text.replace("-", ""))
 
 
-# --- statements (COSE_Sign1)
-# ----------------------------------------------------------------------------------------
+# --- signed statements ---
 
 
 class Statement(NamedTuple):

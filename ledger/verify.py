@@ -1,6 +1,8 @@
-"""What an auditor calls: receipts, proofs of state, subject logs and growth, against the genesis alone (SPEC V).
+"""What an auditor calls: receipts, proofs of state, subject logs and growth, against the genesis
+alone (SPEC V).
 
-The verifier derives every key, policy and format from the genesis that it trusts; a proof never says how to verify it.
+The verifier derives every key, policy and format from the genesis that it trusts; a proof never
+says how to verify it.
 """
 
 from collections.abc import Sequence
@@ -66,7 +68,9 @@ class StateProof(Shape, frozen=True, kw_only=True):
 
 
 class Receipt(Shape, frozen=True, kw_only=True):
-    """Everything that proves one entry to a stranger who holds the genesis file (definitions.md 5)."""
+    """Everything that proves one entry to a stranger who holds the genesis file (definitions.md
+    5).
+    """
 
     entry: str
     findings: FindingsProof
@@ -97,7 +101,7 @@ class Head(NamedTuple):
     seal: SealEntry
 
 
-class VerifiedReceipt(NamedTuple):
+class VerifiedReceipt(msgspec.Struct, frozen=True):
     """What a verified receipt says."""
 
     entry: Entry
@@ -177,7 +181,9 @@ def verify_checkpoint(
 
 
 def verify_head(note: Note, proof: SealProof, genesis: Tip) -> Head:
-    """A published checkpoint and its last seal. Raises `ProofError` (N4, N5, N9, V1, V2, M1, M2)."""
+    """A published checkpoint and its last seal. Raises `ProofError` (N4, N5, N9, V1, V2, M1,
+    M2).
+    """
     checkpoint, cosigners = verify_checkpoint(note, genesis.config, genesis.origin)
     seal = _verify_seal(proof, checkpoint, genesis)
     if proof.index != checkpoint.size - 1:
@@ -224,7 +230,9 @@ def verify_receipt(receipt: Receipt, genesis: Tip, verify: Verify) -> VerifiedRe
 def verify_place(
     entry: Entry, index: int, seal_index: int, seal: SealEntry, findings: FindingsProof
 ) -> None:
-    """The entry lies in the seal's block, with these findings. Raises `ProofError` (V3, V4, M1, M2)."""
+    """The entry lies in the seal's block, with these findings. Raises `ProofError` (V3, V4, M1,
+    M2).
+    """
     start = seal.seal.start
     if not start <= index < seal_index or entry.record.chain not in (seal.seal.chain, None):
         raise ProofError("V3")
@@ -303,7 +311,8 @@ def verify_block_receipt(receipt: BlockReceipt, genesis: Tip) -> tuple[SealEntry
 
 
 def verify_state_proof(proof: StateProof, head: Head) -> Shape | None:
-    """The value that the state at the checkpoint holds under a key, or None when it is proven absent.
+    """The value that the state at the checkpoint holds under a key, or None when it is proven
+    absent.
 
     Raises `ProofError` (A1, V7) or `MalformedError` (S1, S2).
     """
