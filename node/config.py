@@ -1,0 +1,146 @@
+"""What a node is told: one frozen dataclass, read from `node.toml` in its home directory; and its three keys.
+
+A setting that would make the node unsafe stops it here, before anything is opened (O1.*).
+"""
+
+import ipaddress
+import os
+import stat
+import tomllib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from ledger.crypto import EDDSA, Signer, load_private_key
+from ledger.encoding import b64url
+from ledger.errors import ConfigError
+from ledger.members import EpochConfig, Member
+
+DEFAULT_PORT: Final = 8470
+MAX_POST_ENTRIES: Final = 1_000
+NODE_ROLES: Final = ("node", "log", "cosigner")
+
+
+@dataclass(frozen=True)
+class Config:
+    """How one node runs. Times in milliseconds, sizes in bytes; secrets are not in it."""
+
+    home: Path
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    database: str = "ledger.db"
+    """The SQLite file, relative to the home directory."""
+    wait_ms: int = 10_000
+    """How long a POST waits for its receipt before it is answered 202."""
+    body_ms: int = 30_000
+    """How long a request body may take to arrive."""
+    max_pending_entries: int = 20_000
+    max_pending_bytes: int = 128 << 20
+    max_request_bytes: int = 66 << 20
+    stop_ms: int = 10_000
+    """How long a stopping node gives to what it has taken in."""
+    passphrase: bytes | None = field(default=None, repr=False)
+    """Opens the key files. Not in node.toml: from the caller, the environment or `keys/passphrase`."""
+
+    @property
+    def genesis_file(self) -> Path:
+        """Block 0 in entry-bundle form."""
+        return self.home / "genesis"
+
+    @property
+    def database_file(self) -> Path:
+        """The SQLite file."""
+        return self.home / self.database
+
+    @property
+    def key_dir(self) -> Path:
+        """Where the encrypted keys are."""
+        return self.home / "keys"
+
+
+SETTINGS: Final = frozenset(item.name for item in fields(Config)) - {"home", "passphrase"}
+
+
+def load_config(home: Path, passphrase: bytes | None = None) -> Config:
+    """The configuration in `home/node.toml` (absent: defaults). Raises `ConfigError` (O1.*)."""
+    path = home / "node.toml"
+    try:
+        values = tomllib.loads(path.read_text()) if path.exists() else {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        raise ConfigError("O1.file", file="node.toml") from None
+    for name, value in values.items():
+        if name not in SETTINGS or type(value) is not type(getattr(Config, name)):
+            raise ConfigError("O1.field", field=name)
+        if isinstance(value, int) and value < 1:
+            raise ConfigError("O1.field", field=name)
+    config = Config(home=home, **values, passphrase=passphrase or find_passphrase(home))
+    check_host(config.host)
+    if Path(config.database).name != config.database or config.port > 65_535:
+        raise ConfigError("O1.field", field="port" if config.port > 65_535 else "database")
+    return config
+
+
+def check_host(host: str) -> None:
+    """Loopback only, until requests are authenticated. Raises `ConfigError` (O1.host)."""
+    if host == "localhost":
+        return
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        raise ConfigError("O1.host", host=host) from None
+    if not address.is_loopback:
+        raise ConfigError("O1.host", host=host)
+
+
+def find_passphrase(home: Path) -> bytes | None:
+    """From ALLIANCE_PASSPHRASE, else from `keys/passphrase`; None when there is neither."""
+    given = os.environ.get("ALLIANCE_PASSPHRASE")
+    if given:
+        return given.encode()
+    path = home / "keys" / "passphrase"
+    if not path.exists():
+        return None
+    return read_private(path).strip()
+
+
+def read_private(path: Path) -> bytes:
+    """The bytes of a file that only its owner may touch. Raises `ConfigError` (O1.file, O1.mode)."""
+    try:
+        for place in (path.parent, path):
+            mode = stat.S_IMODE(place.stat().st_mode)
+            if mode & 0o077:
+                raise ConfigError("O1.mode", file=place.name, mode=f"{mode:04o}")
+        return path.read_bytes()
+    except OSError:
+        raise ConfigError("O1.file", file=path.name) from None
+
+
+class NodeKeys(NamedTuple):
+    """The three keys of a running node, and the member they make it."""
+
+    member: Member
+    node: Signer
+    log: Signer
+    cosigner: Signer
+
+
+def load_keys(config: Config, epoch: EpochConfig) -> NodeKeys:
+    """The node's keys, which must be those that the chain names. Raises `ConfigError` (O1.*, C*)."""
+    signers = {
+        role: load_private_key(read_private(config.key_dir / f"{role}.pem"), config.passphrase)
+        for role in NODE_ROLES
+    }
+    return check_keys(epoch, signers["node"], signers["log"], signers["cosigner"])
+
+
+def check_keys(epoch: EpochConfig, node: Signer, log: Signer, cosigner: Signer) -> NodeKeys:
+    """These keys as those of one member of the epoch. Raises `ConfigError` (O1.org, O1.key)."""
+    index = epoch.index_of(node.public_key)
+    if index is None:
+        raise ConfigError("O1.org")
+    member = epoch.members[index]
+    for role, signer in (("node", node), ("log", log), ("cosigner", cosigner)):
+        named = b64url(signer.public_key) == getattr(member, f"{role}_pk")
+        if signer.alg != EDDSA or not named:
+            raise ConfigError("O1.key", role=role, org=member.org)
+    return NodeKeys(member, node, log, cosigner)

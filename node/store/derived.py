@@ -1,0 +1,181 @@
+"""Rows that make the chain searchable, worked out from blocks; all of them can be thrown away and made again."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from ledger.chain import Applied, History
+from ledger.encoding import b64url, decode_uuid
+from ledger.records.envelope import Entry
+from ledger.records.use import AccessBody, AccessEvent
+from ledger.rules import leaves_of
+from ledger.rules.structure import occurred
+from ledger.rules.subjects import subjects_of
+
+EVENTS: Final = 256
+"""Places for the events of one entry in `access.id`."""
+ABSENT: Final = 0
+"""The term of a field that a record does not have."""
+
+INSERT_ID: Final = "INSERT INTO entry_id (id, kid, idx) VALUES (?, ?, ?)"
+INSERT_LEAF: Final = "INSERT INTO entry_leaf (prefix, idx) VALUES (?, ?)"
+INSERT_ACCESS: Final = (
+    "INSERT INTO access (id, at, dataset, person, activity, system, seq, request, request_seq,"
+    " permit, action, outcome, org, findings) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+INSERT_POSTING: Final = "INSERT INTO posting (subject, idx) VALUES (?, ?)"
+INSERT_TERM: Final = "INSERT INTO term (id, kind, text) VALUES (?, ?, ?)"
+COUNT_TERM: Final = "UPDATE term SET count = count + ? WHERE id = ?"
+
+AccessRow = tuple[int, int, int, int, int, int, int, int, int, int, int, int, int, int]
+
+
+class Terms:
+    """The words of all columns, as small integers; `count` says how many rows hold one."""
+
+    def __init__(self, rows: Iterable[tuple[int, str, str, int]] = ()) -> None:
+        self._ids: dict[str, dict[str, int]] = {}
+        self._texts: dict[int, str] = {ABSENT: ""}
+        self.counts: Counter[int] = Counter()
+        self.fresh: list[tuple[int, str, str]] = []
+        self._last = 0
+        for number, kind, text, count in rows:
+            self._ids.setdefault(kind, {})[text] = number
+            self._texts[number] = text
+            self.counts[number] = count
+            self._last = max(self._last, number)
+
+    def kind(self, kind: str) -> dict[str, int]:
+        """The numbers of one kind's words."""
+        return self._ids.setdefault(kind, {})
+
+    def find(self, kind: str, text: str) -> int | None:
+        """The number of a word, or None when nothing on the chain has it."""
+        return self.kind(kind).get(text)
+
+    def intern(self, kind: str, text: str) -> int:
+        """The number of a word; a new one is noted in `fresh`, to be stored."""
+        words = self.kind(kind)
+        number = words.get(text)
+        if number is None:
+            self._last += 1
+            number = words[text] = self._last
+            self._texts[number] = text
+            self.fresh.append((number, kind, text))
+        return number
+
+    def text(self, number: int) -> str:
+        """The word of a number."""
+        return self._texts[number]
+
+
+class Rows(NamedTuple):
+    """What one block adds to the derived tables."""
+
+    ids: list[tuple[bytes, int, int]]
+    leaves: list[tuple[int, int]]
+    accesses: list[AccessRow]
+    others: list[tuple[int, Entry]]
+    """Entries that are no accesses, with their index: their subjects are posted one by one."""
+    counts: Counter[int]
+
+
+def derive(block: Applied, terms: Terms) -> Rows:
+    """The rows of a block, except postings: these may need entries of the same block (`postings`)."""
+    rows = Rows([], [], [], [], Counter())
+    index = block.tip.seal_index - len(block.entries)
+    kids: dict[bytes, int] = {}
+    types: Counter[str] = Counter()
+    events = _Events(terms, rows.accesses)
+    codes: Counter[tuple[str, ...]] = Counter(block.findings)
+    for entry, found in zip(block.entries, block.findings, strict=True):
+        statement, record = entry.statement, entry.record
+        kid = kids.get(statement.kid)
+        if kid is None:
+            kid = kids[statement.kid] = terms.intern("kid", b64url(statement.kid))
+        rows.ids.append((decode_uuid(record.id), kid, index))
+        rows.leaves.append((int.from_bytes(entry.leaf[:8], "big", signed=True), index))
+        types[record.type] += 1
+        if record.type == "access":
+            events.add(index * EVENTS, record.body, record.at, statement.iss, found)
+        elif record.type == "access-batch":
+            for number, event in enumerate(record.body.events, 1):
+                events.add(index * EVENTS + number, event, event.at, statement.iss, found)
+        if record.type != "access" and not (record.type == "access-batch" and record.body.events):
+            rows.others.append((index, entry))
+        index += 1
+    rows.leaves.append((int.from_bytes(block.seal.leaf[:8], "big", signed=True), index))
+    _count(rows, terms, types, codes)
+    return rows
+
+
+class _Events:
+    """The inner loop of bulk ingest: everything that it needs is one dictionary away."""
+
+    def __init__(self, terms: Terms, rows: list[AccessRow]) -> None:
+        self.terms = terms
+        self.rows = rows
+        self.datasets, self.persons = terms.kind("dataset"), terms.kind("person")
+        self.activities, self.systems = terms.kind("activity"), terms.kind("system")
+        self.actions, self.outcomes = terms.kind("action"), terms.kind("outcome")
+        self.orgs, self.findings = terms.kind("org"), terms.kind("findings")
+
+    def add(
+        self, row: int, body: AccessBody | AccessEvent, at: str, org: str, found: tuple[str, ...]
+    ) -> None:
+        """One access as a row."""
+        intern, request, source = self.terms.intern, body.request, body.source
+        if request is None:
+            asked, asked_seq = ABSENT, 0
+        elif isinstance(request, str):
+            asked, asked_seq = intern("leaf", request), 0
+        else:
+            asked = self.systems.get(request.system) or intern("system", request.system)
+            asked_seq = request.seq
+        codes = ",".join(found)
+        self.rows.append((
+            row,
+            occurred(at),
+            self.datasets.get(body.dataset) or intern("dataset", body.dataset),
+            (self.persons.get(body.person) or intern("person", body.person)) if body.person else 0,
+            self.activities.get(body.activity) or intern("activity", body.activity),
+            self.systems.get(source.system) or intern("system", source.system),
+            source.seq,
+            asked,
+            asked_seq,
+            intern("permit", body.permit) if body.permit else ABSENT,
+            self.actions.get(body.action) or intern("action", body.action),
+            self.outcomes.get(body.outcome) or intern("outcome", body.outcome),
+            self.orgs.get(org) or intern("org", org),
+            (self.findings.get(codes) or intern("findings", codes)) if codes else ABSENT,
+        ))  # fmt: skip
+
+
+def _count(rows: Rows, terms: Terms, types: Counter[str], codes: Counter[tuple[str, ...]]) -> None:
+    counts = rows.counts
+    if rows.accesses:
+        columns = list(zip(*rows.accesses, strict=True))
+        for column in (2, 3, 4, 5, 9, 10, 11, 12, 13):
+            counts.update(columns[column])
+    for kind, number in types.items():
+        counts[terms.intern("type", kind)] += number
+    for found, number in codes.items():
+        for code in found:
+            counts[terms.intern("finding", code)] += number
+    counts[terms.intern("type", "seal")] += 1
+    del counts[ABSENT]
+    terms.counts.update(counts)
+
+
+def postings(
+    others: Sequence[tuple[int, Entry]], terms: Terms, history: History
+) -> list[tuple[int, int]]:
+    """Which subject logs the entries that are no accesses join."""
+    rows: list[tuple[int, int]] = []
+    for index, entry in others:
+        resolved: Mapping[bytes, object] = history.find_leaves(leaves_of(entry.record))
+        subjects = subjects_of(entry.statement.iss, entry.record, resolved)  # type: ignore[arg-type]
+        rows.extend(
+            (terms.intern("subject", subject), index) for subject in dict.fromkeys(subjects)
+        )
+    return rows
