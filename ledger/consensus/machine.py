@@ -53,7 +53,7 @@ from ledger.consensus.messages import (
     status_bytes,
 )
 from ledger.consensus.views import KINDS, Candidates, View
-from ledger.errors import ensure
+from ledger.errors import ensure, unreachable
 from ledger.members import EpochConfig
 
 LEAST_BLOCK_BYTES: Final = 64 << 10
@@ -299,12 +299,9 @@ class Consensus:
         if not self._switching:
             return
         config = event.config
-        ensure(config is not None, "a boundary block is committed with the next configuration")
         if config is None:
-            return
-        ensure(
-            config.config_hash == self.final.next_config_hash, "the block names this configuration"
-        )
+            unreachable("a boundary block is committed with the next configuration")
+        ensure(config.config_hash == self.final.next_config_hash, "named by the boundary block")
         ensure(config.epoch == self._config.epoch + 1, "epochs have no gaps")
         self._switching = False
         guarded, self._floor = self._floor > 0, 0
@@ -961,9 +958,8 @@ class Consensus:
         if key is None or view is None or key[0] != self._config.epoch:
             return
         unsigned = view.said(key[2])
-        ensure(unsigned is not None and self._me is not None, "only what was decided is signed")
         if unsigned is None:
-            return
+            unreachable("only what was decided is signed")
         vote = msgspec.structs.replace(unsigned, signature=event.signature)
         view.own[vote.kind] = vote
         self._dirty.add(vote.view)

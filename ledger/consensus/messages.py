@@ -244,21 +244,22 @@ def verify_fact(
 ) -> None:
     """Check the signatures of a message before it may reach `Consensus.step`.
 
-    `previous` is the configuration of the epoch before, whose boundary certificate justifies the
+    `previous` is the configuration of the epoch before: its boundary certificate justifies the
     first proposals of this one. Raises as `verify_vote` and `verify_certificate` do.
     """
-    if isinstance(fact, Certificate):
-        old = previous is not None and fact.epoch == previous.epoch
-        verify_certificate(fact, previous if old and previous is not None else config, verify)
-    elif isinstance(fact, Vote):
-        verify_vote(fact, config, verify)
-    elif isinstance(fact, Proposal):
+    if isinstance(fact, Proposal):
         if fact.vote.kind != "propose":
             raise ProofError("R20", what="proposal")
-        verify_vote(fact.vote, config, verify)
-        for cert in (fact.parent_cert, *fact.skips):
-            if cert is not None:
-                verify_fact(cert, config, verify, previous)
+        for part in (fact.vote, fact.parent_cert, *fact.skips):
+            if part is not None:
+                verify_fact(part, config, verify, previous)
+        return
+    if previous is not None and fact.epoch == previous.epoch:
+        config = previous
+    if isinstance(fact, Certificate):
+        verify_certificate(fact, config, verify)
+    elif isinstance(fact, Vote):
+        verify_vote(fact, config, verify)
     else:
         _verify_status(fact, config, verify)
 

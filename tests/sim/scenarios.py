@@ -5,7 +5,16 @@ A scenario takes the machine, so that a sabotaged one can be shown to fail it.
 
 from collections.abc import Callable
 
-from ledger.consensus import BlockInfo, Certificate, Consensus, Proposal, Vote, signed_bytes
+from ledger.consensus import (
+    BlockInfo,
+    Certificate,
+    Consensus,
+    Health,
+    Proposal,
+    Vote,
+    signed_bytes,
+)
+from ledger.consensus.events import Verdict
 from ledger.consensus.messages import NO_BLOCK, Kind, make_certificate
 from tests.sim.adversaries import Liar, Mute, Twin
 from tests.sim.campaign import heal, must_be_silent, must_recover
@@ -34,8 +43,8 @@ def by_member(world: World, index: int) -> Node:
 class Hands:
     """One real member; the test speaks for the other three."""
 
-    def __init__(self, machine: Machine) -> None:
-        self.world = World(1, 4, machine=machine)
+    def __init__(self, machine: Machine, driver: type[Node] = Node) -> None:
+        self.world = World(1, 4, machine=machine, driver=driver)
         self.config = self.world.genesis_config
         # The real one leads none of the first three views.
         self.hero = by_member(self.world, self.config.leaders[3])
@@ -367,10 +376,111 @@ def liars(machine: Machine) -> None:
         finish(world, *names)
 
 
+def too_many_liars(machine: Machine) -> None:
+    """23: more than b lie. A fork is possible; whoever sees both sides stops, with the proof."""
+    for again in (False, True):
+        hands = Hands(machine)
+        hands.world.invariants.expected.add("safety")
+        genesis = hands.world.genesis
+        info = hands.propose(1, genesis, 0, "a").info
+        hands.tell(hands.certificate("finalize", 1, info))
+        must(hands.hero.core.final.id == info.id, "F commits")
+        sibling = make_body(genesis, 2, 0, hands.world.now, ("b",), hands.config).info
+        proof = hands.certificate("finalize", 2, sibling)
+        if again:
+            child = make_body(sibling, 3, 2, hands.world.now + 1, ("c",), hands.config)
+            hands.tell((child,))
+            proof = hands.certificate("finalize", 3, child.info)
+        hands.tell(proof)
+        must(not hands.hero.core.voting, "a node votes on after a fork", again)
+        alarm = hands.world.invariants.alarms[-1][1]
+        must(alarm.kind == "safety" and proof in alarm.proof, "no proof of the fork", again)
+
+
+def two_certificates(machine: Machine) -> None:
+    """3, 4: certificates that exclude each other are the proof that too many lie."""
+    genesis, config = World(1, 4).genesis, make_config((0, 1, 2, 3))
+    one, two = (make_body(genesis, 1, 0, genesis.time_ms + 1, (x,), config).info for x in "ab")
+    pairs: tuple[tuple[tuple[Kind, BlockInfo | None], tuple[Kind, BlockInfo | None]], ...] = (
+        (("notarize", one), ("notarize", two)),
+        (("notarize", one), ("finalize", two)),
+        (("finalize", one), ("nullify", None)),
+        (("nullify", None), ("finalize", one)),
+    )
+    for first, second in pairs:
+        hands = Hands(machine)
+        hands.world.invariants.expected.add("safety")
+        hands.world.invariants.counting = False
+        for kind, info in (first, second):
+            hands.tell(hands.certificate(kind, 1, info))
+        must(not hands.hero.core.voting, "no stop", first, second)
+
+
+def unhealthy_clock(machine: Machine) -> None:
+    """R8g: a leader whose clock is off gives its turn away at once."""
+    world = World(1, 4, machine=machine)
+    leader = by_member(world, world.genesis_config.leaders[0])
+    leader.batch([Health(False, leader.now)])
+    leader.submit("a")
+    world.run(500)
+    must({len(node.disk.chain) for node in world.nodes} == {2}, "waited for a sick leader")
+    must(world.nodes[0].disk.chain[1].info.view == 2, "a sick leader led")
+
+
+def words_of_the_past(machine: Machine) -> None:
+    """12: a word of the epoch before is answered with what ended it, and moves nothing."""
+    world = World(1, 4, machine=machine)
+    world.plans["config/1"] = (0, 1, 2, 3)
+    world.nodes[0].submit("config/1")
+    world.run(5_000)
+    node = world.nodes[0]
+    must(node.core.config.epoch == 1, "the epoch did not change")
+    before = node.core.summary()
+    sent: list[object] = []
+
+    def listen(sender: Node, _to: Node, item: object) -> bool:
+        if sender is node:
+            sent.append(item)
+        return True
+
+    world.filter = listen
+    config = world.genesis_config
+    signer = config.index_of(world.nodes[1].key) or 0
+    message = signed_bytes(config, "nullify", 2, 0, NO_BLOCK)
+    old = Vote("nullify", 0, 2, 0, NO_BLOCK, signer, sign(world.nodes[1].key, message))
+    node.receive_fact(world.nodes[1], old)
+    world.run(500)
+    certs = [item for item in sent if isinstance(item, Certificate)]
+    must([cert.kind for cert in certs] == ["finalize"], "no answer to a word of the past", sent)
+    must(node.core.summary() == before, "a word of the past moved something")
+
+
+class Forgetful(Node):
+    """Its bodies are not where they should be, the first two times."""
+
+    lookups = 0
+
+    def check(self, info: BlockInfo) -> Verdict:
+        self.lookups += 1
+        return "missing" if self.lookups <= 2 else super().check(info)
+
+
+def lost_body(machine: Machine) -> None:
+    """19: a body that turns out not to be here is fetched again."""
+    hands = Hands(machine, Forgetful)
+    body = hands.propose(1, hands.world.genesis, 0, "a")
+    must(hands.said("notarize", 1) is None, "a vote for a block that is not here")
+    hands.tell((body,))
+    must(hands.said("notarize", 1) is None, "a vote for a block that is not here")
+    hands.tell((body,))
+    must(hands.said("notarize", 1) is not None, "no vote for a block that came back")
+
+
 SCENARIOS: tuple[Callable[[Machine], None], ...] = (
     skip_without_certificate, finalize_after_nullify, nullify_after_finalize, finalize_another,
     equivocating_leader,
     block_above_boundary, notarized_only, known_to_some, split_views, too_few, offline_for_long,
     power_cuts, lost_disk, lost_disk_of_two, cloned_key, skewed_clocks, flood, growing, poison,
-    silent_leaders, hub_only, liars,
+    silent_leaders, hub_only, liars, too_many_liars, two_certificates, unhealthy_clock,
+    words_of_the_past, lost_body,
 )  # fmt: skip
