@@ -231,8 +231,10 @@ def verify_inclusion(
         raise ProofError("M2")
     node, at, digest = leaf, index, sha256
     for sibling in path[:inner]:
-        pair = b"\x01" + sibling + node if at & 1 else b"\x01" + node + sibling
-        node = digest(pair).digest()
+        if at & 1:
+            node = digest(b"\x01" + sibling + node).digest()
+        else:
+            node = digest(b"\x01" + node + sibling).digest()
         at >>= 1
     for sibling in path[inner:]:
         node = sha256(b"\x01" + sibling + node).digest()
