@@ -255,6 +255,11 @@ class Driver:
         """How many entries were taken in and are not answered yet."""
         return self._pending
 
+    @property
+    def failing(self) -> bool:
+        """Whether the last write failed and none has passed since."""
+        return self._failed is not None
+
     # --- starting, and starting anew --------------------------------------------------------------
 
     def _open(self) -> None:

@@ -129,11 +129,11 @@ OPERATION: dict[str, Rule] = {
         SHAPE,
         SHAPE_ZH,
     ),
-    "O5.founding": Rule(
-        "Records of type {type} stand in block 0 alone.",
-        "{type} 类型的记录只存在于零号区块。",
-        SHAPE,
-        SHAPE_ZH,
+    "O5.host": Rule(
+        "The request is for {host}; this node answers to loopback names only.",
+        "请求的目标为 {host}；本节点仅响应本机回环名称。",
+        "Use http://127.0.0.1 and the node's port.",
+        "请使用 http://127.0.0.1 及节点端口。",
     ),
     "O6": Rule(
         "There is no {what} {name} on this chain.",

@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Lock as Mutex
 from typing import Any, Final, NamedTuple
 
+import msgspec
 from sqlalchemy import Connection
 
 from ledger.chain import Applied, History, Tip, check_block
@@ -36,6 +37,7 @@ FLUSH_KEYS: Final = 20_000
 COMPACT_KEYS: Final = 100_000
 CACHED_BLOCKS: Final = 16
 IN_CHUNK: Final = 500
+_FINDINGS: Final = msgspec.json.Decoder(tuple[tuple[str, ...], ...])
 
 
 class StoredBlock(NamedTuple):
@@ -47,6 +49,8 @@ class StoredBlock(NamedTuple):
     body: bytes
     """The entry bundle, seal last."""
     leaves: bytes
+    findings: tuple[tuple[str, ...], ...]
+    """The codes of every entry but the seal."""
     certificate: bytes | None
     checkpoint: bytes
     """The signed note of `size`."""
@@ -185,13 +189,14 @@ class Store:
         seal = block.seal.seal
         leaves = b"".join([*(entry.leaf for entry in block.entries), block.seal.leaf])
         self._one(
-            "INSERT INTO block (height, start, size, body, leaves, certificate, checkpoint)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO block (height, start, size, body, leaves, findings, certificate, checkpoint)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             seal.height,
             seal.start,
             block.tip.size,
             zlib.compress(body, 1),
             leaves,
+            zlib.compress(msgspec.json.encode(block.findings), 1),
             certificate,
             checkpoint,
         )
@@ -444,7 +449,7 @@ class Store:
 
     def _select(self, height: int) -> StoredBlock | None:
         rows = self.select(
-            "SELECT height, start, size, body, leaves, certificate, checkpoint FROM block"
+            "SELECT height, start, size, body, leaves, findings, certificate, checkpoint FROM block"
             " WHERE height = ?",
             height,
         )
@@ -452,8 +457,10 @@ class Store:
             return None
         row = rows[0]
         try:
-            return StoredBlock(row[0], row[1], row[2], zlib.decompress(row[3]), *row[4:])
-        except zlib.error:
+            findings = _FINDINGS.decode(zlib.decompress(row[5]))
+            body = zlib.decompress(row[3])
+            return StoredBlock(row[0], row[1], row[2], body, row[4], findings, row[6], row[7])
+        except (zlib.error, msgspec.DecodeError):
             raise StorageError("O2.corrupt", what="body", height=height) from None
 
     def block(self, height: int) -> StoredBlock:
@@ -495,7 +502,7 @@ class Store:
     def select_ids(self, ids: Sequence[bytes]) -> Sequence[tuple[bytes, int, int]]:
         """The rows (id, kid, index) of these ids."""
         marks = ",".join("?" * len(ids))
-        return self.select(f"SELECT id, kid, idx FROM entry_id WHERE id IN ({marks})", *ids)  # noqa: S608
+        return self.select(f"SELECT id, kid, idx FROM entry_id WHERE id IN ({marks})", *ids)
 
     def find_leaf(self, leaf: bytes) -> int | None:
         """The index of an entry by its leaf hash."""

@@ -25,14 +25,14 @@ def open_engine(path: Path, *, writer: bool) -> Engine:
         f"sqlite:///{path}", pool_size=1 if writer else 8, max_overflow=0 if writer else 8
     )
 
-    def connect(connection: Any, _record: object) -> None:  # noqa: ANN401  # the driver's own type
+    def connect(connection: Any, _record: object) -> None:  # the driver's own type
         connection.isolation_level = None
         for pragma in (
             PRAGMAS if writer else ("PRAGMA query_only = ON", "PRAGMA cache_size = -16384")
         ):
             connection.execute(pragma)
 
-    def begin(connection: Any) -> None:  # noqa: ANN401
+    def begin(connection: Any) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
 
     event.listen(engine, "connect", connect)

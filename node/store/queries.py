@@ -228,7 +228,7 @@ class Queries:
     def _counted(self, column: str, sql: str, values: tuple[int, ...], best: int) -> _Condition:
         """A condition with its number of rows, counted no further than the best plan so far."""
         rows = self.store.select(
-            f"SELECT count(*) FROM (SELECT 1 FROM access a INDEXED BY access_{column}"  # noqa: S608
+            f"SELECT count(*) FROM (SELECT 1 FROM access a INDEXED BY access_{column}"
             f" WHERE {sql} LIMIT ?)",
             *values,
             best + 1,
@@ -239,7 +239,7 @@ class Queries:
         clause = " WHERE " + " AND ".join(where) if where else ""
         rows = self.store.select(
             f"SELECT count(*) FROM access a{_by(driver)}{clause}",
-            *values,  # noqa: S608
+            *values,
         )
         total: int = rows[0][0]
         return total
@@ -261,7 +261,7 @@ class Queries:
         by = f"{order}{way}" + (f", a.id{way}" if order != "a.id" else "")
         columns = ", ".join(f"a.{name}" for name in COLUMNS)
         return self.store.select(
-            f"SELECT {columns}, {order} FROM {source}{clause} ORDER BY {by} LIMIT ?",  # noqa: S608
+            f"SELECT {columns}, {order} FROM {source}{clause} ORDER BY {by} LIMIT ?",
             *wanted,
             query.limit + 1,
         )
@@ -326,7 +326,7 @@ class Queries:
         if number is None:
             return []
         rows = self.store.select(
-            f"SELECT DISTINCT id / 256 FROM access WHERE {column} = ?{more}",  # noqa: S608
+            f"SELECT DISTINCT id / 256 FROM access WHERE {column} = ?{more}",
             number,
         )
         return [row[0] for row in rows]

@@ -44,6 +44,7 @@ block = Table(
     Column("size", Integer, nullable=False),  # of the tree after the seal
     Column("body", BLOB, nullable=False),  # zlib of the entry bundle, seal last
     Column("leaves", BLOB, nullable=False),  # 32 bytes each, the seal's last
+    Column("findings", BLOB, nullable=False),  # zlib of the JSON of the codes of every entry
     Column("certificate", BLOB),
     Column("checkpoint", BLOB, nullable=False),  # the signed note of `size`
 )

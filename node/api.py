@@ -1,0 +1,363 @@
+"""The routes: bytes in, bytes out. What they mean is decided in `ledger` and `driver`; here it is translated.
+
+Hot routes are plain Starlette routes of the same application: no model stands between the body and
+the parser.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from ledger.encoding import b64url, decode_bundle, decode_statement, encode_bundle
+from ledger.errors import (
+    AllianceError,
+    BusyError,
+    MalformedError,
+    NotFoundError,
+    RefusedError,
+    TooLargeError,
+)
+from ledger.merkle import ENTRIES, Tile, parse_tile_path
+from ledger.records import decode_entry
+from ledger.verify import BlockReceipt
+from node.config import MAX_POST_ENTRIES
+from node.driver import Driver, Outcome, Published
+from node.problems import internal_problem, problem_of, respond
+from node.receipts import Receipts, kind_of
+from node.store import parse_query
+
+LOG = logging.getLogger("alliance.node")
+ENTRY_TYPES: Final = frozenset({"application/scitt-statement+cose", "application/cose"})
+BUNDLE_TYPE: Final = "application/vnd.alliance.entries"
+BLOCKS_TYPE: Final = "application/vnd.alliance.blocks"
+MAX_BLOCKS: Final = 64
+LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
+IMMUTABLE: Final = {"Cache-Control": "max-age=604800, immutable"}
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Api:
+    """The routes of one node."""
+
+    def __init__(self, driver: Driver) -> None:
+        self.driver = driver
+        self.store = driver.store
+        self.receipts = Receipts(driver.store, driver.genesis.tip)
+
+    # --- entries ----------------------------------------------------------------------------------
+
+    async def post_entries(self, request: Request) -> Response:
+        """POST /api/v1/entries: one entry, or a bundle of up to 1,000."""
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind in ENTRY_TYPES:
+            return await self._post_one(await self._body(request))
+        if kind != BUNDLE_TYPE:
+            raise MalformedError("O5.type")
+        raws = decode_bundle(await self._body(request))
+        if not 1 <= len(raws) <= MAX_POST_ENTRIES:
+            raise MalformedError("O5.count", count=len(raws), limit=MAX_POST_ENTRIES)
+        outcomes = await self._submit(raws)
+        if outcomes is None:
+            return _json({"status": "pending"}, 202)
+        return await run_in_threadpool(self._answer_many, raws, outcomes)
+
+    async def _body(self, request: Request) -> bytes:
+        """The whole body within size and time, or an error. Raises O5.large, O5.truncated."""
+        limit = self.driver.config.max_request_bytes
+        stated = request.headers.get("content-length", "")
+        if stated.isdigit() and int(stated) > limit:
+            raise TooLargeError("O5.large", limit=limit)
+        parts: list[bytes] = []
+        received = 0
+        try:
+            async with asyncio.timeout(self.driver.config.body_ms / 1000):
+                async for part in request.stream():
+                    received += len(part)
+                    if received > limit:
+                        raise TooLargeError("O5.large", limit=limit)
+                    parts.append(part)
+        except (ClientDisconnect, TimeoutError):
+            raise MalformedError("O5.truncated", received=received) from None
+        if stated.isdigit() and int(stated) != received:
+            raise MalformedError("O5.truncated", received=received)
+        return b"".join(parts)
+
+    async def _submit(self, raws: Sequence[bytes]) -> list[Outcome] | None:
+        """The outcomes; None when the wait ran out (the entries stay in)."""
+        future = asyncio.wrap_future(self.driver.submit(raws))
+        try:
+            async with asyncio.timeout(self.driver.config.wait_ms / 1000):
+                return await asyncio.shield(future)
+        except TimeoutError:
+            return None
+
+    async def _post_one(self, raw: bytes) -> Response:
+        outcomes = await self._submit([raw])
+        if outcomes is None:
+            entry = decode_entry(raw)
+            place = f"/api/v1/entries/{b64url(entry.leaf)}"
+            return _json({"id": entry.record.id, "status": "pending"}, 202, {"Location": place})
+        outcome = outcomes[0]
+        if isinstance(outcome, AllianceError):
+            raise outcome
+        answer = await run_in_threadpool(self._describe, outcome.index)
+        return _json(answer, 200 if outcome.known else 201)
+
+    def _answer_many(self, raws: Sequence[bytes], outcomes: Sequence[Outcome]) -> Response:
+        """The answer to a bundle: one result for each entry, one receipt for each block."""
+        receipts: dict[int, tuple[int, BlockReceipt]] = {}
+        results: list[dict[str, object]] = []
+        for raw, outcome in zip(raws, outcomes, strict=True):
+            if isinstance(outcome, Published):
+                results.append(self._result(outcome, receipts))
+            else:
+                results.append(_refusal(raw, outcome))
+        found = [receipt for _, receipt in sorted(receipts.values(), key=lambda item: item[0])]
+        return _json({"receipts": found, "results": results})
+
+    def _result(
+        self, outcome: Published, receipts: dict[int, tuple[int, BlockReceipt]]
+    ) -> dict[str, object]:
+        height = self.store.height_of(outcome.index)
+        known = receipts.get(height)
+        if known is None:
+            known = (self.store.starts[height], self.receipts.block(height))
+            receipts[height] = known
+        start, receipt = known
+        place = outcome.index - start
+        return {
+            "findings": receipt.findings[place],
+            "height": height,
+            "id": outcome.entry.record.id,
+            "index": outcome.index,
+            "leaf": receipt.leaves[place],
+            "status": "published",
+        }
+
+    def _describe(self, index: int) -> dict[str, object]:
+        """An entry with all that is known about it, and its receipt."""
+        view = self.driver.view
+        raw = self.store.entry(index)
+        kind = kind_of(raw)
+        answer: dict[str, object] = {
+            "height": self.store.height_of(index),
+            "index": index,
+            "leaf": b64url(self.store.tree.leaf(index)),
+            "org": decode_statement(raw).iss,
+            "status": "published",
+            "type": kind,
+        }
+        if kind == "seal":
+            return {**answer, "record": msgspec.Raw(decode_statement(raw).payload)}
+        receipt = self.receipts.entry(view, index)
+        entry = decode_entry(raw)
+        return {
+            **answer,
+            "findings": receipt.findings.codes,
+            "id": entry.record.id,
+            "receipt": receipt,
+            "record": msgspec.Raw(entry.statement.payload),
+        }
+
+    async def get_entry(self, request: Request) -> Response:
+        """GET /api/v1/entries/{id}: by UUID, leaf hash or index."""
+        name = request.path_params["name"]
+        return _json(await run_in_threadpool(self._find, name))
+
+    def _find(self, name: str) -> dict[str, object]:
+        return self._describe(self.receipts.find(self.driver.view, name))
+
+    # --- state, subjects, accesses ----------------------------------------------------------------
+
+    async def get_state(self, request: Request) -> Response:
+        """GET /api/v1/state/{namespace}/{name}: a value, or its absence, with proof."""
+        params = request.path_params
+        view = self.driver.view
+        return _json(
+            await run_in_threadpool(self.receipts.state, view, params["namespace"], params["name"])
+        )
+
+    async def get_subject(self, request: Request) -> Response:
+        """GET /api/v1/subjects/{subject}: all its records, proven complete."""
+        name = request.path_params["name"]
+        return _json(await run_in_threadpool(self.receipts.subject, self.driver.view, name))
+
+    async def get_accesses(self, request: Request) -> Response:
+        """GET /api/v1/accesses: a page of rows; an index, not evidence."""
+        query = parse_query(request.query_params.multi_items())
+        page = await run_in_threadpool(self.receipts.queries.accesses, query)
+        answer: dict[str, object] = {"next": page.after, "rows": page.rows}
+        if page.total is not None:
+            answer["total"] = page.total
+        return _json(answer)
+
+    def summary(self) -> dict[str, object]:
+        """GET /api/v1/summary: counts."""
+        tip, queries = self.driver.view.tip, self.receipts.queries
+        return {
+            "chain": tip.chain,
+            "findings": queries.counts("finding"),
+            "height": tip.height,
+            "origin": tip.origin,
+            "size": tip.size,
+            "time_ms": tip.time_ms,
+            "types": queries.counts("type"),
+        }
+
+    # --- the log: C2SP tlog-tiles -----------------------------------------------------------------
+
+    async def get_checkpoint(self, _request: Request) -> Response:
+        """GET /checkpoint: the newest published head."""
+        headers = {"Cache-Control": "no-store"}
+        return Response(self.driver.view.checkpoint, 200, headers, "text/plain; charset=utf-8")
+
+    async def get_tile(self, request: Request) -> Response:
+        """GET /tile/...: hashes or entries; only what lies below the published size."""
+        path = request.url.path.removeprefix("/")
+        try:
+            tile = parse_tile_path(path)
+        except AllianceError:
+            raise NotFoundError("O6", what="tile", name=path[:80]) from None
+        width = 1 if tile.level == ENTRIES else 256**tile.level
+        if (tile.number * 256 + tile.width) * width > self.driver.view.tip.size:
+            raise NotFoundError("O6", what="tile", name=path)
+        data = await run_in_threadpool(self._tile, tile)
+        return Response(data, 200, IMMUTABLE, "application/octet-stream")
+
+    def _tile(self, tile: Tile) -> bytes:
+        if tile.level != ENTRIES:
+            return self.store.tree.tile(*tile)
+        start = tile.number * 256
+        return encode_bundle(self.store.entries(start, start + tile.width))
+
+    async def get_genesis(self, _request: Request) -> Response:
+        """GET /genesis: block 0 in entry-bundle form."""
+        return Response(self.driver.bundle, 200, IMMUTABLE, "application/octet-stream")
+
+    async def get_blocks(self, request: Request) -> Response:
+        """GET /blocks?from=H&limit=N: for each block its bundle, certificate and checkpoint, framed."""
+        first = _parameter(request, "from", 0, 1 << 53)
+        limit = _parameter(request, "limit", MAX_BLOCKS, MAX_BLOCKS)
+        data = await run_in_threadpool(self._blocks, first, limit)
+        return Response(data, 200, None, BLOCKS_TYPE)
+
+    def _blocks(self, first: int, limit: int) -> bytes:
+        parts: list[bytes] = []
+        for block in self.store.blocks(first, limit):
+            for part in (block.body, block.certificate or b"", block.checkpoint):
+                parts += (len(part).to_bytes(4, "big"), part)
+        return b"".join(parts)
+
+    # --- the node itself --------------------------------------------------------------------------
+
+    def health(self) -> dict[str, object]:
+        """GET /health: whether it works, and how far it is."""
+        driver, tip = self.driver, self.driver.view.tip
+        return {
+            "clock_ahead_ms": driver.clock.ahead_ms(),
+            "height": tip.height,
+            "org": driver.keys.member.org,
+            "pending": driver.pending,
+            "size": tip.size,
+            "status": "storage-failing" if driver.failing else "ok",
+        }
+
+    def metrics(self) -> str:
+        """GET /metrics: counters in Prometheus' text form."""
+        tip = self.driver.view.tip
+        gauges = {"height": tip.height, "size": tip.size, "pending": self.driver.pending}
+        counts = {**self.driver.counters, "fsyncs": self.store.fsyncs}
+        lines = [f"# TYPE alliance_{k} gauge\nalliance_{k} {v}\n" for k, v in gauges.items()]
+        lines += [
+            f"# TYPE alliance_{k}_total counter\nalliance_{k}_total {v}\n"
+            for k, v in counts.items()
+        ]
+        return "".join(lines)
+
+    def install(self, app: FastAPI) -> None:
+        """Put the routes on an application."""
+        plain: dict[str, tuple[str, Handler]] = {
+            "/api/v1/entries": ("POST", self.post_entries),
+            "/api/v1/entries/{name}": ("GET", self.get_entry),
+            "/api/v1/state/{namespace}/{name:path}": ("GET", self.get_state),
+            "/api/v1/subjects/{name:path}": ("GET", self.get_subject),
+            "/api/v1/accesses": ("GET", self.get_accesses),
+            "/checkpoint": ("GET", self.get_checkpoint),
+            "/tile/{path:path}": ("GET", self.get_tile),
+            "/genesis": ("GET", self.get_genesis),
+            "/blocks": ("GET", self.get_blocks),
+        }
+        for path, (method, handler) in plain.items():
+            app.add_route(path, handler, methods=[method])
+        app.add_api_route("/api/v1/summary", self.summary)
+        app.add_api_route("/health", self.health)
+        app.add_api_route("/metrics", lambda: Response(self.metrics(), media_type="text/plain"))
+        app.add_exception_handler(AllianceError, _on_error)
+        app.add_exception_handler(HTTPException, _on_http)
+        app.add_exception_handler(Exception, _on_mistake)
+        app.add_middleware(LoopbackOnly)
+
+
+class LoopbackOnly:
+    """Refuses requests for other host names: a web page must not reach the node through a name of its own."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on what is meant for this machine."""
+        if scope["type"] == "http":
+            host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
+            name = host if host.endswith("]") else host.rpartition(":")[0] or host
+            if name.lower() not in LOOPBACK:
+                await respond(problem_of(RefusedError("O5.host", host=host[:80])))(
+                    scope, receive, send
+                )
+                return
+        await self.app(scope, receive, send)
+
+
+def _refusal(raw: bytes, error: AllianceError) -> dict[str, object]:
+    result: dict[str, object] = {"problem": problem_of(error), "status": "refused"}
+    if isinstance(error, BusyError):
+        result["status"] = "busy"
+    try:
+        result["id"] = decode_entry(raw).record.id
+    except AllianceError:
+        result["id"] = None
+    return result
+
+
+def _parameter(request: Request, name: str, default: int, limit: int) -> int:
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= 16 and int(text) <= limit):
+        raise MalformedError("Q2", field=name)
+    return int(text)
+
+
+def _json(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(msgspec.json.encode(value), status, headers, "application/json")
+
+
+async def _on_error(_request: Request, error: Any) -> Response:  # Starlette's own type
+    return respond(problem_of(error))
+
+
+async def _on_http(_request: Request, _error: Any) -> Response:
+    return respond(problem_of(NotFoundError("O6.route")))
+
+
+async def _on_mistake(_request: Request, error: Any) -> Response:
+    LOG.error("a mistake of ours", exc_info=error)
+    return respond(internal_problem())

@@ -1,0 +1,235 @@
+"""Speaks to a node over HTTP: for the command line now, for other nodes later.
+
+Errors come back as the classes of `ledger.errors`, with the node's rule number and facts.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, ClassVar, Final
+
+import httpx
+import msgspec
+
+from ledger.encoding import decode_bundle, encode_bundle
+from ledger.errors import (
+    AllianceError,
+    BusyError,
+    ConfigError,
+    ConflictError,
+    MalformedError,
+    NotFoundError,
+    ProofError,
+    RefusedError,
+    SignatureError,
+    StorageError,
+    TooLargeError,
+)
+from ledger.rulebook import RULES
+from node.config import MAX_POST_ENTRIES
+
+BUNDLE_TYPE: Final = "application/vnd.alliance.entries"
+ENTRY_TYPE: Final = "application/cose"
+CHUNK_BYTES: Final = 8 << 20
+"""A chunk of a bulk submission holds at most so many bytes, and MAX_POST_ENTRIES entries."""
+
+
+class UnreachableError(AllianceError):
+    """The node cannot be reached, or something else answers in its place."""
+
+    code: ClassVar[str] = "unreachable"
+
+
+class RemoteError(AllianceError):
+    """The node made a mistake, or knows a rule that this software does not know."""
+
+    code: ClassVar[str] = "internal"
+
+
+CLASSES: Final[dict[str, type[AllianceError]]] = {
+    kind.code: kind
+    for kind in (
+        BusyError,
+        ConfigError,
+        ConflictError,
+        MalformedError,
+        NotFoundError,
+        ProofError,
+        RefusedError,
+        SignatureError,
+        StorageError,
+        TooLargeError,
+    )
+}
+
+
+def error_of(problem: Mapping[str, Any]) -> AllianceError:
+    """The error that a problem document tells of."""
+    rule = str(problem.get("rule", ""))
+    if rule not in RULES:
+        return RemoteError("O9")
+    kind = CLASSES.get(str(problem.get("code", "")), RemoteError)
+    facts = problem.get("facts")
+    return kind(rule, **(facts if isinstance(facts, dict) else {}))
+
+
+class NodeClient:
+    """A connection to one node. Use it with `with`, or `close` it.
+
+    Every method raises what the node refused (`ledger.errors`), or `UnreachableError` (O7).
+    """
+
+    def __init__(
+        self, url: str, timeout_s: float = 60.0, transport: httpx.BaseTransport | None = None
+    ) -> None:
+        self.url = url.rstrip("/")
+        self._http = httpx.Client(
+            base_url=self.url, timeout=timeout_s, transport=transport, trust_env=False
+        )
+
+    def __enter__(self) -> "NodeClient":
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._http.close()
+
+    # --- entries ----------------------------------------------------------------------------------
+
+    def submit(self, raw: bytes) -> dict[str, Any]:
+        """One entry; the answer of `POST /api/v1/entries`, whose `receipt` proves it.
+
+        `status` is `published`, or `pending` when the node's wait ran out.
+        """
+        return self._object(self._post("/api/v1/entries", raw, ENTRY_TYPE))
+
+    def submit_many(self, raws: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+        """Entries in chunks of up to 1,000; yields the answer to each chunk: `results`, `receipts`.
+
+        One answer is complete and durable before the next chunk is sent.
+        """
+        for chunk in chunks(raws):
+            yield self.submit_chunk(chunk)
+
+    def submit_chunk(self, raws: list[bytes]) -> dict[str, Any]:
+        """At most 1,000 entries in one request."""
+        return self._object(self._post("/api/v1/entries", encode_bundle(raws), BUNDLE_TYPE))
+
+    def entry(self, name: str | int) -> dict[str, Any]:
+        """An entry by UUID, leaf hash or index, with its receipt."""
+        return self._object(self._get(f"/api/v1/entries/{name}"))
+
+    # --- queries ----------------------------------------------------------------------------------
+
+    def accesses(self, params: Mapping[str, str | int]) -> dict[str, Any]:
+        """One page of accesses: `rows`, `next` (the `after` of the next page), `total` if counted."""
+        return self._object(self._get("/api/v1/accesses", params))
+
+    def all_accesses(self, params: Mapping[str, str | int]) -> Iterator[dict[str, Any]]:
+        """The rows of all pages."""
+        wanted = dict(params)
+        while True:
+            page = self.accesses(wanted)
+            yield from page["rows"]
+            if page["next"] is None:
+                return
+            wanted["after"] = page["next"]
+
+    def state(self, namespace: str, name: str) -> dict[str, Any]:
+        """A value of the rule state, or its absence, with proof."""
+        return self._object(self._get(f"/api/v1/state/{namespace}/{name}"))
+
+    def subject(self, name: str) -> dict[str, Any]:
+        """All records on a subject, with proof that there are no others."""
+        return self._object(self._get(f"/api/v1/subjects/{name}"))
+
+    def summary(self) -> dict[str, Any]:
+        """Counts of types and findings."""
+        return self._object(self._get("/api/v1/summary"))
+
+    def health(self) -> dict[str, Any]:
+        """Whether the node works."""
+        return self._object(self._get("/health"))
+
+    # --- bytes ------------------------------------------------------------------------------------
+
+    def genesis(self) -> bytes:
+        """Block 0 in entry-bundle form."""
+        return self._get("/genesis").content
+
+    def checkpoint(self) -> bytes:
+        """The newest signed note."""
+        return self._get("/checkpoint").content
+
+    def tile(self, path: str) -> bytes:
+        """A tile or an entry bundle by its path, `tile/0/000`."""
+        return self._get(f"/{path}").content
+
+    def blocks(self, first: int, limit: int = 64) -> list[tuple[list[bytes], bytes, bytes]]:
+        """Blocks from a height on: entries (seal last), certificate (empty for block 0), checkpoint."""
+        parts = list(_frames(self._get("/blocks", {"from": first, "limit": limit}).content))
+        if len(parts) % 3:
+            raise UnreachableError("O7.answer", url=self.url, status=200)
+        return [
+            (decode_bundle(parts[at]), parts[at + 1], parts[at + 2])
+            for at in range(0, len(parts), 3)
+        ]
+
+    # --- HTTP -------------------------------------------------------------------------------------
+
+    def _post(self, path: str, body: bytes, kind: str) -> httpx.Response:
+        return self._send("POST", path, content=body, headers={"content-type": kind})
+
+    def _get(self, path: str, params: Mapping[str, str | int] | None = None) -> httpx.Response:
+        return self._send("GET", path, params=dict(params) if params else None)
+
+    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401
+        try:
+            response = self._http.request(method, path, **options)
+        except (httpx.HTTPError, httpx.InvalidURL):
+            raise UnreachableError("O7", url=self.url) from None
+        if response.status_code >= 400:
+            raise self._problem(response)
+        return response
+
+    def _problem(self, response: httpx.Response) -> AllianceError:
+        kind = response.headers.get("content-type", "")
+        if not kind.startswith("application/problem+json"):
+            return UnreachableError("O7.answer", url=self.url, status=response.status_code)
+        return error_of(self._object(response))
+
+    def _object(self, response: httpx.Response) -> dict[str, Any]:
+        try:
+            value = msgspec.json.decode(response.content, type=dict[str, Any])
+        except msgspec.DecodeError:
+            raise UnreachableError("O7.answer", url=self.url, status=response.status_code) from None
+        return value
+
+
+def chunks(raws: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Entries in requests: at most 1,000 each, and not much more than 8 MiB."""
+    chunk: list[bytes] = []
+    size = 0
+    for raw in raws:
+        chunk.append(raw)
+        size += len(raw)
+        if len(chunk) == MAX_POST_ENTRIES or size >= CHUNK_BYTES:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+def _frames(data: bytes) -> Iterator[bytes]:
+    at = 0
+    while at + 4 <= len(data):
+        length = int.from_bytes(data[at : at + 4], "big")
+        yield data[at + 4 : at + 4 + length]
+        at += 4 + length

@@ -1,0 +1,84 @@
+"""Puts a node together: `create_app(config)` for any ASGI server, `serve(config)` for the usual one."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from fastapi import FastAPI
+
+from ledger.chain import Applied, check_genesis
+from ledger.crypto import verify
+from ledger.errors import ConfigError
+from node.api import Api
+from node.clock import Clock
+from node.config import Config, check_host, load_keys
+from node.driver import Driver
+from node.store import Store
+
+
+def read_genesis(config: Config) -> tuple[Applied, bytes]:
+    """Block 0 of the home directory, checked. Raises `ConfigError` (O1.file), `ProofError` (L*)."""
+    try:
+        bundle = config.genesis_file.read_bytes()
+    except OSError:
+        raise ConfigError("O1.file", file="genesis") from None
+    return check_genesis(bundle, verify), bundle
+
+
+def open_driver(config: Config, clock: Clock | None = None) -> Driver:
+    """Open everything that a node needs; it takes entries after `start`.
+
+    Raises `ConfigError` (O1, O2.locked, C*), `StorageError` (O2, O3) or what the genesis breaks.
+    """
+    genesis, bundle = read_genesis(config)
+    keys = load_keys(config, genesis.tip.config)
+    store = Store.open(config.database_file)
+    try:
+        return Driver(config, keys, genesis, bundle, store, clock)
+    except BaseException:
+        store.close()
+        raise
+
+
+def create_app(config: Config, clock: Clock | None = None) -> FastAPI:
+    """One node as an application. It is open from now on, works while the application runs."""
+    check_host(config.host)
+    driver = open_driver(config, clock)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        driver.start()
+        try:
+            yield
+        finally:
+            driver.stop()
+
+    app = FastAPI(title="alliance chain node", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.driver = driver
+    Api(driver).install(app)
+    return app
+
+
+def serve(config: Config) -> None:
+    """Run a node until it is told to stop (SIGINT, SIGTERM): then what was taken in is finished."""
+    uvicorn.run(
+        create_app(config),
+        host=config.host,
+        port=config.port,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=max(1, config.stop_ms // 1000),
+    )
+
+
+def rebuild(config: Config) -> Iterator[int]:
+    """Make every derived row of the database again from its blocks; yields each height.
+
+    Raises `ConfigError` (O2.locked), `StorageError` (O2, O3), or `ProofError` for a block that does not hold.
+    """
+    genesis, bundle = read_genesis(config)
+    store = Store.open(config.database_file)
+    try:
+        yield from store.rebuild(genesis, bundle, verify)
+    finally:
+        store.close()
