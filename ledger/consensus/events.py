@@ -23,7 +23,7 @@ class Durable(msgspec.Struct, frozen=True):
     anchor in the epoch before (None at genesis). `rows` is the journal of this epoch, decoded;
     `blocks` are the saved bodies above `final`, in any order. `in_doubt` puts the node in
     quarantine: its journal is missing, damaged or older than it should be. Give it at each start
-    until a row of view 0 is on the disk.
+    until the first `Persist` after it is durable.
     """
 
     config: EpochConfig

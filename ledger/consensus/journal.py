@@ -9,6 +9,9 @@ import msgspec
 from ledger.consensus.messages import Certificate, Number, Vote
 from ledger.errors import MalformedError
 
+LAST_VIEW: Final = 2**53 - 1
+"""No view is ever this high. As a floor: no word at all."""
+
 UNSIGNED: Final = bytes(64)
 """Stands for a signature that was decided on but is not there yet."""
 
@@ -16,11 +19,10 @@ UNSIGNED: Final = bytes(64)
 class Row(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True
 ):
-    """Everything durable about one view. The fields stand in sorted order: that is the canonical
-    form.
+    """Everything durable about one view, with the fields in sorted order: the canonical form.
 
-    The row of view 0 holds `floor` alone: in quarantine, no vote below that view (consensus.md
-    2.12).
+    The row of `LAST_VIEW` holds `floor` alone: after a quarantine, no word below that view
+    (consensus.md 2.12). No commit reaches that high, so none removes that row.
     """
 
     epoch: Number

@@ -35,7 +35,7 @@ from ledger.consensus.events import (
     Work,
 )
 from ledger.consensus.evidence import contradict
-from ledger.consensus.journal import UNSIGNED, Row
+from ledger.consensus.journal import LAST_VIEW, UNSIGNED, Row
 from ledger.consensus.messages import (
     NO_BLOCK,
     BlockInfo,
@@ -59,7 +59,6 @@ from ledger.members import EpochConfig
 LEAST_BLOCK_BYTES: Final = 64 << 10
 CLOCK_AHEAD_MS: Final = 2_000
 CLOCK_BEHIND_MS: Final = 10_000
-NEVER: Final = 2**53 - 1
 
 Judgement: TypeAlias = Literal[
     "none", "unjustified", "final", "waiting", "early", "invalid", "good"
@@ -169,10 +168,6 @@ class Consensus:
         """Whether this node may vote: a member, not stopped, not in quarantine."""
         return self._me is not None and not self._halted and not self._quarantined
 
-    def candidate(self, block: bytes) -> bool:
-        """Whether the body of this block is still needed: a candidate above the final block."""
-        return self._blocks.get(block) is not None
-
     def summary(self) -> Summary:
         """What this node holds above its final block, to be sent to peers every second or so
         (R12).
@@ -255,8 +250,8 @@ class Consensus:
     def _restore(self, row: Row) -> None:
         if row.epoch != self._config.epoch:
             return
-        if row.view == 0:
-            self._quarantined = row.floor == NEVER
+        if row.view == LAST_VIEW:
+            self._quarantined = row.floor == LAST_VIEW
             self._floor = 0 if self._quarantined else row.floor
         elif row.view > self._final_view:
             self._at(row.view).restore(row)
@@ -268,9 +263,12 @@ class Consensus:
         for number in sorted(self._views):
             for kind in KINDS:
                 vote = self._views[number].said(kind)
-                if vote is not None and vote.signature == UNSIGNED:
-                    self._request_signature(vote)
-                elif vote is not None:
+                if vote is None:
+                    continue
+                if vote.signature == UNSIGNED:
+                    if self.voting and number >= self._floor:
+                        self._request_signature(vote)
+                else:
                     self._send(None, self._outgoing(vote))
 
     def _enter_epoch(
@@ -308,7 +306,7 @@ class Consensus:
         self._reports.clear()
         self._enter_epoch(config, self.final, self._final_cert)
         if self._quarantined:
-            self._set_floor(NEVER)
+            self._set_floor(LAST_VIEW)
         elif guarded and config.offline:
             # What was lost may reach into the first views of this epoch; c = 0: see below.
             self._set_floor(3)
@@ -323,7 +321,7 @@ class Consensus:
         self._doubted_ms = self._now
         self._reports.clear()
         self._effects.append(alarm)
-        self._set_floor(NEVER)
+        self._set_floor(LAST_VIEW)
 
     def _learn_status(self, status: Status) -> None:
         if status.epoch != self._config.epoch:
@@ -361,9 +359,11 @@ class Consensus:
         self._set_floor(max(*self._reports.values(), self._view) + 2 if config.offline else 0)
 
     def _set_floor(self, view: int) -> None:
-        """No word below this view of this epoch, durably; `NEVER` is the quarantine itself."""
-        self._floor = 0 if view == NEVER else view
-        self._effects.append(Persist((Row(epoch=self._config.epoch, view=0, floor=view),), ()))
+        """No word below this view of this epoch, durably; `LAST_VIEW` is the quarantine itself."""
+        self._floor = 0 if view == LAST_VIEW else view
+        self._effects.append(
+            Persist((Row(epoch=self._config.epoch, view=LAST_VIEW, floor=view),), ())
+        )
 
     def _on_heartbeat(self, event: Heartbeat) -> None:
         self._boot_id = event.boot_id
@@ -553,12 +553,14 @@ class Consensus:
         # Wanted blocks always enter; others while there is room, so that nobody fills the memory.
         if event.block.epoch != self._config.epoch:
             return
-        wanted = event.block.id in self._asked or self._behind()
+        wanted = event.block.id in self._asked or event.block.height <= self._certified_height()
         if wanted or len(self._blocks) < 16 * self._config.n + 64:
             self._blocks.add(event.block)
 
-    def _behind(self) -> bool:
-        return any("finalize" in view.certs for view in self._views.values())
+    def _certified_height(self) -> int:
+        """The height of the highest finalization that waits for its blocks."""
+        finals = (view.certs.get("finalize") for view in self._views.values())
+        return max((cert.height for cert in finals if cert is not None), default=0)
 
     def _on_checked(self, event: BlockChecked) -> None:
         candidate = self._blocks.get(event.block)
@@ -954,6 +956,8 @@ class Consensus:
             self._send_heartbeat(self._beats.pop(event.request), event.signature)
             return
         key = self._requests.pop(event.request, None)
+        if not self.voting:
+            return
         view = self._views.get(key[1]) if key is not None else None
         if key is None or view is None or key[0] != self._config.epoch:
             return
@@ -1041,7 +1045,7 @@ class Consensus:
             if any(self._config.leader(info.view) == self._me for info in blocks):
                 self._size_target = min(2 * self._size_target, self._config.limits.block_bytes)
         self._views = {n: view for n, view in self._views.items() if n > cert.view}
-        self._reported = {key for key in self._reported if key[0] >= cert.epoch - 1}
+        self._reported = {key for key in self._reported if key[:2] > (cert.epoch, cert.view)}
         self._enter_view(cert.view + 1)
 
     # R12: what a peer lacks.

@@ -18,6 +18,7 @@ from ledger.consensus import (
     Effect,
     Event,
     Fact,
+    Heartbeat,
     NothingToBuild,
     Persist,
     Proposal,
@@ -48,10 +49,11 @@ from ledger.consensus import (
     verify_evidence,
     verify_fact,
 )  # fmt: skip
+from ledger.consensus.journal import LAST_VIEW, UNSIGNED
 from ledger.consensus.messages import CertificateKind, Kind, make_certificate
 from ledger.crypto import signer_from_seed, verify
 from ledger.encoding import b64url, canonical_json, unb64url
-from ledger.errors import MalformedError, ProofError, SignatureError
+from ledger.errors import InvariantError, MalformedError, ProofError, SignatureError
 from ledger.members import EpochConfig, Limits, Member, default_quorum
 
 CHAIN = sha256(b"chain").digest()
@@ -460,3 +462,71 @@ def test_a_fork_names_its_culprits() -> None:
     sibling = make_certificate(FOUR, [make_vote(i, "notarize", block=OTHER) for i in (0, 2, 3)])
     assert fork_culprits(final, [sibling, later]) == {0, 2}
     assert fork_culprits(final, [GOOD, later]) == frozenset()
+
+
+# Restart.
+
+
+def restarted(row: Row, in_doubt: bool = False) -> list[Effect]:
+    first = genesis(FOUR)
+    machine = Consensus(FOUR.node_keys[1])
+    durable = Durable(FOUR, first, first, rows=(row,), in_doubt=in_doubt)
+    return machine.step(Started(durable, 0, 1_000))
+
+
+def test_what_was_said_is_said_again_in_the_same_bytes() -> None:
+    vote = make_vote(1)
+    effects = restarted(Row(epoch=0, view=5, notarized=vote))
+    assert Send(None, (vote,)) in effects
+    assert not any(isinstance(effect, Sign) for effect in effects)
+
+
+def test_what_was_decided_and_not_signed_is_signed_after_a_restart() -> None:
+    vote = CHANGED(make_vote(1), signature=UNSIGNED)
+    row = Row(epoch=0, view=5, notarized=vote)
+    asked = [effect.message for effect in restarted(row) if isinstance(effect, Sign)]
+    assert asked == [signed_bytes(FOUR, "notarize", 5, 3, BLOCK)]
+    assert not any(isinstance(effect, Sign) for effect in restarted(row, in_doubt=True))
+
+
+def test_rows_of_another_epoch_or_below_the_final_view_are_left_alone() -> None:
+    vote = make_vote(1)
+    assert restarted(Row(epoch=7, view=5, notarized=CHANGED(vote, epoch=7))) == []
+
+
+def test_a_floor_and_a_quarantine_are_remembered() -> None:
+    vote = CHANGED(make_vote(1), signature=UNSIGNED)
+    first = genesis(FOUR)
+    for floor in (9, LAST_VIEW):
+        rows = (
+            Row(epoch=0, view=LAST_VIEW, floor=floor),
+            Row(epoch=0, view=5, notarized=vote),
+        )
+        machine = Consensus(FOUR.node_keys[1])
+        effects = machine.step(Started(Durable(FOUR, first, first, rows=rows), 0, 1_000))
+        assert not any(isinstance(effect, Sign) for effect in effects)
+        assert machine.voting == (floor != LAST_VIEW)
+
+
+def test_a_driver_that_breaks_the_contract_is_stopped() -> None:
+    first = genesis(FOUR)
+    started = Started(Durable(FOUR, first, first), 0, 1_000)
+    machine = Consensus(FOUR.node_keys[1])
+    with pytest.raises(InvariantError):
+        machine.step(Tick(1_000))
+    machine.step(started)
+    with pytest.raises(InvariantError):
+        machine.step(started)
+    with pytest.raises(InvariantError):
+        machine.step(Committed(1, 0, 1_000))
+
+
+def test_observers_say_nothing() -> None:
+    first = genesis(FOUR)
+    machine = Consensus(seed("nobody"))
+    effects = machine.step(Started(Durable(FOUR, first, first), 5, 1_000))
+    for now_ms in range(1_000, 60_000, 1_000):
+        effects += machine.step(Tick(now_ms))
+        effects += machine.step(Heartbeat(bytes(16), "1", now_ms))
+    assert effects == []
+    assert (machine.index, machine.voting, machine.config) == (None, False, FOUR)

@@ -225,18 +225,30 @@ def offline_for_long(machine: Machine) -> None:
 def power_cuts(machine: Machine) -> None:
     """5, 6: all lose power together, at every moment of a short run; then one never returns."""
     for cut_ms in range(1, 400, 9):
+        cut_power(World(1, 4, machine=machine, faults=Faults(delay_ms=40, sync_ms=30)), cut_ms)
+
+
+def power_cuts_at_a_boundary(machine: Machine) -> None:
+    """12: the same around the change of an epoch (ava #551, #556)."""
+    for cut_ms in range(1, 400, 9):
         world = World(1, 4, machine=machine, faults=Faults(delay_ms=40, sync_ms=30))
-        for i, at in enumerate((0, 90, 180)):
-            world.after(at, world.nodes[i].submit, f"r{i}")
-        world.run(cut_ms)
-        for node in world.nodes:
-            node.crash()
-        world.run(1_000)
-        world.nodes[3].correct = False
-        for node in world.nodes[:3]:
-            node.start()
-        records = {r for node in world.nodes[:3] for r in node.disk.records}
-        must_recover(world, sorted(records))
+        world.plans["config/1"] = (0, 1, 2, 3)
+        world.nodes[3].submit("config/1")
+        cut_power(world, cut_ms)
+
+
+def cut_power(world: World, cut_ms: int) -> None:
+    for i, at in enumerate((0, 90, 180)):
+        world.after(at, world.nodes[i].submit, f"r{i}")
+    world.run(cut_ms)
+    for node in world.nodes:
+        node.crash()
+    world.run(1_000)
+    world.nodes[3].correct = False
+    for node in world.nodes[:3]:
+        node.start()
+    records = {r for node in world.nodes[:3] for r in node.disk.records}
+    must_recover(world, sorted(records))
 
 
 def lost_disk(machine: Machine) -> None:
@@ -353,6 +365,20 @@ def silent_leaders(machine: Machine) -> None:
         world.after(2_000 * i, world.nodes[2 + i % 5].submit, f"r{i}")
     world.run(60_000)
     must_recover(world, [f"r{i}" for i in range(20)])
+
+
+def many_members(machine: Machine) -> None:
+    """Sizes 10, 16 and 31, with c members gone."""
+    for n in (10, 16, 31):
+        world = World(1, n, machine=machine)
+        gone = world.nodes[: world.genesis_config.offline]
+        for node in gone:
+            node.crash()
+            node.correct = False
+        for i in range(3):
+            world.nodes[-1 - i].submit(f"r{i}")
+        world.run(3_000)
+        must_recover(world, ["r0", "r1", "r2"])
 
 
 def hub_only(machine: Machine) -> None:
@@ -478,9 +504,8 @@ def lost_body(machine: Machine) -> None:
 
 SCENARIOS: tuple[Callable[[Machine], None], ...] = (
     skip_without_certificate, finalize_after_nullify, nullify_after_finalize, finalize_another,
-    equivocating_leader,
-    block_above_boundary, notarized_only, known_to_some, split_views, too_few, offline_for_long,
-    power_cuts, lost_disk, lost_disk_of_two, cloned_key, skewed_clocks, flood, growing, poison,
-    silent_leaders, hub_only, liars, too_many_liars, two_certificates, unhealthy_clock,
-    words_of_the_past, lost_body,
+    equivocating_leader, block_above_boundary, notarized_only, known_to_some, split_views, too_few,
+    offline_for_long, power_cuts, power_cuts_at_a_boundary, lost_disk, lost_disk_of_two,
+    cloned_key, skewed_clocks, flood, growing, poison, silent_leaders, hub_only, many_members,
+    liars, too_many_liars, two_certificates, unhealthy_clock, words_of_the_past, lost_body,
 )  # fmt: skip

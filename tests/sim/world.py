@@ -50,6 +50,7 @@ from ledger.consensus import (
     verify_fact,
 )
 from ledger.consensus.events import Verdict
+from ledger.consensus.journal import LAST_VIEW
 from ledger.encoding import b64url
 from ledger.errors import AllianceError
 from ledger.members import EpochConfig, Limits, Member, default_quorum
@@ -180,7 +181,7 @@ class Disk:
             self.included.update(body.records)
         self.commits.append(commit)
         self.cert = cert = commit.certificate
-        gone = [key for key in self.rows if key[0] == cert.epoch and 0 < key[1] <= cert.view]
+        gone = [key for key in self.rows if key[0] == cert.epoch and key[1] <= cert.view]
         for key in gone:
             del self.rows[key]
         final = self.chain[-1].info
@@ -212,7 +213,7 @@ class Node:
     def start(self) -> None:
         self.up = True
         # The operator's word stands until the quarantine itself is on the disk.
-        self.lost &= not any(view == 0 for _, view in self.disk.rows)
+        self.lost &= not any(view == LAST_VIEW for _, view in self.disk.rows)
         self.life += 1
         self.beat_at = 0
         self.boot_id = self.world.rng.randbytes(16)
