@@ -184,31 +184,43 @@ def _verify_p256(public_key: bytes, signature: bytes, message: bytes) -> bool:
     return True
 
 
-# --- key files ------------------------------------------------------------------------------------
-# ---------------
+# --- key files ---
 
 
 def load_private_key(data: bytes, passphrase: bytes | None) -> Ed25519Signer | P256Signer:
-    """A key from PKCS#8 PEM (encrypted or not) or an OpenSSH Ed25519 file.
+    """A key from PKCS#8 PEM (encrypted or not) or an OpenSSH Ed25519 file. A passphrase that the
+    file does not need is not used.
 
     Raises `ConfigError`: C2 for a file of another form, C3 for a wrong or missing passphrase, C4
-    for another kind of key.
+    for another kind of key, C5 for an encryption that is not supported here.
     """
-    is_openssh = b"BEGIN OPENSSH" in data
-    loader = (
-        serialization.load_ssh_private_key if is_openssh else serialization.load_pem_private_key
-    )
-    try:
-        key = loader(data, passphrase)
-    except TypeError:
-        raise ConfigError("C3") from None
-    except (ValueError, UnsupportedAlgorithm):
-        raise ConfigError("C3" if passphrase else "C2") from None
+    key = _private_key(data, passphrase)
     if isinstance(key, Ed25519PrivateKey):
         return Ed25519Signer(key)
     if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1):
         return P256Signer(key)
     raise ConfigError("C4")
+
+
+def _private_key(data: bytes, passphrase: bytes | None) -> object:
+    loader = (
+        serialization.load_ssh_private_key
+        if b"BEGIN OPENSSH" in data
+        else serialization.load_pem_private_key
+    )
+    try:
+        return loader(data, None)
+    except TypeError:  # the file is encrypted
+        if not passphrase:
+            raise ConfigError("C3") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise ConfigError("C2") from None
+    try:
+        return loader(data, passphrase)
+    except ValueError:
+        raise ConfigError("C3") from None
+    except UnsupportedAlgorithm:
+        raise ConfigError("C5") from None
 
 
 def encrypt_private_key(signer: Ed25519Signer | P256Signer, passphrase: bytes) -> bytes:

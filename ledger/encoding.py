@@ -16,16 +16,18 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
+from msgspec import inspect
 
-from ledger.errors import MalformedError, TooLargeError
+from ledger.errors import MalformedError, TooLargeError, ensure
 
 JsonValue = None | bool | int | str | list["JsonValue"] | dict[str, "JsonValue"]
 
 MAX_ENTRY_BYTES = 65_535
 MAX_INTEGER = 2**53 - 1
+MAX_JSON_DEPTH = 32
+"""Objects and arrays within each other. A fixed number: where Python's own stack ends differs."""
 
-# --- JSON (RFC 8785, restricted)
-# ---------------------------------------------------------------------------------
+# --- JSON (RFC 8785, restricted) ---
 
 _ENCODE = msgspec.json.Encoder(order="deterministic").encode
 _DECODE = msgspec.json.Decoder().decode
@@ -35,13 +37,44 @@ _UNICODE = unicodedata.ucd_3_2_0
 
 
 def canonical_json(value: object) -> bytes:
-    """RFC 8785 of a value without floats. Structs must declare their fields in sorted order.
+    """RFC 8785 of a value without floats.
 
-    Raises `MalformedError` (B2, B3) for what the restricted form cannot hold.
+    Structs whose declared types admit nothing else than the restricted form are encoded as they
+    stand; their strings and integers are bounded where they are decoded, by schema. All other
+    values are checked. Raises `MalformedError` (B2, B3) for what the restricted form cannot hold.
     """
-    if not isinstance(value, msgspec.Struct):
-        check_json(value)
+    if isinstance(value, msgspec.Struct):
+        if _is_canonical_by_type(type(value)):
+            return _ENCODE(value)
+        value = msgspec.to_builtins(value)
+    check_json(value)
     return _ENCODE(value)
+
+
+@lru_cache(maxsize=512)
+def _is_canonical_by_type(kind: type[msgspec.Struct]) -> bool:
+    """Whether every value of this type encodes to sorted ASCII keys without floats."""
+    return _admits_no_other(inspect.type_info(kind), ())
+
+
+_EXACT = (inspect.NoneType, inspect.BoolType, inspect.IntType, inspect.StrType, inspect.LiteralType)
+
+
+def _admits_no_other(info: inspect.Type, above: tuple[type, ...]) -> bool:
+    match info:
+        case inspect.StructType(cls=kind, tag=None, array_like=False, fields=fields):
+            names = [field.encode_name for field in fields]
+            return names == sorted(names) and all(
+                kind in above or _admits_no_other(field.type, (*above, kind)) for field in fields
+            )
+        case inspect.UnionType(types=types):
+            return all(_admits_no_other(one, above) for one in types)
+        case inspect.ListType() | inspect.VarTupleType():
+            return _admits_no_other(info.item_type, above)
+        case inspect.TupleType(item_types=types):
+            return all(_admits_no_other(one, above) for one in types)
+        case _:
+            return isinstance(info, _EXACT)
 
 
 def decode_json(data: bytes) -> JsonValue:
@@ -55,25 +88,27 @@ def decode_json(data: bytes) -> JsonValue:
     return value
 
 
-def check_json(value: object) -> None:
-    """B2, B3: ASCII keys, no floats, integers within +-(2^53 - 1), well-formed strings."""
-    match value:
-        case None | bool() | msgspec.Struct():
-            return
-        case str():
-            check_string(value)
-        case int():
-            if not -MAX_INTEGER <= value <= MAX_INTEGER:
-                raise MalformedError("B2.integer")
-        case list() | tuple():
-            for item in value:
-                check_json(item)
-        case dict():
-            for key, item in value.items():
+def check_json(value: object, depth: int = 0) -> None:
+    """B2, B3: ASCII keys, no floats, integers within +-(2^53 - 1), well-formed strings, at most
+    `MAX_JSON_DEPTH` objects and arrays within each other.
+    """
+    if value is None or isinstance(value, bool):
+        return
+    if isinstance(value, str):
+        check_string(value)
+    elif isinstance(value, int):
+        if not -MAX_INTEGER <= value <= MAX_INTEGER:
+            raise MalformedError("B2.integer")
+    elif isinstance(value, (list, tuple, dict)):
+        if depth == MAX_JSON_DEPTH:
+            raise MalformedError("B2.depth", limit=MAX_JSON_DEPTH)
+        if isinstance(value, dict):
+            for key in value:
                 _check_key(key)
-                check_json(item)
-        case _:
-            raise MalformedError("B2.type", type=type(value).__name__)
+        for item in value.values() if isinstance(value, dict) else value:
+            check_json(item, depth + 1)
+    else:
+        raise MalformedError("B2.type", type=type(value).__name__)
 
 
 def _check_key(key: object) -> None:
@@ -219,7 +254,10 @@ def _head(major: int, length: int) -> bytes:
         return bytes([major | length])
     if length < 0x100:
         return bytes([major | 24, length])
-    return bytes([major | 25]) + length.to_bytes(2, "big")
+    if length < 0x10000:
+        return bytes([major | 25]) + length.to_bytes(2, "big")
+    # No entry is as long as this; but the signed bytes are made before the entry is.
+    return bytes([major | 26]) + length.to_bytes(4, "big")
 
 
 _ALG_BYTES = {-8: b"\x27", -7: b"\x26"}
@@ -230,6 +268,7 @@ def encode_protected(alg: int, kid: bytes, iss: str, sub: str) -> bytes:
     """The protected header, `{1: alg, 3: 50, 4: kid, 15: {1: iss, 2: sub}}`, in core-deterministic
     CBOR.
     """
+    ensure(len(kid) == 16, "a key id has 16 bytes")
     issuer, subject = iss.encode(), sub.encode()
     return b"".join((
         b"\xa4\x01", _ALG_BYTES[alg], b"\x03\x18\x32\x04\x50", kid, b"\x0f\xa2\x01",
@@ -247,6 +286,7 @@ def signature_input(protected: bytes, payload: bytes) -> bytes:
 
 def encode_statement(protected: bytes, payload: bytes, signature: bytes) -> bytes:
     """The statement of these parts. Raises `TooLargeError` (B7) beyond 65,535 bytes."""
+    ensure(len(signature) == 64, "a signature has 64 bytes")
     raw = b"".join((
         b"\xd2\x84", _head(0x40, len(protected)), protected, b"\xa0", _head(0x40, len(payload)),
         payload,
@@ -258,44 +298,53 @@ def encode_statement(protected: bytes, payload: bytes, signature: bytes) -> byte
 
 
 def decode_statement(raw: bytes) -> Statement:
-    """The statement of these bytes; B1. Raises `MalformedError` with the offset of what is not as
-    it must be.
+    """The statement of these bytes, if they are of the one form (SPEC 2.1).
+
+    Raises `MalformedError` (B1, B3) with the offset of what is not as it must be, and
+    `TooLargeError` (B7).
     """
+    if len(raw) > MAX_ENTRY_BYTES:
+        raise TooLargeError("B7", size=len(raw))
     if raw[:2] != b"\xd2\x84":
         raise MalformedError("B1.tag", offset=0)
     try:
-        start, end = _string(raw, 2, 0x40)
+        start, end = _string(raw, 2, 0x40, 0)
         protected = raw[start:end]
         if raw[end] != 0xA0:
             raise MalformedError("B1.unprotected", offset=end)
-        body, after = _string(raw, end + 1, 0x40)
-        payload = raw[body:after]
-        if raw[after : after + 2] != b"\x58\x40" or len(raw) != after + 66:
-            raise MalformedError("B1.signature", offset=after)
-        alg, kid, iss, sub = _decode_protected(protected, start)
+        body, after = _string(raw, end + 1, 0x40, 0)
     except IndexError:
         raise MalformedError("B1.truncated", offset=len(raw)) from None
-    return Statement(raw, protected, alg, kid, iss, sub, payload, raw[after + 2 :])
+    if raw[after : after + 2] != b"\x58\x40" or len(raw) != after + 66:
+        raise MalformedError("B1.signature", offset=after)
+    try:
+        alg, kid, iss, sub = _decode_protected(protected, start)
+    except IndexError:
+        raise MalformedError("B1.truncated", offset=end) from None
+    return Statement(raw, protected, alg, kid, iss, sub, raw[body:after], raw[after + 2 :])
 
 
-def _string(raw: bytes, at: int, major: int) -> tuple[int, int]:
-    """Where a byte or text string of the shortest head begins and ends."""
-    head = raw[at] - major
+def _string(data: bytes, at: int, major: int, base: int) -> tuple[int, int]:
+    """Where a byte or text string of the shortest head begins and ends in `data`, which itself
+    begins at `base`.
+    """
+    head = data[at] - major
     if 0 <= head < 24:
         start, length = at + 1, head
     elif head == 24:
-        start, length = at + 2, raw[at + 1]
+        start, length = at + 2, data[at + 1]
         if length < 24:
-            raise MalformedError("B1.head", offset=at)
+            raise MalformedError("B1.head", offset=base + at)
     elif head == 25:
-        start, length = at + 3, raw[at + 1] << 8 | raw[at + 2]
+        start, length = at + 3, data[at + 1] << 8 | data[at + 2]
         if length < 256:
-            raise MalformedError("B1.head", offset=at)
+            raise MalformedError("B1.head", offset=base + at)
     else:
-        raise MalformedError("B1.head", offset=at)
-    if start + length > len(raw):
-        raise MalformedError("B1.truncated", offset=len(raw))
-    return start, start + length
+        raise MalformedError("B1.head", offset=base + at)
+    end = start + length
+    if end > len(data):
+        raise MalformedError("B1.truncated", offset=base + len(data))
+    return start, end
 
 
 def _decode_protected(header: bytes, base: int) -> tuple[int, bytes, str, str]:
@@ -304,23 +353,28 @@ def _decode_protected(header: bytes, base: int) -> tuple[int, bytes, str, str]:
         raise MalformedError("B1.protected", offset=base)
     if header[24:27] != b"\x0f\xa2\x01":
         raise MalformedError("B1.protected", offset=base + 24)
-    start, end = _string(header, 27, 0x60)
+    start, end = _string(header, 27, 0x60, base)
     if header[end] != 0x02:
         raise MalformedError("B1.protected", offset=base + end)
-    first, last = _string(header, end + 1, 0x60)
+    first, last = _string(header, end + 1, 0x60, base)
     if last != len(header):
         raise MalformedError("B1.protected", offset=base + last)
+    issuer = _text(header[start:end], base + start)
+    return alg, header[8:24], issuer, _text(header[first:last], base + first)
+
+
+def _text(data: bytes, offset: int) -> str:
     try:
-        iss, sub = header[start:end].decode(), header[first:last].decode()
+        text = data.decode()
+        check_string(text)
     except UnicodeDecodeError:
-        raise MalformedError("B1.text", offset=base + 27) from None
-    check_string(iss)
-    check_string(sub)
-    return alg, header[8:24], iss, sub
+        raise MalformedError("B1.text", offset=offset) from None
+    except MalformedError as error:
+        raise MalformedError(error.rule, offset=offset) from None
+    return text
 
 
-# --- bundles (C2SP tlog-tiles)
-# ----------------------------------------------------------------------------------------
+# --- bundles (C2SP tlog-tiles) ---
 
 
 def encode_bundle(entries: Iterable[bytes]) -> bytes:

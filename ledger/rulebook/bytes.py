@@ -51,6 +51,12 @@ BYTES: dict[str, Rule] = {
         "请完整地重新发送。",
     ),
     "B2": Rule("This is not canonical JSON.", "这不是规范 JSON。", JSON, JSON_ZH),
+    "B2.depth": Rule(
+        "More than {limit} objects and arrays lie within each other.",
+        "对象与数组的嵌套超过 {limit} 层。",
+        JSON,
+        JSON_ZH,
+    ),
     "B2.integer": Rule(
         "An integer lies outside +-(2^53 - 1).",
         "整数超出 ±(2^53 − 1)。",

@@ -27,4 +27,10 @@ KEYS: dict[str, Rule] = {
         "Make a new key with `alliance keys new`.",
         "请用 `alliance keys new` 生成新密钥。",
     ),
+    "C5": Rule(
+        "The key file is encrypted in a way that is not supported here.",
+        "密钥文件的加密方式此处不支持。",
+        "Save the key as encrypted PKCS#8 and name that file.",
+        "请将密钥另存为加密的 PKCS#8 文件，并指定该文件。",
+    ),
 }
