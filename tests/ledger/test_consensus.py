@@ -8,9 +8,12 @@ import pytest
 
 from ledger.consensus import (
     BlockBuilt,
+    BlockChecked,
     BlockInfo,
+    BlockReceived,
     BuildBlock,
     Certificate,
+    CheckBlock,
     Commit,
     Committed,
     Consensus,
@@ -22,6 +25,7 @@ from ledger.consensus import (
     NothingToBuild,
     Persist,
     Proposal,
+    Received,
     Row,
     Send,
     SetTimer,
@@ -48,7 +52,7 @@ from ledger.consensus import (
     verify_certificate,
     verify_evidence,
     verify_fact,
-)  # fmt: skip
+)
 from ledger.consensus.journal import LAST_VIEW, UNSIGNED
 from ledger.consensus.messages import CertificateKind, Kind, make_certificate
 from ledger.crypto import signer_from_seed, verify
@@ -530,3 +534,68 @@ def test_observers_say_nothing() -> None:
         effects += machine.step(Heartbeat(bytes(16), "1", now_ms))
     assert effects == []
     assert (machine.index, machine.voting, machine.config) == (None, False, FOUR)
+
+
+# Four members with real signatures and real bytes between them (the simulator uses stand-ins).
+
+
+class Network:
+    """Four drivers; what one sends, the others get at once, as bytes."""
+
+    def __init__(self) -> None:
+        first = genesis(FOUR)
+        self.wire: list[tuple[int, bytes]] = []
+        self.commits: list[list[Commit]] = [[] for _ in range(4)]
+        self.blocks: dict[bytes, BlockInfo] = {}
+        self.records = 0
+        self.machines = [Consensus(pk) for pk in FOUR.node_keys]
+        for i in range(4):
+            self.run(i, Started(Durable(FOUR, first, first), 0, 1_000))
+
+    def run(self, member: int, event: Event) -> None:
+        for effect in self.machines[member].step(event):
+            if isinstance(effect, Send):
+                self.wire += [(member, encode_fact(fact)) for fact in effect.facts]
+            for answer in self.answer(member, effect):
+                self.run(member, answer)
+
+    def answer(self, member: int, effect: Effect) -> Iterator[Event]:
+        if isinstance(effect, Sign):
+            signer = SIGNERS[FOUR.node_keys[member]]
+            yield Signed(effect.request, signer.sign(effect.message), 2_000)
+        elif isinstance(effect, BuildBlock) and len(self.blocks) == self.records:
+            yield NothingToBuild(effect.view, 2_000)
+        elif isinstance(effect, BuildBlock):
+            info = seal(effect, FOUR)
+            self.blocks[info.id] = info
+            yield BlockBuilt(info, 2_000)
+        elif isinstance(effect, CheckBlock):
+            yield BlockChecked(effect.block.id, "valid", 2_000)
+        elif isinstance(effect, Commit):
+            self.commits[member].append(effect)
+            yield Committed(effect.certificate.height, 0, 2_000)
+
+    def deliver(self) -> None:
+        while self.wire:
+            sender, data = self.wire.pop(0)
+            fact = decode_fact(data)
+            for member in (i for i in range(4) if i != sender):
+                verify_fact(fact, FOUR, verify)
+                if isinstance(fact, Proposal):
+                    self.run(member, BlockReceived(self.blocks[fact.vote.block], 2_000))
+                self.run(member, Received(fact, 2_000, sender))
+
+
+def test_four_members_agree_with_real_signatures() -> None:
+    network = Network()
+    for _ in range(3):
+        network.records += 1
+        for member in range(4):
+            network.run(member, Work(1, 2_000))
+        network.deliver()
+    heights = [[commit.certificate.height for commit in commits] for commits in network.commits]
+    assert heights == [[1, 2, 3]] * 4
+    for commits in zip(*network.commits, strict=True):
+        assert len({commit.certificate.block for commit in commits}) == 1
+        for commit in commits:
+            verify_certificate(commit.certificate, FOUR, verify)
