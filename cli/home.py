@@ -214,5 +214,3 @@ def node_url(home: Path, given: str | None) -> str:
 def is_unsafe(path: Path) -> bool:
     """Whether others than its owner may read or change a file."""
     return bool(stat.S_IMODE(path.stat().st_mode) & 0o077)
-
-

@@ -1,4 +1,4 @@
-"""`alliance keys`: the key files of this machine. What the chain knows of keys is `alliance key`."""
+"""`alliance keys`: key files of this machine. What the chain knows of keys is `alliance key`."""
 
 import base64
 import secrets
@@ -56,8 +56,8 @@ def new(
     name: Name,
     home: Home = DEFAULT_HOME,
     passphrase_file: PassphraseFile = None,
-    lang: Lang = None,
-    as_json: Json = False,
+    _lang: Lang = None,
+    _json: Json = False,
 ) -> None:
     """Make an Ed25519 key and keep it encrypted."""
     homes.check_key_name(name)
@@ -68,7 +68,7 @@ def new(
 
 
 @app.command("list")
-def list_keys(home: Home = DEFAULT_HOME, lang: Lang = None, as_json: Json = False) -> None:
+def list_keys(home: Home = DEFAULT_HOME, _lang: Lang = None, _json: Json = False) -> None:
     """List the keys, and warn of files that others may read."""
     names = sorted(path.stem for path in (home / "keys").glob("*.pem"))
     parts = {name: homes.load_public(home, name, None) for name in names}
@@ -87,8 +87,8 @@ def show_key(
     name: Name,
     home: Home = DEFAULT_HOME,
     passphrase_file: PassphraseFile = None,
-    lang: Lang = None,
-    as_json: Json = False,
+    _lang: Lang = None,
+    _json: Json = False,
 ) -> None:
     """Show a key's public part, and what the genesis says about it."""
     part = homes.load_public(home, name, passphrase_file)
@@ -116,8 +116,8 @@ def import_key(
     source_passphrase_file: Annotated[
         Path | None, typer.Option("--source-passphrase-file", help="Passphrase of the given file.")
     ] = None,
-    lang: Lang = None,
-    as_json: Json = False,
+    _lang: Lang = None,
+    _json: Json = False,
 ) -> None:
     """Take in an existing key; the copy is encrypted, the original stays as it is."""
     homes.check_key_name(name)
@@ -152,8 +152,8 @@ def public(
     subject: Annotated[str | None, typer.Option(help="Who or what holds the key.")] = None,
     home: Home = DEFAULT_HOME,
     passphrase_file: PassphraseFile = None,
-    lang: Lang = None,
-    as_json: Json = False,
+    _lang: Lang = None,
+    _json: Json = False,
 ) -> None:
     """Print a key's public part; with --org, --capacity and --subject as the description that
     `alliance key register` and `alliance member admit` take.
@@ -181,4 +181,3 @@ def describe(
         "valid_from": encode_time(valid_from_ms),
     }
     return make_body(KeyDescription, fields)
-

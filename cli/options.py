@@ -1,16 +1,19 @@
 """The options that many commands share."""
 
+import functools
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final, NamedTuple, TypeVar
 
 import typer
 
-from cli.screen import LANGUAGES, set_json, set_language
+from cli.screen import LANGUAGES, say, set_json, set_language
 
 
 def _check_language(value: str | None) -> str | None:
     if value is not None and value not in LANGUAGES:
-        raise typer.BadParameter("en, zh")
+        raise typer.BadParameter(say("bad-language"))
     set_language(value)
     return value
 
@@ -41,3 +44,60 @@ NodeUrl = Annotated[
 PassphraseFile = Annotated[
     Path | None, typer.Option("--passphrase-file", help="File that holds the passphrase.")
 ]
+
+
+class Place(NamedTuple):
+    """Where a command works: the home directory, the node, and how keys are opened."""
+
+    home: Path
+    node: str | None
+    passphrase_file: Path | None
+    key: str
+    """The name of the key that signs; empty for commands that sign nothing."""
+
+
+R = TypeVar("R")
+_SHARED: Final[dict[str, tuple[object, object]]] = {
+    "home": (Home, DEFAULT_HOME),
+    "node": (NodeUrl, None),
+    "passphrase_file": (PassphraseFile, None),
+    "lang": (Lang, None),
+    "as_json": (Json, False),
+}
+
+
+def at_place(command: Callable[..., R], key: str = "") -> Callable[..., R]:
+    """The command with the options that all commands share; its first argument becomes a `Place`.
+
+    With `key` it signs, and has `--key`, by default that one.
+    """
+    inner = inspect.signature(command, eval_str=True)
+    options = dict(_SHARED)
+    if key:
+        options["key"] = (Annotated[str, typer.Option("--key", help="Name of the key.")], key)
+
+    @functools.wraps(command)
+    def outer(**values: Any) -> R:  # noqa: ANN401
+        shared = {name: values.pop(name) for name in options}
+        place = Place(
+            shared["home"], shared["node"], shared["passphrase_file"], shared.get("key", "")
+        )
+        return command(place, **values)
+
+    own = list(inner.parameters.values())[1:]
+    added = [
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
+        )
+        for name, (annotation, default) in options.items()
+    ]
+    kept = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
+    parameters = [*kept, *added]
+    outer.__signature__ = inner.replace(parameters=parameters)  # type: ignore[attr-defined]
+    outer.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return outer
+
+
+def signing(key: str) -> Callable[[Callable[..., R]], Callable[..., R]]:
+    """`at_place` for a command that signs, by default with this key."""
+    return functools.partial(at_place, key=key)

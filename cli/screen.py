@@ -29,7 +29,6 @@ from ledger.errors import AllianceError
 from ledger.rulebook.findings import FINDINGS
 
 EXIT_INTERNAL: Final = 1
-EXIT_UNREACHABLE: Final = 19
 EXIT_INTERRUPTED: Final = 130
 EXIT_CODES: Final[Mapping[str, int]] = {
     "malformed": 10,
@@ -42,6 +41,7 @@ EXIT_CODES: Final[Mapping[str, int]] = {
     "busy": 16,
     "storage": 17,
     "config": 18,
+    "unreachable": 19,
 }
 """From the code of an error to the exit code of the command (README, "Exit codes")."""
 
@@ -78,13 +78,13 @@ def set_json(wanted: bool) -> None:
     _JSON.set(wanted)
 
 
-def say(name: str, **facts: str | int) -> str:
+def say(name: str, /, **facts: str | int) -> str:
     """A sentence of the catalogue in the language of this run."""
     text = TEXTS[name]
     return (text.zh if language() == "zh" else text.en).format_map(facts)
 
 
-def tell(name: str, **facts: str | int) -> None:
+def tell(name: str, /, **facts: str | int) -> None:
     """Print a sentence of the catalogue; a run that prints JSON leaves it out."""
     if not wants_json():
         typer.echo(say(name, **facts))
@@ -101,8 +101,6 @@ def show(result: object, lines: Iterable[str]) -> None:
 
 def exit_code(error: AllianceError) -> int:
     """The exit code of an error, by one table."""
-    if error.rule in ("O7", "O7.answer"):
-        return EXIT_UNREACHABLE
     return EXIT_CODES.get(error.code, EXIT_INTERNAL)
 
 
@@ -144,7 +142,9 @@ def local_time(ms: int) -> str:
 
 
 @contextmanager
-def progress(name: str, total: int | None, **facts: str | int) -> Iterator[Callable[[int], None]]:
+def progress(
+    name: str, total: int | None, /, **facts: str | int
+) -> Iterator[Callable[[int], None]]:
     """Show how far long work is: a bar on a terminal, else a line on the error stream now and then.
 
     Gives a function that takes how much was done since the last call.

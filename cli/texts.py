@@ -28,7 +28,9 @@ KEYS: dict[str, Text] = {
     "ask-source-passphrase": Text("Passphrase of the given file", "所给文件的口令"),
     "key-made": Text("The key {name} was made.", "已生成密钥 {name}。"),
     "key-imported": Text("The key {name} was taken in.", "已导入密钥 {name}。"),
-    "key-line": Text("{name}  {alg}  id {kid}  public {public}", "{name}  {alg}  标识 {kid}  公钥 {public}"),
+    "key-line": Text(
+        "{name}  {alg}  id {kid}  public {public}", "{name}  {alg}  标识 {kid}  公钥 {public}"
+    ),
     "key-none": Text("There are no keys here.", "此处没有密钥。"),
     "key-unsafe": Text(
         "Warning: others may read the key {name}. Run `chmod go= ` on its file.",
@@ -51,9 +53,7 @@ OPERATE: dict[str, Text] = {
     ),
     "init-origin": Text("Origin: {origin}", "链名（origin）：{origin}"),
     "init-chain": Text("Chain id: {chain}", "链标识：{chain}"),
-    "init-pin": Text(
-        "Pin, for auditors to keep: {pin}", "固定值（供审计者保存）：{pin}"
-    ),
+    "init-pin": Text("Pin, for auditors to keep: {pin}", "固定值（供审计者保存）：{pin}"),
     "init-passphrase": Text(
         "A random passphrase lies in keys/passphrase (readable by you alone), so that the node "
         "restarts by itself. Keep a copy elsewhere; whoever has both files holds the keys.",
@@ -66,18 +66,22 @@ OPERATE: dict[str, Text] = {
     "node-start": Text(
         "Node of {org} on {url}. Stop it with Ctrl-C.", "{org} 的节点运行于 {url}。按 Ctrl-C 停止。"
     ),
+    "rebuilding": Text("Rebuilding from blocks", "由区块重建"),
     "rebuilt": Text(
-        "Rebuilt every index from {blocks} blocks ({size} entries).",
-        "已由 {blocks} 个区块（{size} 个条目）重建全部索引。",
+        "Rebuilt every index from {blocks} blocks.",
+        "已由 {blocks} 个区块重建全部索引。",
     ),
     "status": Text(
         "Height {height}, {size} entries, last block {time}.",
         "高度 {height}，条目 {size}，最新区块 {time}。",
     ),
+    "status-node": Text(
+        "Node: {status}, {pending} waiting.", "节点：{status}，等待 {pending} 条。"
+    ),
     "status-type": Text("  {type}: {count}", "  {type}：{count}"),
     "exporting": Text("Copying the chain", "正在复制链"),
     "exported": Text(
-        "Copied {size} entries to {folder} ({files} files). Check the copy with: alliance audit {folder}",
+        "Copied {size} entries to {folder} ({files} files). Check it: alliance audit {folder}",
         "已将 {size} 个条目复制到 {folder}（{files} 个文件）。可用 alliance audit {folder} 核查。",
     ),
 }
@@ -87,20 +91,19 @@ RECORDS: dict[str, Text] = {
         "Recorded: {type} {id}, entry {index}, block {height}.",
         "已记录：{type} {id}，条目 {index}，区块 {height}。",
     ),
-    "already": Text(
-        "Already recorded: {type} {id}, entry {index}, block {height}.",
-        "先前已记录：{type} {id}，条目 {index}，区块 {height}。",
-    ),
     "leaf": Text("Leaf hash: {leaf}", "叶哈希：{leaf}"),
     "finding": Text("Finding {code}: {meaning}.", "发现项 {code}：{meaning}。"),
     "no-findings": Text("No findings.", "无发现项。"),
     "receipt-saved": Text("Receipt: {file}", "收据：{file}"),
     "decision": Text(
-        "Decision: {status} ({votes} signature(s) counted).", "决定状态：{status}（已计 {votes} 个签名）。"
+        "Decision: {status} ({votes} signature(s) counted).",
+        "决定状态：{status}（已计 {votes} 个签名）。",
     ),
     "fingerprinting": Text("Fingerprint", "计算指纹"),
     "fingerprint": Text("{digest}  {file}  {size} bytes", "{digest}  {file}  {size} 字节"),
-    "fingerprint-all": Text("{digest}  all {count} files (manifest)", "{digest}  共 {count} 个文件（清单）"),
+    "fingerprint-all": Text(
+        "{digest}  all {count} files (manifest)", "{digest}  共 {count} 个文件（清单）"
+    ),
     "read-done": Text(
         "Read {file} ({size} bytes) as use number {seq} of {system}.",
         "已读取 {file}（{size} 字节），为 {system} 的第 {seq} 次使用。",
@@ -113,7 +116,9 @@ RECORDS: dict[str, Text] = {
         "共 {lines} 行：新记录 {new} 行，先前已记录 {old} 行；条目 {first} 至 {last}；"
         "用时 {seconds} 秒，每秒 {rate} 行。",
     ),
-    "finding-count": Text("Finding {code}: {count} ({meaning}).", "发现项 {code}：{count}（{meaning}）。"),
+    "finding-count": Text(
+        "Finding {code}: {count} ({meaning}).", "发现项 {code}：{count}（{meaning}）。"
+    ),
 }
 
 REPORTS: dict[str, Text] = {
@@ -121,6 +126,7 @@ REPORTS: dict[str, Text] = {
     "rows-more": Text(
         "{count} rows; more with --after {next}", "{count} 行；更多请加 --after {next}"
     ),
+    "rows-total": Text("{count} of {total} rows.", "共 {total} 行，显示 {count} 行。"),
     "unverified": Text(
         "Answers to queries come from the node's index; `alliance proof ID` proves a single row.",
         "查询结果来自节点索引；单行可用 `alliance proof ID` 取得证明。",
@@ -138,10 +144,11 @@ REPORTS: dict[str, Text] = {
     "column-org": Text("org", "机构"),
     "proof-written": Text("Proof: {file}", "证明：{file}"),
     "proof-entry": Text(
-        "Entry {index} in block {height}: {type} of {org}.", "条目 {index}，区块 {height}：{org} 的 {type}。"
+        "Entry {index} in block {height}: {type} of {org}.",
+        "条目 {index}，区块 {height}：{org} 的 {type}。",
     ),
     "subject": Text(
-        "{subject}: {count} records, complete in what was recorded (proven against block {height}).",
+        "{subject}: {count} records; of what was recorded, all (proven against block {height}).",
         "{subject}：共 {count} 条记录，在已记录范围内完整（已对照区块 {height} 证明）。",
     ),
     "subject-line": Text("  {index}  {leaf}", "  {index}  {leaf}"),

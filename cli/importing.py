@@ -1,0 +1,211 @@
+"""`alliance import`: logs of other systems, one signed entry for each line.
+
+All files are read and checked before the first line is sent. Lines go to the node in requests of up
+to 1,000; the next request is signed while the node works on the one before. A line counts as
+recorded when its block's receipt has been verified here; interrupting loses nothing, and the same
+command again finds what is there already.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+import typer
+
+from cli.home import write_over
+from cli.idash import DEFAULT_SYSTEM, Line, read_lines, sign_line
+from cli.options import Place, signing
+from cli.screen import finding_text, progress, say, show
+from cli.session import Session
+from cli.statements import Signed
+from ledger.errors import BusyError, MalformedError, ProofError, RefusedError
+from ledger.records.envelope import ENCODE
+from ledger.verify import BlockReceipt
+from node.config import MAX_POST_ENTRIES
+
+app = typer.Typer(no_args_is_help=True, help="Import logs of other systems.")
+BUSY_PAUSE_S = 1.0
+BUSY_TRIES = 60
+
+
+class Origin(NamedTuple):
+    """Where a line stands."""
+
+    file: str
+    number: int
+
+
+class Chunk(NamedTuple):
+    """The lines of one request, signed."""
+
+    origins: list[Origin]
+    entries: list[Signed]
+
+
+class Imported(msgspec.Struct, kw_only=True):
+    """What an import came to; `first` and `last` are tree indexes."""
+
+    lines: int = 0
+    new: int = 0
+    known: int = 0
+    first: int | None = None
+    last: int | None = None
+    findings: Counter[str] = msgspec.field(default_factory=Counter)
+    seconds: float = 0.0
+
+    def add(self, index: int, findings: Iterable[str], size_before: int) -> None:
+        """Count one line."""
+        self.lines += 1
+        if index < size_before:
+            self.known += 1
+        else:
+            self.new += 1
+        self.first = index if self.first is None else min(self.first, index)
+        self.last = index if self.last is None else max(self.last, index)
+        self.findings.update(findings)
+
+
+def check_files(files: list[Path]) -> int:
+    """Read every line once; gives how many there are. Raises `MalformedError` (X3.*)."""
+    count = 0
+    with progress("checking-lines", None) as advance:
+        for path in files:
+            for _line in read_lines(path):
+                count += 1
+                if count % MAX_POST_ENTRIES == 0:
+                    advance(MAX_POST_ENTRIES)
+    return count
+
+
+def sign_chunks(session: Session, files: list[Path], system: str) -> Iterator[Chunk]:
+    """The signed lines of all files, in order, in chunks of one request each."""
+    author = session.author
+
+    def lines() -> Iterator[tuple[Origin, Line]]:
+        for path in files:
+            for number, line in enumerate(read_lines(path), 1):
+                yield Origin(path.name, number), line
+
+    source = lines()
+    while part := list(islice(source, MAX_POST_ENTRIES)):
+        entries = [sign_line(author, line, system) for _origin, line in part]
+        yield Chunk([origin for origin, _line in part], entries)
+
+
+def import_files(session: Session, files: list[Path], system: str) -> Imported:
+    """Record every line of these files. Raises `MalformedError` (X3.*) before anything is sent,
+    `RefusedError` (X3.refused), or what the node or its proofs raise.
+    """
+    total = check_files(files)
+    started = time.monotonic()
+    size_before = int(session.client.summary()["size"])
+    done = Imported()
+    chunks = sign_chunks(session, files, system)
+    with (
+        progress("importing", total) as advance,
+        ThreadPoolExecutor(max_workers=1) as background,
+    ):
+        chunk = next(chunks, None)
+        while chunk is not None:
+            waiting = background.submit(_submit, session, chunk)
+            following = next(chunks, None)
+            _take(session, chunk, waiting.result(), done, size_before)
+            advance(len(chunk.entries))
+            chunk = following
+    done.seconds = time.monotonic() - started
+    return done
+
+
+def _submit(session: Session, chunk: Chunk) -> dict[str, Any]:
+    """Send one request, again while the node is busy. Raises `BusyError` when it stays so."""
+    raws = [entry.raw for entry in chunk.entries]
+    for _attempt in range(BUSY_TRIES):
+        try:
+            answer = session.client.submit_chunk(raws)
+        except BusyError:
+            answer = {}
+        results = answer.get("results", [])
+        if results and not any(result["status"] == "busy" for result in results):
+            return answer
+        time.sleep(BUSY_PAUSE_S)
+    raise BusyError("X4", id=chunk.entries[0].id)
+
+
+def _take(
+    session: Session, chunk: Chunk, answer: dict[str, Any], done: Imported, size_before: int
+) -> None:
+    """Verify the receipts of an answer, keep them, and count its lines."""
+    places: dict[bytes, tuple[int, tuple[str, ...]]] = {}
+    for raw in answer.get("receipts", []):
+        receipt = _block_receipt(raw)
+        indexes = session.check_block(receipt)
+        findings = zip(indexes.items(), receipt.findings, strict=True)
+        places.update({leaf: (index, codes) for (leaf, index), codes in findings})
+        file = session.place.home / "receipts" / f"block-{receipt.seal.index}.json"
+        write_over(file, ENCODE(receipt))
+    for origin, entry, result in zip(chunk.origins, chunk.entries, answer["results"], strict=True):
+        if result["status"] != "published":
+            rule = result.get("problem", {}).get("rule", "O9")
+            raise RefusedError("X3.refused", file=origin.file, line=origin.number, inner=rule)
+        place = places.get(entry.leaf)
+        if place is None:
+            raise ProofError("V3")
+        done.add(*place, size_before)
+
+
+def _block_receipt(value: object) -> BlockReceipt:
+    try:
+        return msgspec.convert(value, BlockReceipt)
+    except msgspec.ValidationError:
+        raise MalformedError("S1", field="receipts") from None
+
+
+def import_idash(
+    place: Place,
+    files: Annotated[list[Path], typer.Argument(help="Files of the log, TSV with CRLF.")],
+    system: Annotated[
+        str, typer.Option("--as", help="Name of the observing system; its nodes are NAME-1, ...")
+    ] = DEFAULT_SYSTEM,
+) -> None:
+    """Import the access log of the iDASH 2018 competition, one signed entry for each line."""
+    with Session(place) as session:
+        done = import_files(session, files, system)
+    show(as_json(done), lines_of(done))
+
+
+def as_json(done: Imported) -> dict[str, object]:
+    """An import's result for scripts."""
+    values: dict[str, object] = msgspec.to_builtins(done)
+    return {**values, "findings": dict(sorted(done.findings.items()))}
+
+
+def lines_of(done: Imported) -> list[str]:
+    """An import's result for people."""
+    rate = round(done.lines / done.seconds) if done.seconds else done.lines
+    first = say(
+        "imported",
+        lines=done.lines,
+        new=done.new,
+        old=done.known,
+        first="-" if done.first is None else done.first,
+        last="-" if done.last is None else done.last,
+        seconds=f"{done.seconds:.1f}",
+        rate=rate,
+    )
+    return [first, *count_findings(done.findings)]
+
+
+def count_findings(counts: "Counter[str] | dict[str, int]") -> list[str]:
+    """One line for each finding code."""
+    return [
+        say("finding-count", code=code, count=count, meaning=finding_text(code))
+        for code, count in sorted(counts.items())
+    ]
+
+
+app.command("idash")(signing("system")(import_idash))

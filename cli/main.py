@@ -1,0 +1,80 @@
+"""The command `alliance`: every command in one place, and one way for errors to leave.
+
+Exit codes: 0 done; 1 a mistake of ours; 2 wrong usage; 10 malformed; 11 signature; 12 refused;
+13 conflict; 14 not found; 15 proof; 16 busy; 17 storage; 18 configuration; 19 the node cannot be
+reached; 20 + step the first failed step of an audit (21 to 27); 130 interrupted.
+"""
+
+import os
+import sys
+from types import TracebackType
+
+import typer
+from typer.main import get_command
+
+from cli import catalogue, importing, keys, operate, records, reports
+from cli.options import at_place, signing
+from cli.screen import EXIT_INTERNAL, EXIT_INTERRUPTED, exit_code, explain, say
+from ledger.errors import AllianceError
+
+app = typer.Typer(
+    name="alliance",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="A ledger of who used which research data, verifiable by anybody.",
+)
+app.command("init")(operate.init)
+app.add_typer(operate.app, name="node")
+app.command("export")(at_place(operate.export))
+app.add_typer(keys.app, name="keys")
+app.add_typer(records.member, name="member")
+app.add_typer(records.key, name="key")
+app.command("resolution")(signing("committee")(records.resolution))
+app.command("policy")(signing("committee")(records.policy))
+app.command("endorse")(signing("committee")(records.endorse))
+app.add_typer(records.dataset, name="dataset")
+app.add_typer(records.version, name="version")
+app.add_typer(records.access, name="access")
+app.command("source-close")(signing("system")(records.close))
+app.command("correction")(signing("officer")(records.correction))
+app.add_typer(importing.app, name="import")
+app.command("accesses")(at_place(reports.accesses))
+app.command("proof")(at_place(reports.proof))
+app.command("subject")(at_place(reports.subject))
+app.command("state")(at_place(reports.state))
+app.command("findings")(at_place(reports.findings))
+
+COMMANDS = catalogue.__name__
+"""The catalogue's commands register themselves when the module is read."""
+
+
+def run(arguments: list[str] | None = None) -> None:
+    """The console script. Errors leave as one sentence and an exit code, never as a traceback."""
+    sys.excepthook = _on_mistake
+    sys.exit(main(arguments))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and give its exit code."""
+    try:
+        get_command(app)(arguments, prog_name="alliance")
+    except AllianceError as error:
+        explain(error)
+        return exit_code(error)
+    except SystemExit as done:
+        code = done.code if isinstance(done.code, int) else EXIT_INTERNAL
+        if code == EXIT_INTERRUPTED:
+            typer.echo(say("interrupted"), err=True)
+        return code
+    return 0
+
+
+def _on_mistake(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """What nobody foresaw: Python leaves with exit code 1 after this."""
+    if os.environ.get("ALLIANCE_DEBUG"):
+        sys.__excepthook__(kind, error, trace)
+        return
+    explain(AllianceError("X9", kind=kind.__name__))

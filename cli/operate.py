@@ -1,0 +1,130 @@
+"""`alliance init`, `alliance node ...`, `alliance export`: founding, running, copying a chain."""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import home as homes
+from cli.exporting import copy_chain
+from cli.founding import Plan, make_home
+from cli.options import DEFAULT_HOME, Home, Json, Lang, PassphraseFile, Place, at_place
+from cli.screen import local_time, progress, say, show, tell
+from cli.session import Session
+from node import main as nodes
+from node.config import DEFAULT_PORT, Config, load_config
+
+app = typer.Typer(no_args_is_help=True, help="The node of this home directory.")
+
+
+def init(
+    org: Annotated[str, typer.Option(help="Code of the organisation, as in records.")],
+    name_en: Annotated[str, typer.Option(help="The alliance's name in English.")] = "Alliance",
+    name_zh: Annotated[str, typer.Option(help="The alliance's name in Chinese.")] = "联盟",
+    origin: Annotated[
+        str, typer.Option(help="Name of the chain for ever: a host name you own, and a path.")
+    ] = "chain.example.org/alliance",
+    kind: Annotated[str, typer.Option(help="hospital, centre, institute, operator.")] = "hospital",
+    backfill_days: Annotated[int, typer.Option(min=0, help="Later is BACKFILLED.")] = 30,
+    decision_days: Annotated[int, typer.Option(min=1, help="Time to endorse.")] = 30,
+    host: Annotated[str, typer.Option(help="Loopback address of the node.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Its port.")] = DEFAULT_PORT,
+    home: Home = DEFAULT_HOME,
+    passphrase_file: PassphraseFile = None,
+    _lang: Lang = None,
+    _json: Json = False,
+) -> None:
+    """Found a chain of one member: keys, genesis, settings. Never overwrites."""
+    plan = Plan(org, kind, name_en, name_zh, origin, backfill_days, decision_days)
+    passphrase = homes.known_passphrase(home, passphrase_file)
+    block, made = make_home(home, plan, passphrase, host, port)
+    pin, chain = block.tip.seal_leaf.hex(), block.tip.config.chain_id
+    lines = [
+        say("init-made", org=org, home=str(home)),
+        say("init-origin", origin=origin),
+        say("init-chain", chain=chain),
+        say("init-pin", pin=pin),
+        *([say("init-passphrase")] if made else []),
+        say("init-next", home=str(home)),
+    ]
+    result = {
+        "home": str(home),
+        "org": org,
+        "origin": origin,
+        "chain_id": chain,
+        "pin": pin,
+        "passphrase_made": made,
+    }
+    show(result, lines)
+
+
+def open_config(home: Path, passphrase_file: Path | None) -> Config:
+    """The node's configuration with its passphrase. Raises `ConfigError` (O1.*, X1.file)."""
+    return load_config(home, homes.known_passphrase(home, passphrase_file))
+
+
+@app.command("run")
+def run_node(
+    home: Home = DEFAULT_HOME,
+    passphrase_file: PassphraseFile = None,
+    port: Annotated[int | None, typer.Option(help="Instead of the one in node.toml.")] = None,
+    _lang: Lang = None,
+    _json: Json = False,
+) -> None:
+    """Run the node until it is stopped; what was taken in is finished first."""
+    config = open_config(home, passphrase_file)
+    if port is not None:
+        config = replace(config, port=port)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    genesis = homes.load_genesis(home)
+    org = genesis.tip.config.members[0].org
+    tell("node-start", org=org, url=homes.node_url(home, None))
+    nodes.serve(config)
+
+
+@app.command("rebuild")
+def rebuild_node(
+    home: Home = DEFAULT_HOME,
+    passphrase_file: PassphraseFile = None,
+    _lang: Lang = None,
+    _json: Json = False,
+) -> None:
+    """Make every index of the database again from its blocks; the node must not run."""
+    config = open_config(home, passphrase_file)
+    blocks = 0
+    with progress("rebuilding", None) as advance:
+        for _height in nodes.rebuild(config):
+            blocks += 1
+            advance(1)
+    show({"blocks": blocks}, [say("rebuilt", blocks=blocks)])
+
+
+def node_status(place: Place) -> None:
+    """Say how far the node is, and what it holds."""
+    with Session(place) as session:
+        health, summary = session.client.health(), session.client.summary()
+    when = local_time(summary["time_ms"])
+    lines = [
+        say("status", height=summary["height"], size=summary["size"], time=when),
+        say("status-node", status=health["status"], pending=health["pending"]),
+        *(say("status-type", type=kind, count=n) for kind, n in summary["types"].items()),
+    ]
+    show({**summary, "node": health}, lines)
+
+
+def export(
+    place: Place, folder: Annotated[Path, typer.Argument(help="New folder for the copy.")]
+) -> None:
+    """Copy the chain into files that anybody can check offline (C2SP tlog-tiles)."""
+    with Session(place) as session:
+        copied = copy_chain(session, folder)
+    line = say("exported", size=copied.size, folder=str(folder), files=copied.files)
+    show(
+        {"folder": str(folder), "size": copied.size, "files": copied.files, "root": copied.root},
+        [line],
+    )
+
+
+app.command("status")(at_place(node_status))

@@ -1,0 +1,254 @@
+"""One command's conversation with a node. Every answer that carries a proof is verified here,
+against the genesis in the home directory, before anything is printed.
+"""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from cli.home import load_genesis, load_signer, node_url, write_over
+from cli.options import Place
+from cli.statements import Author, Signed
+from ledger.chain import Applied
+from ledger.crypto import verify
+from ledger.encoding import b64url, unb64url
+from ledger.errors import BusyError, MalformedError, NotFoundError, ProofError, SignatureError
+from ledger.notes import decode_note
+from ledger.records.catalogue import DatasetVersionBody
+from ledger.records.envelope import Shape
+from ledger.rules import RIGHTS
+from ledger.rules.values import (
+    DecisionState,
+    Holder,
+    KeyState,
+    PolicyState,
+    SourceState,
+    VersionState,
+)
+from ledger.state import state_key
+from ledger.verify import (
+    BlockReceipt,
+    Head,
+    Receipt,
+    VerifiedReceipt,
+    encode_receipt,
+    verify_block_receipt,
+    verify_head,
+    verify_receipt,
+    verify_state_proof,
+    verify_subject_log,
+)
+from node.client import NodeClient
+from node.receipts import StateAnswer, SubjectAnswer
+
+V = TypeVar("V", bound=Shape)
+
+
+class Recorded(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a record stands, proven, and the file of its receipt."""
+
+    id: str
+    type: str
+    leaf: str
+    index: int
+    height: int
+    findings: tuple[str, ...]
+    receipt: str
+
+    def to_json(self) -> dict[str, object]:
+        """The same for scripts."""
+        values: dict[str, object] = msgspec.to_builtins(self)
+        return {**values, "status": "published"}
+
+
+class Session:
+    """A conversation of one command; closes its connection at the end."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.client = NodeClient(node_url(place.home, place.node))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.client.close()
+
+    # --- who and where ---
+
+    @cached_property
+    def genesis(self) -> Applied:
+        """Block 0 of this home directory: what every proof is checked against."""
+        return load_genesis(self.place.home)
+
+    @cached_property
+    def author(self) -> Author:
+        """Who signs. Raises `SignatureError` (X1.stranger) for a key unknown to the chain."""
+        signer = load_signer(self.place.home, self.place.key, self.place.passphrase_file)
+        kid = b64url(signer.kid)
+        tip = self.genesis.tip
+        node = tip.config.node_kids.get(kid)
+        if node is not None:
+            return Author(signer, node.org, tip.chain)
+        return Author(signer, self._known_key(kid).org, tip.chain)
+
+    @property
+    def capacity(self) -> str:
+        """The capacity of the key that signs."""
+        return self._known_key(b64url(self.author.signer.kid)).capacity
+
+    def _known_key(self, kid: str) -> KeyState:
+        founding = self.genesis.tip.state.get(state_key("key", kid))
+        if isinstance(founding, KeyState):
+            return founding
+        known = self.state(KeyState, "key", kid)
+        if known is None:
+            raise SignatureError("X1.stranger", name=self.place.key)
+        return known
+
+    # --- what the chain holds, proven ---
+
+    def proven_state(self, namespace: str, name: str) -> tuple[Shape | None, Head, StateAnswer]:
+        """A value of the rule state, or None when its absence is proven. Raises `ProofError`."""
+        answer = _convert(self.client.state(namespace, quote(name)), StateAnswer)
+        head = self.check_head(answer)
+        if answer.state.key != f"{namespace}/{name}":
+            raise ProofError("V7", key=f"{namespace}/{name}")
+        return verify_state_proof(answer.state, head), head, answer
+
+    def check_head(self, answer: StateAnswer | SubjectAnswer) -> Head:
+        """The published head of an answer. Raises `ProofError` (N*, V1, V2)."""
+        note = decode_note(answer.checkpoint.encode())
+        return verify_head(note, answer.head, self.genesis.tip)
+
+    def state(self, kind: type[V], namespace: str, name: str) -> V | None:
+        """A value of this kind, proven, or None."""
+        value, _head, _answer = self.proven_state(namespace, name)
+        return value if isinstance(value, kind) else None
+
+    def newest_policy(self) -> PolicyState:
+        """The newest policy, whether or not its time has come. Raises `NotFoundError` (O6)."""
+        for name in ("next", "current"):
+            found = self.state(PolicyState, "policy", name)
+            if found is not None:
+                return found
+        raise NotFoundError("O6", what="policy", name="current")
+
+    def source(self, system: str) -> SourceState | None:
+        """What is recorded of an observing system of this organisation."""
+        return self.state(SourceState, "source", f"{self.author.org}/{system}")
+
+    def next_seq(self, system: str) -> int:
+        """The next number of a system: one more than the last recorded."""
+        source = self.source(system)
+        return source.last + 1 if source else 1
+
+    def subject(self, name: str) -> tuple[SubjectAnswer, Head]:
+        """All records on a subject, proven complete. Raises `ProofError` (V8)."""
+        answer = _convert(self.client.subject(quote(name)), SubjectAnswer)
+        head = self.check_head(answer)
+        if answer.state.key != f"subject/{name}":
+            raise ProofError("V8", subject=name)
+        leaves = [unb64url(leaf, 32) for leaf in answer.leaves]
+        verify_subject_log(leaves, answer.state, head)
+        return answer, head
+
+    def decision_on(self, recorded: Recorded) -> DecisionState | None:
+        """How the decision on a rights-conferring record stands; None for evidence."""
+        if recorded.type not in RIGHTS:
+            return None
+        return self.state(DecisionState, "decision", recorded.leaf)
+
+    def content_digest_of(self, dataset: str) -> str | None:
+        """The digest that a version was registered with; None for a series or an unknown name."""
+        if "@" not in dataset:
+            return None
+        version = self.state(VersionState, "version", dataset)
+        if version is None:
+            return None
+        body = self.entry(version.leaf).entry.record.body
+        return body.content_digest if isinstance(body, DatasetVersionBody) else None
+
+    def leaf_of(self, name: str) -> str:
+        """The leaf hash of a record, by leaf hash, id or index. Raises `NotFoundError` (O6)."""
+        return b64url(self.entry(name).entry.leaf)
+
+    def resolution_leaf(self, given: str) -> str:
+        """The leaf hash of a resolution, by its number, id or leaf hash."""
+        holder = self.state(Holder, "number", f"resolution/{given}")
+        return holder.by if holder else self.leaf_of(given)
+
+    def entry(self, name: str) -> VerifiedReceipt:
+        """A record by leaf hash, id or index, with its receipt verified."""
+        return self.verified(self.receipt(name))
+
+    def receipt(self, name: str) -> Receipt:
+        """The receipt of a record. Raises `NotFoundError` (O6) for a seal or an unknown name."""
+        answer = self.client.entry(quote(name))
+        if "receipt" not in answer:
+            raise NotFoundError("O6", what="record", name=name)
+        return _convert(answer["receipt"], Receipt)
+
+    def verified(self, receipt: Receipt) -> VerifiedReceipt:
+        """What a receipt proves. Raises `ProofError`."""
+        return verify_receipt(receipt, self.genesis.tip, verify)
+
+    # --- posting ---
+
+    def post(self, signed: Signed) -> Recorded:
+        """Post an entry, verify its receipt and keep it under `receipts/`.
+
+        Raises `BusyError` (X4) when it was accepted and is not published yet.
+        """
+        answer = self.client.submit(signed.raw)
+        if answer.get("status") != "published":
+            raise BusyError("X4", id=signed.id)
+        receipt = _convert(answer["receipt"], Receipt)
+        proven = self.verified(receipt)
+        if proven.entry.leaf != signed.leaf:
+            raise ProofError("V3")
+        file = self.place.home / "receipts" / f"{signed.id}.json"
+        write_over(file, encode_receipt(receipt))
+        return Recorded(
+            id=signed.id,
+            type=proven.entry.record.type,
+            leaf=b64url(signed.leaf),
+            index=proven.index,
+            height=proven.height,
+            findings=proven.findings,
+            receipt=str(file),
+        )
+
+    def check_block(self, receipt: BlockReceipt) -> dict[bytes, int]:
+        """Where each leaf of a block stands, proven. Raises `ProofError` (V3, V4)."""
+        seal, _head = verify_block_receipt(receipt, self.genesis.tip)
+        start = seal.seal.start
+        return {unb64url(leaf, 32): start + at for at, leaf in enumerate(receipt.leaves)}
+
+    @contextmanager
+    def numbering(self) -> Iterator[None]:
+        """Alone among the commands of this home directory, so that a number is given out once."""
+        path: Path = self.place.home / "numbering.lock"
+        with path.open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def _convert(value: Any, kind: type[V]) -> V:  # noqa: ANN401
+    """A value of an answer. Raises `MalformedError` (S1)."""
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        raise MalformedError("S1", field=kind.__name__) from None
