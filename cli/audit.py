@@ -1,0 +1,253 @@
+"""`alliance audit`: an offline copy, a receipt, or the drill. Needs files and the genesis, no node
+and no network.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from cli.drill import run_drill
+from cli.offline import Audit, Held, Report, Step
+from cli.options import Json, Lang
+from cli.screen import explain, finding_text, language, local_time, progress, say, show, wants_json
+from ledger.chain import check_genesis
+from ledger.crypto import verify
+from ledger.encoding import b64url
+from ledger.errors import AllianceError, NotFoundError, ProofError
+from ledger.verify import Receipt, decode_receipt, verify_receipt
+
+EXIT_STEP: Final = 20
+"""Added to the number of the first step that fails."""
+NOT_CHECKED: Final = ("truth", "unrecorded", "payloads", "anchors", "others", "old-keys")
+
+
+def read_file(path: Path) -> bytes:
+    """A file that the auditor names. Raises `NotFoundError` (V10)."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        raise NotFoundError("V10", file=path.name) from None
+
+
+def audit_copy(
+    folder: Annotated[Path, typer.Argument(help="Folder that `alliance export` made.")],
+    genesis: Annotated[
+        Path | None, typer.Option("--genesis", help="Genesis file that you trust.")
+    ] = None,
+    pin: Annotated[
+        str | None, typer.Option("--pin", help="Pin of the genesis that you trust.")
+    ] = None,
+    since: Annotated[
+        list[Path] | None,
+        typer.Option("--since", help="Older checkpoint, or older copy, that you hold."),
+    ] = None,
+    receipt: Annotated[
+        list[Path] | None, typer.Option("--receipt", help="Receipt that you hold.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=0, help="Processes that check signatures.")
+    ] = None,
+    lang: Lang = None,  # noqa: ARG001
+    as_json: Json = False,  # noqa: ARG001
+) -> None:
+    """Check everything in an offline copy; exit code 0, or 20 + the first step that fails."""
+    if not (folder / "checkpoint").exists() and not (folder / "genesis").exists():
+        raise NotFoundError("V24")
+    older = [path for path in since or [] if path.is_dir()]
+    heads = [(path.name, read_file(path)) for path in since or [] if not path.is_dir()]
+    held = Held(
+        genesis=None if genesis is None else read_file(genesis),
+        pin=pin,
+        since=tuple(heads),
+        receipts=tuple((path.name, read_file(path)) for path in receipt or []),
+        older=older[0] if older else None,
+    )
+    audit = Audit(folder, held, workers)
+    with progress("auditing", 2 * audit.entries()) as advance:
+        report = audit.run(advance)
+    show(as_value(report, held), as_lines(report, held))
+    if report.failed is not None:
+        raise typer.Exit(EXIT_STEP + report.failed.number)
+
+
+def as_value(report: Report, held: Held) -> dict[str, Any]:
+    """The report as JSON."""
+    n, quorum, offline, lying = report.members
+    return {
+        "verdict": "valid" if report.is_valid else "invalid",
+        "steps": [_step_value(step) for step in report.steps],
+        "pin": report.pin,
+        "origin": report.origin,
+        "size": report.size,
+        "root": report.root,
+        "height": report.height,
+        "final_height": report.final_height,
+        "time_ms": {"first": report.first_ms, "last": report.last_ms},
+        "entries": dict(sorted(report.entries.items())),
+        "findings": dict(sorted(report.findings.items())),
+        "cosigners": [{"org": org, "time_s": time_s} for org, time_s in report.cosigners],
+        "members": {"n": n, "q": quorum, "may_be_absent": offline, "may_lie": lying},
+        "compared": report.compared,
+        "not_checked": [say(f"unchecked-{name}") for name in _unchecked(report, held)],
+    }
+
+
+def _step_value(step: Step) -> dict[str, Any]:
+    value: dict[str, Any] = {"step": step.number, "name": step.name, "passed": step.error is None}
+    if step.error is not None:
+        value |= {
+            "where": step.where,
+            "rule": step.error.rule,
+            "detail": step.error.sentence("en"),
+            "detail_zh": step.error.sentence("zh"),
+        }
+    return value
+
+
+def _unchecked(report: Report, held: Held) -> list[str]:
+    names = list(NOT_CHECKED)
+    if held.genesis is None and held.pin is None:
+        names.insert(0, "pin")
+    if not report.compared:
+        names.insert(0, "older")
+    return names
+
+
+def as_lines(report: Report, held: Held) -> list[str]:
+    """The report as a person reads it."""
+    lines = []
+    for step in report.steps:
+        mark = "ok" if step.error is None else "FAILED"
+        lines.append(f"{step.number}  {say(f'step-{step.name}')}: {say(f'mark-{mark}')}")
+        if step.error is not None:
+            lang = language()
+            where = f"{step.where}: " if step.where else ""
+            lines.append(f"   {where}{step.error.rule}: {step.error.sentence(lang)}")
+            lines.append(f"   {step.error.next_step(lang)}")
+    lines.append("")
+    if report.is_valid:
+        lines += _verdict_lines(report)
+    verdict = "valid" if report.is_valid else "invalid"
+    lines += [f"7  {say(f'verdict-{verdict}')}", "", say("unchecked-title")]
+    lines += [f"   - {say(f'unchecked-{name}')}" for name in _unchecked(report, held)]
+    return lines
+
+
+def _verdict_lines(report: Report) -> list[str]:
+    n, quorum, offline, lying = report.members
+    signers = ", ".join(f"{org} ({local_time(time_s * 1000)})" for org, time_s in report.cosigners)
+    lines = [
+        say("audit-origin", origin=report.origin, pin=report.pin),
+        say("audit-size", size=report.size, height=report.height, final=report.final_height),
+        say("audit-time", first=local_time(report.first_ms), last=local_time(report.last_ms)),
+        say("audit-signers", signers=signers),
+        say("audit-members", n=n, q=quorum, offline=offline, lying=lying),
+    ]
+    if lying == 0:
+        lines.append(say("audit-alone" if n == 1 else "audit-no-liar"))
+    lines += [f"   {kind:<22}{count:>10}" for kind, count in sorted(report.entries.items())]
+    if report.findings:
+        lines.append(say("audit-findings"))
+    lines += [
+        f"   {code:<22}{count:>10}  {finding_text(code)}"
+        for code, count in sorted(report.findings.items())
+    ]
+    return [*lines, *(say("audit-compared", name=name) for name in report.compared), ""]
+
+
+def audit_receipt(
+    file: Annotated[Path, typer.Argument(help="Receipt file.")],
+    genesis: Annotated[Path, typer.Option("--genesis", help="Genesis file that you trust.")],
+    lang: Lang = None,  # noqa: ARG001
+    as_json: Json = False,  # noqa: ARG001
+) -> None:
+    """Check one receipt with the genesis file alone; exit code 0, or 20 + the step that fails."""
+    work: list[tuple[str, AllianceError | None]] = []
+    try:
+        founded = check_genesis(read_file(genesis), verify)
+        work.append(("trust", None))
+        receipt: Receipt = decode_receipt(read_file(file))
+        work.append(("receipt-form", None))
+        verified = verify_receipt(receipt, founded.tip, verify)
+    except AllianceError as error:
+        work.append((("trust", "receipt-form", "receipt-proof")[len(work)], error))
+        _show_steps(work)
+        raise typer.Exit(EXIT_STEP + len(work)) from None
+    work.append(("receipt-proof", None))
+    entry = verified.entry
+    value = {
+        "verdict": "valid",
+        "pin": b64url(founded.seal.leaf),
+        "id": entry.record.id,
+        "type": entry.record.type,
+        "org": entry.statement.iss,
+        "leaf": b64url(entry.leaf),
+        "index": verified.index,
+        "height": verified.height,
+        "recorded_ms": verified.time_ms,
+        "findings": list(verified.findings),
+        "size": verified.head.checkpoint.size,
+        "cosigners": [{"org": org, "time_s": time_s} for org, time_s in verified.head.cosigners],
+        "record": entry.statement.payload.decode(),
+    }
+    lines = [
+        say("receipt-entry", type=entry.record.type, id=entry.record.id, org=entry.statement.iss),
+        say("receipt-place", index=verified.index, height=verified.height),
+        say("receipt-time", at=entry.record.at, recorded=local_time(verified.time_ms)),
+        *(f"   {code}  {finding_text(code)}" for code in verified.findings),
+        say("receipt-limits"),
+    ]
+    if not wants_json():
+        _show_steps(work)
+    show(value, lines)
+
+
+def _show_steps(work: list[tuple[str, AllianceError | None]]) -> None:
+    for number, (name, error) in enumerate(work, 1):
+        mark = "ok" if error is None else "FAILED"
+        typer.echo(f"{number}  {say(f'step-{name}')}: {say(f'mark-{mark}')}", err=wants_json())
+        if error is not None:
+            explain(error)
+
+
+def audit_drill(
+    folder: Annotated[Path, typer.Argument(help="Sound copy to damage copies of.")],
+    lang: Lang = None,  # noqa: ARG001
+    as_json: Json = False,  # noqa: ARG001
+) -> None:
+    """Damage copies in every known way and show that the audit finds each, and where."""
+    with progress("auditing", None) as advance:
+        results = run_drill(folder, advance)
+    lines = [
+        f"{say('drill-found' if r.found else 'drill-missed'):<8} {r.name:<28} "
+        f"{r.step or '-'}  {r.rule:<12} {r.where}"
+        for r in results
+    ]
+    missed = [result for result in results if not result.found]
+    lines.append(say("drill-sum", found=len(results) - len(missed), count=len(results)))
+    show([result._asdict() for result in results], lines)
+    if missed:
+        raise ProofError("V25", count=len(missed))
+
+
+class AuditGroup(typer.core.TyperGroup):
+    """`alliance audit DIR` beside `audit receipt` and `audit drill`: what is no command is a
+    folder.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401
+        """Put the hidden command `copy` before a folder or its options."""
+        if args and args[0] not in self.commands and args[0] not in ("--help", "-h"):
+            args = ["copy", *args]
+        return super().parse_args(ctx, args)
+
+
+audit_app = typer.Typer(
+    cls=AuditGroup,
+    no_args_is_help=True,
+    help="Check a copy (`alliance audit DIR`), a receipt, or drill the audit itself. Offline.",
+)
+audit_app.command("copy")(audit_copy)
+audit_app.command("receipt")(audit_receipt)
+audit_app.command("drill")(audit_drill)
