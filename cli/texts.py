@@ -162,4 +162,82 @@ REPORTS: dict[str, Text] = {
 
 DEMO: dict[str, Text] = {}
 
-TEXTS: Final[dict[str, Text]] = {**FRAME, **KEYS, **OPERATE, **RECORDS, **REPORTS, **DEMO}
+AUDIT: dict[str, Text] = {
+    "auditing": Text("Auditing", "正在审计"),
+    "step-trust": Text("Genesis, pin and policy", "创世文件、固定值与策略"),
+    "step-head": Text("Signatures of the checkpoint", "检查点签名"),
+    "step-tree": Text("Every leaf, tile and the root", "全部叶、瓦片与根"),
+    "step-blocks": Text("Every block by the rules", "按规则核查每个区块"),
+    "step-finality": Text("Finality certificates", "终局证书"),
+    "step-older": Text("Growth since what you hold", "与您所持旧件的一致性"),
+    "step-receipt-form": Text("Form of the receipt", "回执格式"),
+    "step-receipt-proof": Text(
+        "Signatures, inclusion, findings and key", "签名、包含关系、发现项与密钥"
+    ),
+    "mark-ok": Text("passed", "通过"),
+    "mark-FAILED": Text("FAILED", "未通过"),
+    "verdict-valid": Text("Verdict: VALID", "结论：有效"),
+    "verdict-invalid": Text("Verdict: NOT VALID", "结论：无效"),
+    "audit-origin": Text("Chain {origin}, pin {pin}", "链 {origin}，固定值 {pin}"),
+    "audit-size": Text(
+        "{size} entries in blocks 0 to {height}; final up to {final}",
+        "{size} 个条目，区块 0 至 {height}；终局至 {final}",
+    ),
+    "audit-time": Text("Sealed from {first} to {last}", "封块时间自 {first} 至 {last}"),
+    "audit-signers": Text("Cosigned by {signers}", "联署：{signers}"),
+    "audit-members": Text(
+        "Members n = {n}, quorum q = {q}: {offline} may be absent, {lying} may lie",
+        "成员 n = {n}，法定数 q = {q}：可缺席 {offline}，可说谎 {lying}",
+    ),
+    "audit-alone": Text(
+        "One member alone: it could rewrite what nobody else holds. Keep checkpoints and receipts.",
+        "仅一个成员：它可改写无人另存的内容。请保存检查点与回执。",
+    ),
+    "audit-no-liar": Text(
+        "No lying member is tolerated: two histories could both be signed.",
+        "不能容忍任何成员说谎：可能出现两份都已签署的历史。",
+    ),
+    "audit-findings": Text("Findings:", "发现项："),
+    "audit-compared": Text("Holds all of {name}", "包含 {name} 的全部内容"),
+    "unchecked-title": Text("Not checked:", "未核查："),
+    "unchecked-pin": Text(
+        "whether this genesis is the right one: give --genesis or --pin",
+        "该创世文件是否正确：请给出 --genesis 或 --pin",
+    ),
+    "unchecked-older": Text(
+        "whether history was rewritten since you last looked: give --since or --receipt",
+        "自上次查看以来历史是否被改写：请给出 --since 或 --receipt",
+    ),
+    "unchecked-truth": Text(
+        "whether what was recorded is true; only that it was recorded so, and when",
+        "所记录内容是否属实；仅核查其被如此记录及其时间",
+    ),
+    "unchecked-unrecorded": Text(
+        "use that was never recorded; gaps in a source's numbers show as findings",
+        "从未记录的使用；来源编号的缺口会显示为发现项",
+    ),
+    "unchecked-payloads": Text(
+        "payloads outside the chain, to which records commit", "记录所承诺的链外载荷"
+    ),
+    "unchecked-anchors": Text(
+        "independent time stamps (RFC 3161): this version records none",
+        "独立时间戳（RFC 3161）：此版本不记录",
+    ),
+    "unchecked-others": Text(
+        "whether other members hold the same copy", "其他成员是否持有相同副本"
+    ),
+    "unchecked-old-keys": Text("whether signing keys were stolen later", "签名密钥日后是否被盗"),
+    "receipt-entry": Text("{type} {id} of {org}", "{org} 的 {type} {id}"),
+    "receipt-place": Text("Entry {index} in block {height}", "条目 {index}，区块 {height}"),
+    "receipt-time": Text("Happened {at}; sealed {recorded}", "发生于 {at}；封块于 {recorded}"),
+    "receipt-limits": Text(
+        "Not checked: the truth of the content before it was recorded, later records about it, and "
+        "everything else on the chain.",
+        "未核查：记录之前内容的真实性、之后有关该条目的记录，以及链上其他内容。",
+    ),
+    "drill-found": Text("found", "已发现"),
+    "drill-missed": Text("MISSED", "漏检"),
+    "drill-sum": Text("{found} of {count} damages found.", "共 {count} 种破坏，发现 {found} 种。"),
+}
+
+TEXTS: Final[dict[str, Text]] = {**FRAME, **KEYS, **OPERATE, **RECORDS, **REPORTS, **DEMO, **AUDIT}
