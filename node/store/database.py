@@ -22,11 +22,12 @@ from ledger.encoding import b64url, decode_bundle, decode_statement, encode_bund
 from ledger.errors import AllianceError, InvariantError, NotFoundError, StorageError, ensure
 from ledger.members import Verify
 from ledger.merkle import Frontier, Tree
-from ledger.notes import decode_checkpoint, decode_note
+from ledger.notes import decode_note
 from ledger.records.envelope import Shape, type_of
 from ledger.records.seal import decode_seal
 from ledger.rules import Located
 from ledger.state import EMPTY_STATE, State
+from ledger.verify import verify_checkpoint
 from node.store import derived, schema
 from node.store.engine import Lock, open_engine, storage_errors
 from node.store.state_rows import decode_delta, encode_delta
@@ -352,10 +353,15 @@ class Store:
         self.last_id = (self.select("SELECT max(id) FROM entry_id")[0][0]) or b""
 
     def _load_state(self) -> State:
+        """The stored rule state; nothing of it where a row cannot be read: it is only derived."""
         changes: dict[bytes, Shape] = {}
-        for height, data in self.select("SELECT height, body FROM state_delta ORDER BY height"):
-            changes.update(decode_delta(data, height))
         self._load_flushed()
+        try:
+            for height, data in self.select("SELECT height, body FROM state_delta ORDER BY height"):
+                changes.update(decode_delta(data, height))
+        except StorageError:
+            self._flushed = -1
+            return EMPTY_STATE
         return EMPTY_STATE.update(changes)
 
     def _load_flushed(self) -> None:
@@ -382,11 +388,9 @@ class Store:
 
     def _tip_at(self, start: Tip, height: int, state: State) -> Tip:
         """The tip after a stored block whose seal confirms the stored state; `start` where it does not."""
-        if height >= len(self.starts):
-            raise StorageError("O2.corrupt", what="state_delta", height=height)
-        block = self.block(height)
+        block = self.block(min(height, len(self.starts) - 1))
         seal = decode_seal(block.entries()[-1])
-        if seal.seal.state_root != b64url(state.root):
+        if seal.seal.height != height or seal.seal.state_root != b64url(state.root):
             self._flushed = -1
             return start
         return start._replace(
@@ -403,7 +407,8 @@ class Store:
         """The last signed head is that of the tree on disk."""
         last = self.block(tip.height)
         try:
-            checkpoint = decode_checkpoint(decode_note(last.checkpoint).text)
+            note = decode_note(last.checkpoint)
+            checkpoint, _ = verify_checkpoint(note, tip.config, tip.origin)
         except AllianceError as error:
             raise StorageError("O2.corrupt", what=error.rule, height=tip.height) from error
         if (checkpoint.size, checkpoint.root) != (tip.size, tip.tree.root()):
