@@ -178,7 +178,7 @@ def audit_receipt(
     entry = verified.entry
     value = {
         "verdict": "valid",
-        "pin": b64url(founded.seal.leaf),
+        "pin": founded.seal.leaf.hex(),
         "id": entry.record.id,
         "type": entry.record.type,
         "org": entry.statement.iss,
