@@ -1,7 +1,10 @@
 """Puts a node together: `create_app(config)` for any ASGI server, `serve(config)` for the usual one."""
 
+import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from types import FrameType
+from typing import Final
 
 import uvicorn
 from fastapi import FastAPI
@@ -14,6 +17,8 @@ from node.clock import Clock
 from node.config import Config, check_host, load_keys
 from node.driver import Driver
 from node.store import Store
+
+STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 def read_genesis(config: Config) -> tuple[Applied, bytes]:
@@ -61,14 +66,25 @@ def create_app(config: Config, clock: Clock | None = None) -> FastAPI:
 
 def serve(config: Config) -> None:
     """Run a node until it is told to stop (SIGINT, SIGTERM): then what was taken in is finished."""
-    uvicorn.run(
-        create_app(config),
-        host=config.host,
-        port=config.port,
-        log_level="warning",
-        access_log=False,
-        timeout_graceful_shutdown=max(1, config.stop_ms // 1000),
-    )
+    app = create_app(config)
+    # uvicorn raises the signal once more when it has stopped: a graceful stop is no failure.
+    previous = {number: signal.signal(number, _stopped) for number in STOP_SIGNALS}
+    try:
+        uvicorn.run(
+            app,
+            host=config.host,
+            port=config.port,
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=max(1, config.stop_ms // 1000),
+        )
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _stopped(_number: int, _frame: FrameType | None) -> None:
+    """The node has stopped already."""
 
 
 def rebuild(config: Config) -> Iterator[int]:

@@ -1,0 +1,187 @@
+"""A real node, killed at random moments under load: what was answered is there, nothing is half written."""
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ledger.encoding import b64url
+from ledger.errors import AllianceError
+from ledger.records import decode_entry
+from node.client import NodeClient, UnreachableError
+from node.main import rebuild
+from tests.support.node import make_config, make_home, running
+from tests.support.world import World, make_world
+
+ROUNDS = 5
+PROGRAM = "import sys; from pathlib import Path; from node.config import load_config; from node.main import serve; serve(load_config(Path(sys.argv[1])))"  # noqa: E501
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def world() -> World:
+    return make_world()
+
+
+@pytest.fixture
+def home(tmp_path: Path, world: World) -> Path:
+    home = make_home(world, tmp_path / "home")
+    (home / "node.toml").write_text(f"port = {_free_port()}\n")
+    return home
+
+
+class Node:
+    """A node process and a client to it."""
+
+    def __init__(self, home: Path) -> None:
+        port = int((home / "node.toml").read_text().split("=")[1])
+        self.process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(home)])
+        self.client = NodeClient(f"http://127.0.0.1:{port}", timeout_s=20)
+        for _ in range(400):
+            try:
+                self.client.health()
+                return
+            except UnreachableError:
+                time.sleep(0.05)
+        self.kill()
+        raise AssertionError("the node did not start")
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(10)
+        self.client.close()
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(20)
+        self.client.close()
+        return code
+
+
+def _entries(world: World) -> Iterator[list[bytes]]:
+    """Requests of changing sizes without end."""
+    chance = random.Random(3)
+    seq = 1
+    while True:
+        count = chance.choice((1, 1, 5, 40, 150))
+        yield world.accesses(count, first_seq=seq)
+        seq += count
+
+
+def _send(node: Node, raws: list[bytes], answered: dict[str, int]) -> None:
+    if not raws:
+        return
+    for result in node.client.submit_chunk(raws)["results"]:
+        assert result["status"] == "published"
+        answered[result["leaf"]] = result["index"]
+
+
+def test_killed_at_any_moment_nothing_answered_is_lost(home: Path, world: World) -> None:
+    chance = random.Random(os.environ.get("ALLIANCE_TEST_SEED", "1"))
+    answered: dict[str, int] = {}
+    unsure: list[bytes] = []
+    requests = _entries(world)
+    for _ in range(ROUNDS):
+        node = Node(home)
+        # What had no answer when the node died is sent again: on the chain once, however often it is sent.
+        _send(node, unsure, answered)
+        unsure = []
+        end = time.monotonic() + chance.uniform(0.05, 1.2)
+        killer = subprocess.Popen(  # kills from outside, in the middle of a request
+            ["/bin/sh", "-c", f"sleep {end - time.monotonic():.3f}; kill -9 {node.process.pid}"]
+        )
+        try:
+            for raws in requests:
+                unsure = raws
+                _send(node, raws, answered)
+                unsure = []
+        except UnreachableError:
+            pass
+        killer.wait(10)
+        node.kill()
+    node = Node(home)
+    _send(node, unsure, answered)
+    assert len(answered) > 20
+    for leaf, index in random.Random(1).sample(sorted(answered.items()), 20):
+        assert node.client.entry(leaf)["index"] == index
+    assert node.stop() == 0
+    _check_copy(home, world, answered)
+
+
+def _check_copy(home: Path, world: World, answered: dict[str, int]) -> None:
+    """Every answered entry stands where the answer said, each once; the indexes are those of a rebuild."""
+    with running(make_config(home)) as driver:
+        size = driver.view.tip.size
+        leaves = {b64url(driver.store.tree.leaf(index)): index for index in range(size)}
+        assert len(leaves) == size
+        for leaf, index in answered.items():
+            assert leaves[leaf] == index
+        ids = [decode_entry(raw).record.id for raw in _records(driver.store.entries(0, size))]
+        assert len(set(ids)) == len(ids)
+        before = driver.store.select("SELECT * FROM access")
+    list(rebuild(make_config(home)))
+    with running(make_config(home)) as driver:
+        assert driver.store.select("SELECT * FROM access") == before
+        assert driver.view.tip.size == size
+
+
+def _records(raws: list[bytes]) -> Iterator[bytes]:
+    for raw in raws:
+        try:
+            decode_entry(raw)
+        except AllianceError:
+            continue
+        yield raw
+
+
+def test_a_second_process_is_refused_and_the_first_goes_on(home: Path, world: World) -> None:
+    node = Node(home)
+    other = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(home)], capture_output=True, text=True, timeout=60
+    )
+    assert other.returncode != 0
+    assert "O2.locked" in other.stderr
+    assert node.client.submit(world.access(seq=1))["status"] == "published"
+    assert node.stop() == 0
+
+
+def test_a_truncated_request_of_a_real_connection(home: Path, world: World) -> None:
+    node = Node(home)
+    port = int(node.client.url.rpartition(":")[2])
+    raw = world.access(seq=1)
+    head = f"POST /api/v1/entries HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/cose\r\nContent-Length: {len(raw)}\r\n\r\n"  # noqa: E501
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(head.encode() + raw[:100])
+    assert node.client.health()["size"] == 3
+    assert node.client.submit(raw)["index"] == 3
+    with pytest.raises(AllianceError) as error:
+        node.client.submit(raw[:-1])
+    assert error.value.rule == "B1.signature"
+    assert node.stop() == 0
+
+
+def test_a_stopped_node_leaves_one_small_file(home: Path, world: World) -> None:
+    node = Node(home)
+    raws = world.accesses(3_000)
+    answers = list(node.client.submit_many(raws))
+    assert [len(answer["results"]) for answer in answers] == [1000, 1000, 1000]
+    rows = list(node.client.all_accesses({"dataset": "D3", "sort": "-seq", "limit": 100}))
+    assert [row["seq"] for row in rows] == [seq for seq in range(3_000, 0, -1) if seq % 8 == 3]
+    assert len(node.client.blocks(0)) == 4
+    assert node.stop() == 0
+    files = [file for file in home.iterdir() if file.name.startswith("ledger.db")]
+    assert {file.name for file in files} == {"ledger.db", "ledger.db.lock"}
+    assert sum(file.stat().st_size for file in files) <= 1.6 * sum(map(len, raws))
