@@ -13,6 +13,8 @@ import typer
 from typer.main import get_command
 
 from cli import catalogue, importing, keys, operate, records, reports
+from cli.audit import audit_app
+from cli.demo import demo
 from cli.options import at_place, signing
 from cli.screen import EXIT_INTERNAL, EXIT_INTERRUPTED, exit_code, explain, say
 from ledger.errors import AllianceError
@@ -44,6 +46,8 @@ app.command("proof")(at_place(reports.proof))
 app.command("subject")(at_place(reports.subject))
 app.command("state")(at_place(reports.state))
 app.command("findings")(at_place(reports.findings))
+app.add_typer(audit_app, name="audit")
+app.command("demo")(demo)
 
 COMMANDS = catalogue.__name__
 """The catalogue's commands register themselves when the module is read."""

@@ -13,6 +13,7 @@ from cli.founding import Plan, make_home
 from cli.options import DEFAULT_HOME, Home, Json, Lang, PassphraseFile, Place, at_place
 from cli.screen import local_time, progress, say, show, tell
 from cli.session import Session
+from ledger.encoding import b64url
 from node import main as nodes
 from node.config import DEFAULT_PORT, Config, load_config
 
@@ -40,7 +41,7 @@ def init(
     plan = Plan(org, kind, name_en, name_zh, origin, backfill_days, decision_days)
     passphrase = homes.known_passphrase(home, passphrase_file)
     block, made = make_home(home, plan, passphrase, host, port)
-    pin, chain = block.tip.seal_leaf.hex(), block.tip.config.chain_id
+    pin, chain = b64url(block.tip.seal_leaf), block.tip.config.chain_id
     lines = [
         say("init-made", org=org, home=str(home)),
         say("init-origin", origin=origin),

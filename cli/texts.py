@@ -160,7 +160,88 @@ REPORTS: dict[str, Text] = {
     "findings-none": Text("No findings on this chain.", "此链上没有发现项。"),
 }
 
-DEMO: dict[str, Text] = {}
+DEMO: dict[str, Text] = {
+    "demo-title": Text(
+        "A hospital keeps a record of who used which research data, and proves it to strangers.",
+        "一家医院记录谁使用了哪些科研数据，并向外人证明。",
+    ),
+    "demo-data": Text(
+        "Input: the public access log of the iDASH 2018 competition in {folder}.",
+        "输入：{folder} 中的 iDASH 2018 竞赛公开访问日志。",
+    ),
+    "demo-no-data": Text(
+        "There is no log at hand: the demo makes files, reads them, and records these real uses.",
+        "未找到日志：演示将生成文件、读取文件，并记录这些真实使用。",
+    ),
+    "demo-init": Text(
+        "Found a chain of one member: keys, genesis, settings.",
+        "建立单成员链：密钥、创世文件、设置。",
+    ),
+    "demo-node": Text("Start the hospital's node.", "启动医院的节点。"),
+    "demo-node-up": Text(
+        "The node answers on port {port} (process {pid}).",
+        "节点已在端口 {port} 应答（进程 {pid}）。",
+    ),
+    "demo-datasets": Text(
+        "The hospital's officer registers {count} datasets. Two that the log names are left "
+        "out on purpose: {left}.",
+        "医院授权人员登记 {count} 个数据集。日志中的两个有意不登记：{left}。",
+    ),
+    "demo-registered": Text(
+        "  {name}: entry {index}, block {height}", "  {name}：条目 {index}，区块 {height}"
+    ),
+    "demo-import-first": Text(
+        "Record the first part of the log: one signed entry for each line.",
+        "记录日志的第一部分：每行一个签名条目。",
+    ),
+    "demo-early-copy": Text(
+        "An auditor takes a copy now, to hold the hospital to it later.",
+        "审计者此时取走一份副本，供日后核对。",
+    ),
+    "demo-import": Text(
+        "Record the rest; then all {count} lines are on the chain.",
+        "记录其余部分；此后全部 {count} 行均已上链。",
+    ),
+    "demo-files": Text(
+        "Make files, fingerprint them, register two of three as data resources.",
+        "生成文件、计算指纹，并将三个中的两个登记为数据资源。",
+    ),
+    "demo-reads": Text(
+        "Read the files; each use is on the chain before the content is handed out.",
+        "读取文件；内容交付之前，每次使用均已上链。",
+    ),
+    "demo-ask": Text("Ask who used what.", "查询谁使用了什么。"),
+    "demo-scan": Text("A plain scan of the files gives {count}.", "直接扫描文件得到 {count}。"),
+    "demo-findings": Text(
+        "Use outside the rules is recorded, not hidden: {name} was never registered.",
+        "违反规则的使用会被记录而非隐藏：{name} 从未登记。",
+    ),
+    "demo-close": Text(
+        "The source system states that there was nothing more: a gap would show.",
+        "来源系统声明再无其他记录：缺口将会显现。",
+    ),
+    "demo-prove": Text(
+        "Prove one record to a stranger who holds the genesis file alone.",
+        "向仅持有创世文件的外人证明一条记录。",
+    ),
+    "demo-copy": Text("Copy the whole chain into plain files.", "将整条链复制为普通文件。"),
+    "demo-stopped": Text(
+        "The node is stopped; what follows needs files only.",
+        "节点已停止；以下步骤只需文件。",
+    ),
+    "demo-audit": Text(
+        "The auditor checks every byte of the copy, and that it grew from the early one.",
+        "审计者核查副本的每个字节，并确认其由早期副本增长而来。",
+    ),
+    "demo-drill": Text(
+        "Does the audit notice damage? Damage copies in many ways, and see.",
+        "审计能发现损坏吗？以多种方式损坏副本并验证。",
+    ),
+    "demo-done": Text(
+        "Done in {seconds} seconds. Everything is in {out}.",
+        "完成，用时 {seconds} 秒。所有文件位于 {out}。",
+    ),
+}
 
 AUDIT: dict[str, Text] = {
     "auditing": Text("Auditing", "正在审计"),

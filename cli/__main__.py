@@ -1,0 +1,5 @@
+"""`python -m cli` is `alliance`."""
+
+from cli.main import run
+
+run()
