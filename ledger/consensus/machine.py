@@ -328,7 +328,9 @@ class Consensus:
             return
         self._presence(status.signer, status.epoch)
         # Older ones may be replayed. Correct clocks are at most CLOCK_AHEAD_MS off: this is new.
-        fresh = status.clock_ms > self._doubted_ms + CLOCK_AHEAD_MS
+        # Where there will be no floor (c = 0), what I said must have had the time to arrive.
+        wait_ms = CLOCK_AHEAD_MS if self._config.offline else self._timing.down_ms
+        fresh = status.clock_ms > self._doubted_ms + wait_ms
         if status.signer == self._me:
             if fresh and self._boot_id and status.boot_id != self._boot_id:
                 self._doubt(Alarm("own-key", (status,)))
@@ -341,9 +343,9 @@ class Consensus:
         """After r reports, some correct member has been in the last view but one that I spoke in.
 
         Where nobody may be missing (c = 0) no view ends without this node, so a floor would stop
-        the chain: then all others must report, and the words of mine that they hold are all there
-        is to go by. Forgetting one that is still on its way looks like a lie; with b >= 1 it
-        breaks nothing.
+        the chain: then all others must report, `down_ms` later, and the words of mine that they
+        hold are all there is to go by. One that is still on its way then looks like a lie; as
+        b >= 1, it makes no fork.
         """
         config = self._config
         enough = config.offline + max(1, min(config.lying, config.offline))
