@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 DATA   ?= ../shared/data/idash2018
 
 .DEFAULT_GOAL := all
-.PHONY: all demo test lint bench vectors lock clean
+.PHONY: all demo test lint bench vectors thirdparty sim lock clean
 
 all: lint test
 
@@ -35,6 +35,13 @@ bench: $(READY)
 vectors: $(READY)
 	$(BIN)/python -m tests.vectors.generate
 	git diff --exit-code -- tests/vectors
+
+# Strangers' tools (Go) check an export: x/mod's notes, transparency-dev's cosignatures, Tessera's fsck.
+thirdparty: $(READY)
+	$(BIN)/python -m pytest -m thirdparty tests/thirdparty
+
+sim: $(READY)
+	$(BIN)/python -m tests.sim.campaign --seeds $(or $(SEEDS),100)
 
 # The lock files are written by hand-run `make lock`; nothing younger than seven days, no index address inside.
 lock:
