@@ -6,9 +6,13 @@ from pathlib import Path
 from shutil import which
 
 import pytest
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa, utils
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+    Ed25519PrivateKey,
+    Ed25519PublicKey,
+)
 
 from ledger import crypto
 from ledger.crypto import (
@@ -118,7 +122,7 @@ def test_without_the_list_openssl_would_take_a_key_of_small_order() -> None:
     """So the list is needed: `A` = identity signs every message."""
     key, signature, rest = forged(0, R, 0, 0, MESSAGE)
     assert rest == 0
-    crypto.Ed25519PublicKey.from_public_bytes(key).verify(signature, MESSAGE)
+    Ed25519PublicKey.from_public_bytes(key).verify(signature, MESSAGE)
     assert not verify(EDDSA, key, signature, MESSAGE)
 
 
@@ -133,7 +137,7 @@ def test_a_first_half_of_small_order_is_refused(j: int) -> None:
 def test_without_the_list_openssl_would_take_a_first_half_of_small_order() -> None:
     key, signature, rest = forged(A, 0, 0, 0, MESSAGE)
     assert rest == 0
-    crypto.Ed25519PublicKey.from_public_bytes(key).verify(signature, MESSAGE)
+    Ed25519PublicKey.from_public_bytes(key).verify(signature, MESSAGE)
     assert not verify(EDDSA, key, signature, MESSAGE)
 
 
@@ -399,7 +403,7 @@ def test_an_encryption_that_is_not_supported_is_named(monkeypatch: pytest.Monkey
     def loader(data: bytes, passphrase: bytes | None) -> Ed25519PrivateKey:
         if passphrase is None:
             raise TypeError(data)
-        raise crypto.UnsupportedAlgorithm("bcrypt")
+        raise UnsupportedAlgorithm("bcrypt")
 
     monkeypatch.setattr(serialization, "load_ssh_private_key", loader)
     with pytest.raises(ConfigError, match="C5"):

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 import rfc8785
 from cryptography.hazmat.primitives import serialization
-from scitt_cose import parse_signed_statement
+from scitt_cose import parse_signed_statement  # type: ignore[import-untyped]
 
 from ledger.crypto import (
     EDDSA,
