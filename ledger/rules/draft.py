@@ -5,6 +5,7 @@ the block.
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
 from ledger.encoding import b64url, unb64url
@@ -22,6 +23,8 @@ from ledger.rules.values import (
 from ledger.state import SUBJECT_START, State, state_key, subject_head
 
 CHUNK = 1024
+POLICY = state_key("policy", "current")
+NEXT_POLICY = state_key("policy", "next")
 V = TypeVar("V", bound=Shape)
 
 
@@ -42,6 +45,10 @@ class Located(NamedTuple):
     sub: str
 
 
+Numbers = Mapping[tuple[str, int], int]
+"""Numbers of sources, as a bitmap for each source and 1,024 consecutive numbers."""
+
+
 class Outcome(NamedTuple):
     """What one record does: changes of the map, findings, subject logs joined, source numbers
     used.
@@ -50,7 +57,7 @@ class Outcome(NamedTuple):
     changes: Mapping[bytes, Shape]
     findings: tuple[str, ...]
     subjects: tuple[str, ...]
-    numbers: tuple[tuple[str, int], ...] = ()
+    numbers: Numbers = MappingProxyType({})
     close: tuple[str, int, int] | None = None
     """A source that is closed: its name, its last number, and up to where it has no hole."""
 
@@ -85,7 +92,9 @@ class Draft:
 
     def get(self, kind: type[V], namespace: str, name: str) -> V | None:
         """The value under this key now, or None."""
-        key = state_key(namespace, name)
+        return self._get(kind, state_key(namespace, name))
+
+    def _get(self, kind: type[V], key: bytes) -> V | None:
         value: object = self.changes.get(key)
         if value is None:
             if key in self._read:
@@ -104,8 +113,8 @@ class Draft:
         for subject in outcome.subjects:
             count, head = logs.get(subject) or self._log(subject)
             logs[subject] = (count + 1, subject_head(head, leaf))
-        for source, number in outcome.numbers:
-            self._use(source, number)
+        for place, bits in outcome.numbers.items():
+            self._use(place, bits)
         if outcome.close:
             source, last, complete = outcome.close
             tally = self.tally(source)
@@ -123,31 +132,30 @@ class Draft:
             tally = self._sources[source] = Tally(self.get(SourceState, "source", source))
         return tally
 
-    def _chunk(self, source: str, number: int) -> int:
-        place = (source, number)
+    def _chunk(self, place: tuple[str, int]) -> int:
         bits = self._chunks.get(place)
         if bits is None:
-            stored = self.get(SourceChunk, "source-chunk", f"{source}/{number}")
+            stored = self.get(SourceChunk, "source-chunk", f"{place[0]}/{place[1]}")
             bits = int.from_bytes(unb64url(stored.bits, CHUNK // 8), "little") if stored else 0
             self._chunks[place] = bits
         return bits
 
-    def is_used(self, source: str, number: int) -> bool:
-        """Whether this source has used this number."""
-        return bool(self._chunk(source, number // CHUNK) >> (number % CHUNK) & 1)
+    def is_used(self, numbers: Numbers) -> bool:
+        """Whether any of these numbers was used before."""
+        return any(self._chunk(place) & bits for place, bits in numbers.items())
 
-    def _use(self, source: str, number: int) -> None:
-        place = (source, number // CHUNK)
-        bit = 1 << (number % CHUNK)
-        bits = self._chunk(*place)
-        if bits & bit:
+    def _use(self, place: tuple[str, int], bits: int) -> None:
+        known = self._chunk(place)
+        fresh = bits & ~known
+        if not fresh:
             return
-        self._chunks[place] = bits | bit
+        source, number = place
+        self._chunks[place] = known | fresh
         self._used.add(place)
         self._touched.add(source)
         tally = self.tally(source)
-        tally.count += 1
-        tally.last = max(tally.last, number)
+        tally.count += fresh.bit_count()
+        tally.last = max(tally.last, number * CHUNK + fresh.bit_length() - 1)
 
     def complete_to(self, source: str) -> int:
         """The largest number up to which this source has no hole; walks on from where its last
@@ -156,7 +164,7 @@ class Draft:
         number = self.tally(source).complete + 1
         while True:
             # The ones from `number` to the end of its chunk; below it all are known to be used.
-            rest = self._chunk(source, number // CHUNK) >> (number % CHUNK)
+            rest = self._chunk((source, number // CHUNK)) >> (number % CHUNK)
             run = (~rest & (rest + 1)).bit_length() - 1
             number += run
             if run == 0 or number % CHUNK:
@@ -182,9 +190,7 @@ class Draft:
 
     def latest_policy(self) -> PolicyState:
         """The newest policy, whether or not its time has come."""
-        newest = self.get(PolicyState, "policy", "next") or self.get(
-            PolicyState, "policy", "current"
-        )
+        newest = self._get(PolicyState, NEXT_POLICY) or self._get(PolicyState, POLICY)
         if newest is None:
             unreachable("block 0 sets the first policy")
         return newest
@@ -194,7 +200,7 @@ class Draft:
         newest = self.latest_policy()
         if newest.from_ms <= at.time_ms:
             return newest
-        current = self.get(PolicyState, "policy", "current")
+        current = self._get(PolicyState, POLICY)
         return current or newest
 
     def member(self, org: str) -> MemberState | None:

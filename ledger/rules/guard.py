@@ -46,7 +46,8 @@ def open_strings(body: object) -> tuple[str, ...]:
     if isinstance(body, AccessBody):
         return _of_access(body)
     if isinstance(body, AccessBatchBody):
-        return tuple(chain.from_iterable(_of_access(event) for event in body.events))
+        # A batch repeats itself: each string is looked at once.
+        return tuple(dict.fromkeys(chain.from_iterable(map(_of_access, body.events))))
     if isinstance(body, CorrectionBody):
         return (body.field_path, body.reason_code, str(body.new_value))
     return ()

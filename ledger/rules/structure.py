@@ -2,6 +2,7 @@
 4).
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from ledger.crypto import EDDSA
@@ -129,6 +130,7 @@ def check_not_after(record: Record, at: At) -> None:  # type: ignore[type-arg]
         raise RefusedError("S11.late", not_after=record.not_after)
 
 
+@lru_cache(maxsize=1 << 15)
 def occurred(text: str) -> int:
     """`at` in POSIX ms: an instant with three decimals, or a date where time is coarse."""
     return decode_date(text) if len(text) == 10 else decode_time(text)
@@ -156,6 +158,8 @@ def check_sub(entry: Entry, subjects: tuple[str, ...]) -> None:
         raise MalformedError("S13", sub=entry.statement.sub, expected=subjects[0])
 
 
-def backfilled(draft: Draft, happened: int, at: At) -> bool:
-    """Whether a record came later than the policy's limit (finding BACKFILLED)."""
-    return happened < at.time_ms - draft.policy(at).body.backfill_days * DAY_MS
+def oldest_ms(draft: Draft, at: At) -> int:
+    """What happened before this time is recorded later than the policy's limit (finding
+    BACKFILLED).
+    """
+    return at.time_ms - draft.policy(at).body.backfill_days * DAY_MS

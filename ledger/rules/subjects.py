@@ -44,9 +44,10 @@ def of_access(body: AccessBody | AccessEvent) -> tuple[str, ...]:
 
 def _of_batch(body: AccessBatchBody, _resolved: Resolved) -> tuple[str, ...]:
     systems = {event.source.system for event in body.events}
+    alike = {(event.dataset, event.person, event.permit): event for event in body.events}
     if body.summary:
         systems.add(body.summary.system)
-    subjects = {subject for event in body.events for subject in of_access(event)}
+    subjects = {subject for event in alike.values() for subject in of_access(event)}
     return (*(f"source:{system}" for system in sorted(systems)), *sorted(subjects))
 
 

@@ -12,8 +12,8 @@ from ledger.records.use import (
     CorrectionBody,
     SourceCloseBody,
 )
-from ledger.rules.draft import At, Draft, Outcome
-from ledger.rules.structure import CLOCK_TOLERANCE_MS, backfilled, occurred
+from ledger.rules.draft import CHUNK, At, Draft, Numbers, Outcome
+from ledger.rules.structure import CLOCK_TOLERANCE_MS, occurred, oldest_ms
 from ledger.rules.values import DatasetState, VersionState
 
 MAX_SUMMARY = 1_000_000
@@ -59,12 +59,13 @@ def apply_access(
     body = record.body
     codes: set[str] = set()
     use_findings(draft, body, org, codes)
-    source = f"{org}/{body.source.system}"
-    if draft.is_used(source, body.source.seq):
+    number = body.source.seq
+    numbers = {(f"{org}/{body.source.system}", number // CHUNK): 1 << number % CHUNK}
+    if draft.is_used(numbers):
         codes.add("SEQ_REUSED")
-    if backfilled(draft, happened, at):
+    if happened < oldest_ms(draft, at):
         codes.add("BACKFILLED")
-    return Outcome({}, tuple(sorted(codes)), subjects, ((source, body.source.seq),))
+    return Outcome({}, tuple(sorted(codes)), subjects, numbers)
 
 
 def apply_batch(
@@ -79,33 +80,49 @@ def apply_batch(
     body = record.body
     if (body.summary is None) == (not body.events):
         raise RefusedError("U1")
-    codes: set[str] = {"BACKFILLED"} if backfilled(draft, happened, at) else set()
+    codes: set[str] = {"BACKFILLED"} if happened < oldest_ms(draft, at) else set()
     numbers = (
         _summary_numbers(record, org)
         if body.summary
         else _event_numbers(draft, body, org, at, codes)
     )
-    if len(set(numbers)) < len(numbers) or any(draft.is_used(*number) for number in numbers):
+    if draft.is_used(numbers):
         codes.add("SEQ_REUSED")
     return Outcome({}, tuple(sorted(codes)), subjects, numbers)
 
 
 def _event_numbers(
     draft: Draft, body: AccessBatchBody, org: str, at: At, codes: set[str]
-) -> tuple[tuple[str, int], ...]:
-    numbers = []
+) -> Numbers:
+    """The numbers of the events; their findings are added to `codes`."""
+    numbers: dict[tuple[str, int], int] = {}
+    sources: dict[str, str] = {}
+    earliest, latest = 1 << 60, at.time_ms + CLOCK_TOLERANCE_MS
+    kinds: dict[tuple[str, bool, bool], AccessEvent] = {}
     for event in body.events:
         happened = occurred(event.at)
-        if happened > at.time_ms + CLOCK_TOLERANCE_MS:
+        if happened > latest:
             raise RefusedError("S5", at=event.at)
-        if "BACKFILLED" not in codes and backfilled(draft, happened, at):
-            codes.add("BACKFILLED")
+        earliest = min(earliest, happened)
+        # Findings depend on nothing else: one look for all events that are alike in this.
+        kinds[event.dataset, event.person is None, event.permit is None] = event
+        system, number = event.source.system, event.source.seq
+        source = sources.get(system)
+        if source is None:
+            source = sources[system] = f"{org}/{system}"
+        place, bit = (source, number // CHUNK), 1 << number % CHUNK
+        bits = numbers.get(place, 0)
+        if bits & bit:
+            codes.add("SEQ_REUSED")
+        numbers[place] = bits | bit
+    for event in kinds.values():
         use_findings(draft, event, org, codes)
-        numbers.append((f"{org}/{event.source.system}", event.source.seq))
-    return tuple(numbers)
+    if earliest < oldest_ms(draft, at):
+        codes.add("BACKFILLED")
+    return numbers
 
 
-def _summary_numbers(record: Record[AccessBatchBody], org: str) -> tuple[tuple[str, int], ...]:
+def _summary_numbers(record: Record[AccessBatchBody], org: str) -> Numbers:
     summary = record.body.summary
     if summary is None or summary.last_seq - summary.first_seq + 1 != summary.count:
         raise RefusedError("U2")
@@ -115,7 +132,12 @@ def _summary_numbers(record: Record[AccessBatchBody], org: str) -> tuple[tuple[s
     if not any(payload.tier == "T2" for payload in record.payloads):
         raise RefusedError("U4")
     source = f"{org}/{summary.system}"
-    return tuple((source, number) for number in range(summary.first_seq, summary.last_seq + 1))
+    first, last = summary.first_seq, summary.last_seq
+    numbers: dict[tuple[str, int], int] = {}
+    for chunk in range(first // CHUNK, last // CHUNK + 1):
+        low, high = max(first - chunk * CHUNK, 0), min(last - chunk * CHUNK, CHUNK - 1)
+        numbers[source, chunk] = (1 << high + 1) - (1 << low)
+    return numbers
 
 
 def apply_close(
@@ -140,7 +162,7 @@ def apply_close(
     if body.last_seq - tally.closed != body.count:
         codes.add("COUNT_MISMATCH")
     closed = max(tally.closed, body.last_seq)
-    return Outcome({}, tuple(sorted(codes)), subjects, (), (source, closed, min(complete, closed)))
+    return Outcome({}, tuple(sorted(codes)), subjects, {}, (source, closed, min(complete, closed)))
 
 
 def apply_correction(
