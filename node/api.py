@@ -114,34 +114,29 @@ class Api:
 
     def _answer_many(self, raws: Sequence[bytes], outcomes: Sequence[Outcome]) -> Response:
         """The answer to a bundle: one result for each entry, one receipt for each block."""
-        receipts: dict[int, tuple[int, BlockReceipt]] = {}
+        receipts: dict[int, BlockReceipt] = {}
         results: list[dict[str, object]] = []
+        start = end = height = 0
         for raw, outcome in zip(raws, outcomes, strict=True):
-            if isinstance(outcome, Published):
-                results.append(self._result(outcome, receipts))
-            else:
+            if not isinstance(outcome, Published):
                 results.append(_refusal(raw, outcome))
-        found = [receipt for _, receipt in sorted(receipts.values(), key=lambda item: item[0])]
+                continue
+            index = outcome.index
+            if not start <= index < end:
+                height = self.store.height_of(index)
+                receipt = receipts[height] = self.receipts.block(height)
+                start, end = self.store.starts[height], receipt.seal.index
+            place = index - start
+            results.append({
+                "findings": receipt.findings[place],
+                "height": height,
+                "id": outcome.entry.record.id,
+                "index": index,
+                "leaf": receipt.leaves[place],
+                "status": "published",
+            })  # fmt: skip
+        found = [receipts[height] for height in sorted(receipts)]
         return _json({"receipts": found, "results": results})
-
-    def _result(
-        self, outcome: Published, receipts: dict[int, tuple[int, BlockReceipt]]
-    ) -> dict[str, object]:
-        height = self.store.height_of(outcome.index)
-        known = receipts.get(height)
-        if known is None:
-            known = (self.store.starts[height], self.receipts.block(height))
-            receipts[height] = known
-        start, receipt = known
-        place = outcome.index - start
-        return {
-            "findings": receipt.findings[place],
-            "height": height,
-            "id": outcome.entry.record.id,
-            "index": outcome.index,
-            "leaf": receipt.leaves[place],
-            "status": "published",
-        }
 
     def _describe(self, index: int) -> dict[str, object]:
         """An entry with all that is known about it, and its receipt."""

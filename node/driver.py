@@ -13,8 +13,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Final, NamedTuple
+
+import msgspec
 
 from ledger import consensus as agree
 from ledger.chain import Applied, Tip, build_block, check_block, finish_block
@@ -45,8 +46,7 @@ CHUNK: Final = 128
 IDLE_S: Final = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(msgspec.Struct, frozen=True, gc=False):
     """Where an entry stands, for ever."""
 
     entry: Entry
@@ -401,7 +401,7 @@ class Driver:
             index = self.store.find_leaf(first.leaf)
             if index is None:
                 unreachable("an id that is on the chain has an entry")
-            submission.settle(position, Published(first, index, known=True))
+            submission.settle(position, Published(first, index, True))
 
     def _on_chain(self, leaf: bytes) -> Entry:
         index = self.store.find_leaf(leaf)
@@ -569,7 +569,7 @@ class Driver:
             waiting = self._waiting.pop(entry.id_key, None)
             if waiting is not None:
                 for number, (submission, position) in enumerate(waiting.callers):
-                    submission.settle(position, Published(entry, index, known=number > 0))
+                    submission.settle(position, Published(entry, index, number > 0))
             index += 1
         self.signatures.forget(block.entries)
         self.counters["blocks"] += 1
