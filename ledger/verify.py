@@ -31,7 +31,7 @@ from ledger.notes import (
     verify_note,
 )
 from ledger.records import decode_entry
-from ledger.records.envelope import ENCODE, Entry, Shape, decode_canonical
+from ledger.records.envelope import ENCODE, Entry, Shape, decode_canonical, decode_shape
 from ledger.records.seal import SealEntry, decode_seal, results_leaf
 from ledger.rules import VALUES, Signer
 from ledger.rules.values import KeyState, SubjectLog
@@ -123,12 +123,12 @@ def encode_receipt(receipt: Receipt | BlockReceipt) -> bytes:
 
 def decode_receipt(data: bytes) -> Receipt:
     """A receipt from its file. Raises `MalformedError` (S1, S2)."""
-    return decode_canonical(data, _RECEIPT)
+    return decode_shape(data, _RECEIPT)
 
 
 def decode_block_receipt(data: bytes) -> BlockReceipt:
     """A block receipt from its file. Raises `MalformedError` (S1, S2)."""
-    return decode_canonical(data, _BLOCK_RECEIPT)
+    return decode_shape(data, _BLOCK_RECEIPT)
 
 
 # --- keys and policy of an epoch ---

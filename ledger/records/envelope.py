@@ -118,6 +118,14 @@ ENCODE = msgspec.json.Encoder(order="deterministic").encode
 
 
 def decode_canonical(payload: bytes, decoder: "msgspec.json.Decoder[B]") -> B:
+    """`decode_shape` of what goes on the chain: its texts are well-formed, too (B3)."""
+    value = decode_shape(payload, decoder)
+    if not payload.isascii() or b"\\" in payload:
+        _check_text(payload)
+    return value
+
+
+def decode_shape(payload: bytes, decoder: "msgspec.json.Decoder[B]") -> B:
     """The one value of these canonical bytes, by schema. The re-encoding must give the same bytes
     (S2).
     """
@@ -129,8 +137,6 @@ def decode_canonical(payload: bytes, decoder: "msgspec.json.Decoder[B]") -> B:
         raise MalformedError("S2.json") from None
     if ENCODE(value) != payload:
         raise MalformedError("S2")
-    if not payload.isascii() or b"\\" in payload:
-        _check_text(payload)
     return value
 
 
