@@ -41,7 +41,7 @@ thirdparty: $(READY)
 	$(BIN)/python -m pytest -m thirdparty tests/thirdparty
 
 sim: $(READY)
-	$(BIN)/python -m tests.sim.campaign --seeds $(or $(SEEDS),100)
+	SIM_SEEDS=$(or $(SEEDS),100) $(BIN)/python -m pytest tests/sim
 
 # The lock files are written by hand-run `make lock`; nothing younger than seven days, no index address inside.
 lock:
