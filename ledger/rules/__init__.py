@@ -108,12 +108,12 @@ def apply(draft: Draft, entry: Entry, signer: Signer, at: At, chain: str) -> Out
         outcome = _apply_right(draft, entry, signer, at, subjects)
     if not (early or outcome.findings):
         return outcome
-    findings = tuple(sorted({*early, *outcome.findings}))
+    findings = tuple(sorted({*early, *outcome.findings})) if early else outcome.findings
     changes = {
         **outcome.changes,
         state_key("finding", b64url(entry.leaf)): FindingState(codes=findings),
     }
-    return outcome._replace(changes=changes, findings=findings)
+    return Outcome(changes, findings, outcome.subjects, outcome.numbers, outcome.close)
 
 
 def _alternatives(draft: Draft, record: Record[Any], org: str, committee: int) -> Alternatives:
