@@ -4,6 +4,7 @@ Time and chance come in from the caller (`clock_ms`, `new_id` are the two doors 
 line).
 """
 
+import re
 import secrets
 import time
 from collections.abc import Mapping
@@ -69,8 +70,15 @@ def make_body(kind: type[T], fields: Mapping[str, object]) -> T:
     try:
         return msgspec.convert(given, kind)
     except msgspec.ValidationError as error:
-        _before, _at, path = str(error).rpartition(" - at `$.")
-        raise MalformedError("X2", field=path.rstrip("`") or kind.__name__) from None
+        raise MalformedError("X2", field=_field(str(error)) or kind.__name__) from None
+
+
+def _field(message: str) -> str:
+    """The field that a message of msgspec's is about, as far as it says."""
+    _before, at, path = message.rpartition(" - at `$.")
+    missing = re.search(r"required field `([^`]{1,64})`", message)
+    names = [path.rstrip("`")] if at else []
+    return ".".join([*names, missing[1]] if missing else names)
 
 
 def make_record(
