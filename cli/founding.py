@@ -36,7 +36,7 @@ NODE_KEYS: Final = ("node", "log", "cosigner")
 OFFICE_KEYS: Final = {"officer": "so", "committee": "dac", "system": "system"}
 SYSTEM_SUBJECT: Final = "gateway"
 LIMITS: Final = Limits(block_bytes=8 << 20, block_records=4_096, min_interval_ms=0)
-QUORUM: Final = (1, 2)
+QUORUM: Final = (2, 3)
 """Of the ADMITTED organisations, rounded up; a policy record changes it."""
 
 

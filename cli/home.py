@@ -203,9 +203,14 @@ def load_genesis(home: Path) -> Applied:
 
 
 def node_url(home: Path, given: str | None) -> str:
-    """Where the node is: the given address, else the one of `node.toml`."""
+    """Where the node is: the given address, else the one of `node.toml`.
+
+    Raises `ConfigError` (O1.file) where there is neither.
+    """
     if given is not None:
         return given.rstrip("/")
+    if not (home / "node.toml").is_file():
+        raise ConfigError("O1.file", file="node.toml")
     config = load_config(home, b"-")
     host = f"[{config.host}]" if ":" in config.host else config.host
     return f"http://{host}:{config.port}"

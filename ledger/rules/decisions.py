@@ -28,8 +28,11 @@ Alternatives = tuple[tuple[Need, ...], ...]
 
 
 def committee_quorum(policy: PolicyBody, kind: str, members: int) -> int:
-    """How many organisations the committee needs for a record of this type."""
-    numerator, denominator = policy.quorum.get(kind, DEFAULT_QUORUM)
+    """How many organisations the committee needs for a record of this type, by the policy's share
+    for the type, else its `default` share, else two thirds.
+    """
+    share = policy.quorum.get(kind) or policy.quorum.get("default")
+    numerator, denominator = share or DEFAULT_QUORUM
     return max(1, -(-numerator * members // denominator))
 
 

@@ -335,7 +335,7 @@ def _genesis_body(
             effective_from=at,
             min_reviewers=2,
             name="first",
-            quorum={"default": (1, 2)},
+            quorum={"default": (2, 3)},
             version=1,
         ),
         suite="sha256-ed25519/1",
