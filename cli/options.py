@@ -77,7 +77,7 @@ def at_place(command: Callable[..., R], key: str = "") -> Callable[..., R]:
         options["key"] = (Annotated[str, typer.Option("--key", help="Name of the key.")], key)
 
     @functools.wraps(command)
-    def outer(**values: Any) -> R:  # noqa: ANN401
+    def outer(**values: Any) -> R:
         shared = {name: values.pop(name) for name in options}
         place = Place(
             shared["home"], shared["node"], shared["passphrase_file"], shared.get("key", "")

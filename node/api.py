@@ -1,4 +1,5 @@
-"""The routes: bytes in, bytes out. What they mean is decided in `ledger` and `driver`; here it is translated.
+"""The routes: bytes in, bytes out. What they mean is decided in `ledger` and `driver`; here it is
+translated.
 
 Hot routes are plain Starlette routes of the same application: no model stands between the body and
 the parser.
@@ -239,7 +240,9 @@ class Api:
         return Response(self.driver.bundle, 200, IMMUTABLE, "application/octet-stream")
 
     async def get_blocks(self, request: Request) -> Response:
-        """GET /blocks?from=H&limit=N: for each block its bundle, certificate and checkpoint, framed."""
+        """GET /blocks?from=H&limit=N: for each block its bundle, certificate and checkpoint,
+        framed.
+        """
         first = _parameter(request, "from", 0, 1 << 53)
         limit = _parameter(request, "limit", MAX_BLOCKS, MAX_BLOCKS)
         data = await run_in_threadpool(self._blocks, first, limit)
@@ -303,7 +306,9 @@ class Api:
 
 
 class LoopbackOnly:
-    """Refuses requests for other host names: a web page must not reach the node through a name of its own."""
+    """Refuses requests for other host names: a web page must not reach the node through a name of
+    its own.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -345,14 +350,14 @@ def _json(value: object, status: int = 200, headers: dict[str, str] | None = Non
     return Response(msgspec.json.encode(value), status, headers, "application/json")
 
 
-async def _on_error(_request: Request, error: Any) -> Response:  # Starlette's own type
+async def _on_error(_request: Request, error: Any) -> Response:  # noqa: ANN401  # Starlette's own type
     return respond(problem_of(error))
 
 
-async def _on_http(_request: Request, _error: Any) -> Response:
+async def _on_http(_request: Request, _error: Any) -> Response:  # noqa: ANN401
     return respond(problem_of(NotFoundError("O6.route")))
 
 
-async def _on_mistake(_request: Request, error: Any) -> Response:
+async def _on_mistake(_request: Request, error: Any) -> Response:  # noqa: ANN401
     LOG.error("a mistake of ours", exc_info=error)
     return respond(internal_problem())

@@ -129,7 +129,9 @@ class NodeClient:
     # --- queries ----------------------------------------------------------------------------------
 
     def accesses(self, params: Mapping[str, str | int]) -> dict[str, Any]:
-        """One page of accesses: `rows`, `next` (the `after` of the next page), `total` if counted."""
+        """One page of accesses: `rows`, `next` (the `after` of the next page), `total` if
+        counted.
+        """
         return self._object(self._get("/api/v1/accesses", params))
 
     def all_accesses(self, params: Mapping[str, str | int]) -> Iterator[dict[str, Any]]:
@@ -173,7 +175,9 @@ class NodeClient:
         return self._get(f"/{path}").content
 
     def blocks(self, first: int, limit: int = 64) -> list[tuple[list[bytes], bytes, bytes]]:
-        """Blocks from a height on: entries (seal last), certificate (empty for block 0), checkpoint."""
+        """Blocks from a height on: entries (seal last), certificate (empty for block 0),
+        checkpoint.
+        """
         parts = list(_frames(self._get("/blocks", {"from": first, "limit": limit}).content))
         if len(parts) % 3:
             raise UnreachableError("O7.answer", url=self.url, status=200)
@@ -190,7 +194,7 @@ class NodeClient:
     def _get(self, path: str, params: Mapping[str, str | int] | None = None) -> httpx.Response:
         return self._send("GET", path, params=dict(params) if params else None)
 
-    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401
+    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
             response = self._http.request(method, path, **options)
         except (httpx.HTTPError, httpx.InvalidURL):

@@ -15,9 +15,11 @@ def monotonic_ms() -> int:
 
 
 class Clock:
-    """Goes forward with the monotonic clock; jumps forward with the wall; a wall that jumps back does no harm.
+    """Goes forward with the monotonic clock; jumps forward with the wall; a wall that jumps back
+    does no harm.
 
-    `floor_ms` is the time of the last block: after a restart under an earlier wall, time goes on from there.
+    `floor_ms` is the time of the last block: after a restart under an earlier wall, time goes on
+    from there.
     """
 
     def __init__(
@@ -39,5 +41,7 @@ class Clock:
         return self._last
 
     def ahead_ms(self) -> int:
-        """How far this clock is ahead of the wall: more than a little means that the wall was set back."""
+        """How far this clock is ahead of the wall: more than a little means that the wall was set
+        back.
+        """
         return self.now_ms() - self._wall()

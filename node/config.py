@@ -1,4 +1,5 @@
-"""What a node is told: one frozen dataclass, read from `node.toml` in its home directory; and its three keys.
+"""What a node is told: one frozen dataclass, read from `node.toml` in its home directory; and its
+three keys.
 
 A setting that would make the node unsafe stops it here, before anything is opened (O1.*).
 """
@@ -40,7 +41,8 @@ class Config:
     stop_ms: int = 10_000
     """How long a stopping node gives to what it has taken in."""
     passphrase: bytes | None = field(default=None, repr=False)
-    """Opens the key files. Not in node.toml: from the caller, the environment or `keys/passphrase`."""
+    """Opens the key files. Not in node.toml: from the caller, the environment or `keys/passphrase`.
+    """
 
     @property
     def genesis_file(self) -> Path:
@@ -104,7 +106,9 @@ def find_passphrase(home: Path) -> bytes | None:
 
 
 def read_private(path: Path) -> bytes:
-    """The bytes of a file that only its owner may touch. Raises `ConfigError` (O1.file, O1.mode)."""
+    """The bytes of a file that only its owner may touch. Raises `ConfigError` (O1.file,
+    O1.mode).
+    """
     try:
         for place in (path.parent, path):
             mode = stat.S_IMODE(place.stat().st_mode)
@@ -125,7 +129,9 @@ class NodeKeys(NamedTuple):
 
 
 def load_keys(config: Config, epoch: EpochConfig) -> NodeKeys:
-    """The node's keys, which must be those that the chain names. Raises `ConfigError` (O1.*, C*)."""
+    """The node's keys, which must be those that the chain names. Raises `ConfigError`
+    (O1.*, C*).
+    """
     signers = {
         role: load_private_key(read_private(config.key_dir / f"{role}.pem"), config.passphrase)
         for role in NODE_ROLES

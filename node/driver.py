@@ -1,11 +1,12 @@
-"""The only loop of a node: takes inputs, steps the consensus machine, carries out its effects, answers.
+"""The only loop of a node: takes inputs, steps the consensus machine, carries out its effects,
+answers.
 
-    submit -> parse and check signatures (threads) -> inbox -> [ step, build or check, save, sign the
-    head ] -> one transaction, one fsync for each block -> answer
+    submit -> parse and check signatures (threads) -> inbox -> [ step, build or check, save, sign
+    the head ] -> one transaction, one fsync for each block -> answer
 
-Everything in brackets runs in one thread, the writer. Whatever waits in the inbox goes into the same
-block (group commit). Nothing is answered, signed away or sent before it is durable. When the disk
-fails, the waiting callers are told, and the machine is started anew from what is durable.
+Everything in brackets runs in one thread, the writer. Whatever waits in the inbox goes into the
+same block (group commit). Nothing is answered, signed away or sent before it is durable. When the
+disk fails, the waiting callers are told, and the machine is started anew from what is durable.
 """
 
 import logging
@@ -174,7 +175,8 @@ class Driver:
         self.store.close()
 
     def submit(self, raws: Sequence[bytes]) -> "Future[list[Outcome]]":
-        """Hand in the entries of one request; their outcomes come when they are durable and published.
+        """Hand in the entries of one request; their outcomes come when they are durable and
+        published.
 
         Raises `BusyError` (O4.queue, O4.stopping) before anything is taken.
         """
@@ -229,7 +231,8 @@ class Driver:
         for raw in raws:
             try:
                 entry = decode_entry(raw)
-                # What a block is looked up by must be readable before it may stand among candidates.
+                # What a block is looked up by must be readable before it may stand among
+                # candidates.
                 _ = entry.id_key, leaves_of(entry.record)
                 self._check_signature(view.tip, entry, signers)
             except AllianceError as error:
@@ -297,7 +300,9 @@ class Driver:
         self._step(agree.Started(durable, len(self._waiting), self.clock.now_ms()))
 
     def _recover(self) -> None:
-        """After a storage failure: back to what is durable. Raises `StorageError` while that fails."""
+        """After a storage failure: back to what is durable. Raises `StorageError` while
+        that fails.
+        """
         if not self.store.recover():
             tip = self.store.load(self.genesis, self.bundle, verify_signature)
             block = self.store.block(tip.height)
@@ -441,7 +446,9 @@ class Driver:
         return agree.BlockBuilt(info, self.clock.now_ms())
 
     def _candidates(self, effect: agree.BuildBlock) -> list[Entry]:
-        """What waits and stands in no block below, from the front, within the limits of this block."""
+        """What waits and stands in no block below, from the front, within the limits of
+        this block.
+        """
         below = {
             entry.leaf for block in self._above_final(effect.parent) for entry in block.entries
         }
@@ -521,7 +528,9 @@ class Driver:
             self._saved[block_id] = (applied.tip.height, encode_bundle(raws))
 
     def _on_commit(self, effect: agree.Commit) -> agree.Event:
-        """Make blocks durable with all that belongs to them, then let readers and callers see them."""
+        """Make blocks durable with all that belongs to them, then let readers and callers
+        see them.
+        """
         blocks = [self._built[info.id] for info in effect.blocks]
         certificate = agree.encode_certificate(effect.certificate)
         view, epoch = self.view, effect.certificate.epoch
@@ -546,7 +555,9 @@ class Driver:
         return agree.Committed(view.tip.height, len(self._waiting), self.clock.now_ms())
 
     def _append(self, parent: Tip, block: Applied, certificate: bytes | None) -> bytes:
-        """A block and its head into the open transaction; the head is signed under compare-and-swap."""
+        """A block and its head into the open transaction; the head is signed under compare-and-
+        swap.
+        """
         tip = block.tip
         self.store.advance_cosigned((parent.size, parent.tree.root()), (tip.size, tip.tree.root()))
         note = self._sign_head(tip, self.clock.now_ms())

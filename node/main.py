@@ -1,4 +1,6 @@
-"""Puts a node together: `create_app(config)` for any ASGI server, `serve(config)` for the usual one."""
+"""Puts a node together: `create_app(config)` for any ASGI server, `serve(config)` for the usual
+one.
+"""
 
 import signal
 from collections.abc import AsyncIterator, Iterator
@@ -90,7 +92,8 @@ def _stopped(_number: int, _frame: FrameType | None) -> None:
 def rebuild(config: Config) -> Iterator[int]:
     """Make every derived row of the database again from its blocks; yields each height.
 
-    Raises `ConfigError` (O2.locked), `StorageError` (O2, O3), or `ProofError` for a block that does not hold.
+    Raises `ConfigError` (O2.locked), `StorageError` (O2, O3), or `ProofError` for a block that does
+    not hold.
     """
     genesis, bundle = read_genesis(config)
     store = Store.open(config.database_file)

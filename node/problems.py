@@ -1,4 +1,6 @@
-"""One table from error code to status, and errors as RFC 9457 problem documents in two languages."""
+"""One table from error code to status, and errors as RFC 9457 problem documents in two
+languages.
+"""
 
 from typing import Final
 

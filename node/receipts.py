@@ -1,4 +1,6 @@
-"""What a caller takes home: proofs built from the store, each verified as a stranger would before it is sent."""
+"""What a caller takes home: proofs built from the store, each verified as a stranger would before
+it is sent.
+"""
 
 from base64 import urlsafe_b64encode
 from collections import OrderedDict
@@ -84,7 +86,9 @@ class Receipts:
         return receipt
 
     def entry(self, view: View, index: int) -> Receipt:
-        """The receipt of one entry, under the newest checkpoint. Raises `NotFoundError` (O6) for a seal."""
+        """The receipt of one entry, under the newest checkpoint. Raises `NotFoundError` (O6) for a
+        seal.
+        """
         height = self.store.height_of(index)
         stored = self.store.block(height)
         place, count = index - stored.start, len(stored.findings)

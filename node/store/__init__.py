@@ -1,4 +1,6 @@
-"""Where the chain is kept: the only SQL. One writer, one transaction with one fsync for each block."""
+"""Where the chain is kept: the only SQL. One writer, one transaction with one fsync for
+each block.
+"""
 
 from node.store.database import Store, StoredBlock
 from node.store.queries import AccessQuery, AccessRow, Page, Queries, parse_query

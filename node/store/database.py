@@ -1,4 +1,5 @@
-"""Blocks on disk: appended under a compare-and-swap on the tip, checked when the node starts, read by anybody.
+"""Blocks on disk: appended under a compare-and-swap on the tip, checked when the node starts, read
+by anybody.
 
 Truth is `block` and what stands beside it; `derive` and `state_rows` make the rest from it, and
 `rebuild` makes it again. The history tree and the rule state live in memory; both are derived.
@@ -34,7 +35,9 @@ from node.store.state_rows import decode_delta, encode_delta
 
 FLUSH_BLOCKS: Final = 32
 FLUSH_KEYS: Final = 20_000
-"""After so many blocks or changed keys the rule state is written; after a crash the rest is executed again."""
+"""After so many blocks or changed keys the rule state is written; after a crash the rest is
+executed again.
+"""
 COMPACT_KEYS: Final = 100_000
 CACHED_BLOCKS: Final = 16
 IN_CHUNK: Final = 500
@@ -62,7 +65,9 @@ class StoredBlock(NamedTuple):
 
 
 class Store:
-    """The database of one node. `open` it, `found` or `load` it, then append under `transaction`."""
+    """The database of one node. `open` it, `found` or `load` it, then append under
+    `transaction`.
+    """
 
     def __init__(self, path: Path, lock: Lock) -> None:
         self.path = path
@@ -108,7 +113,8 @@ class Store:
                 with storage_errors(), self._connection.begin():
                     self._write_state(len(self.starts) - 1, self._unwritten)
         except StorageError:
-            # The rule state is derived: what is not written now is executed again at the next start.
+            # The rule state is derived: what is not written now is executed again at the next
+            # start.
             self._unwritten = {}
         finally:
             self._connection.close()
@@ -136,7 +142,9 @@ class Store:
         self._open.clear()
 
     def recover(self) -> bool:
-        """After a failed transaction: whether memory is still what the disk holds. If not, `load`."""
+        """After a failed transaction: whether memory is still what the disk holds. If not,
+        `load`.
+        """
         self._open.clear()
         with storage_errors(len(self.starts)):
             height, leaf = self.select("SELECT height, leaf FROM tip")[0]
@@ -166,7 +174,9 @@ class Store:
             self._insert(genesis, bundle, None, checkpoint)
 
     def append(self, block: Applied, certificate: bytes | None, checkpoint: bytes) -> None:
-        """Add the next block inside a transaction. Raises `StorageError` (O3.tip) for a second writer."""
+        """Add the next block inside a transaction. Raises `StorageError` (O3.tip) for a second
+        writer.
+        """
         seal = block.seal.seal
         if seal.prev is None or seal.height != len(self.starts) + len(self._open):
             raise InvariantError("blocks are added in order")
@@ -190,7 +200,8 @@ class Store:
         seal = block.seal.seal
         leaves = b"".join([*(entry.leaf for entry in block.entries), block.seal.leaf])
         self._one(
-            "INSERT INTO block (height, start, size, body, leaves, findings, certificate, checkpoint)"
+            "INSERT INTO block"
+            " (height, start, size, body, leaves, findings, certificate, checkpoint)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             seal.height,
             seal.start,
@@ -219,7 +230,9 @@ class Store:
         self.last_id = max(self.last_id, max((row[0] for row in rows.ids), default=b""))
 
     def _flush_state(self) -> dict[bytes, Shape]:
-        """Write the changes of the last blocks when they are many; gives what is still unwritten."""
+        """Write the changes of the last blocks when they are many; gives what is still
+        unwritten.
+        """
         changes = self._unwritten
         for block in self._open:
             changes = {**changes, **block.changes}
@@ -236,7 +249,9 @@ class Store:
         return {}
 
     def _write_state(self, height: int, changes: Mapping[bytes, Shape]) -> None:
-        """Add changes up to a height to what is written; to nothing, when that is not to be used."""
+        """Add changes up to a height to what is written; to nothing, when that is not to
+        be used.
+        """
         if self._flushed < 0:
             self._one("DELETE FROM state_delta")
             self._written = 0
@@ -252,7 +267,8 @@ class Store:
     def advance_cosigned(self, old: tuple[int, bytes], new: tuple[int, bytes]) -> None:
         """Move the node's own last cosigned (size, root), inside the block's transaction.
 
-        Raises `StorageError` (O3.cosigned) when the last one is another: then nothing may be signed.
+        Raises `StorageError` (O3.cosigned) when the last one is another: then nothing may be
+        signed.
         """
         moved = self._one(
             "UPDATE tip SET cosigned_size = ?, cosigned_root = ?"
@@ -302,7 +318,8 @@ class Store:
     def load(self, genesis: Applied, bundle: bytes, verify: Verify) -> Tip:
         """Everything in memory again, and the tip; the whole copy is checked on the way.
 
-        Raises `StorageError` (O2.*) for a damaged database, one of another chain or of another layout.
+        Raises `StorageError` (O2.*) for a damaged database, one of another chain or of another
+        layout.
         """
         self._reset()
         with storage_errors():
@@ -323,7 +340,9 @@ class Store:
             raise StorageError("O2.schema", found=layout, known=schema.LAYOUT)
 
     def _check_blocks(self, bundle: bytes) -> Frontier:
-        """Every body gives its leaf hashes, every seal names the one before, and the tip is the last."""
+        """Every body gives its leaf hashes, every seal names the one before, and the tip is the
+        last.
+        """
         previous, frontier = b"", Frontier()
         for block in self.blocks(0):
             if block.height != len(self.starts) or block.start != self.tree.size:
@@ -370,7 +389,9 @@ class Store:
         self._flushed, self._written = self.select(query)[0]
 
     def _replay(self, genesis: Applied, state: State, frontier: Frontier, verify: Verify) -> Tip:
-        """The tip: from the stored state if its seal confirms it, else from block 0; then block by block."""
+        """The tip: from the stored state if its seal confirms it, else from block 0; then block by
+        block.
+        """
         tip = genesis.tip
         if self._flushed > 0:
             tip = self._tip_at(genesis.tip, self._flushed, state)
@@ -387,7 +408,9 @@ class Store:
         return tip
 
     def _tip_at(self, start: Tip, height: int, state: State) -> Tip:
-        """The tip after a stored block whose seal confirms the stored state; `start` where it does not."""
+        """The tip after a stored block whose seal confirms the stored state; `start` where it does
+        not.
+        """
         block = self.block(min(height, len(self.starts) - 1))
         seal = decode_seal(block.entries()[-1])
         if seal.seal.height != height or seal.seal.state_root != b64url(state.root):
@@ -612,7 +635,9 @@ class Overlay:
 
 
 def locate(index: int, raw: bytes) -> Located | None:
-    """What stands at an index, for records that refer to it; None for a seal: nothing refers to those."""
+    """What stands at an index, for records that refer to it; None for a seal: nothing refers to
+    those.
+    """
     statement = decode_statement(raw)
     kind = type_of(statement.payload)
     return None if kind == "seal" else Located(index, kind, statement.iss, statement.sub)

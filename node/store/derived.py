@@ -1,4 +1,6 @@
-"""Rows that make the chain searchable, worked out from blocks; all of them can be thrown away and made again."""
+"""Rows that make the chain searchable, worked out from blocks; all of them can be thrown away and
+made again.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -81,7 +83,9 @@ class Rows(NamedTuple):
 
 
 def derive(block: Applied, terms: Terms) -> Rows:
-    """The rows of a block, except postings: these may need entries of the same block (`postings`)."""
+    """The rows of a block, except postings: these may need entries of the same block
+    (`postings`).
+    """
     rows = Rows([], [], [], [], Counter())
     index = block.tip.seal_index - len(block.entries)
     kids: dict[bytes, int] = {}

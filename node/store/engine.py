@@ -1,4 +1,6 @@
-"""How the database is opened: one writer, readers that cannot write, and what its errors mean (O2, O3)."""
+"""How the database is opened: one writer, readers that cannot write, and what its errors mean (O2,
+O3).
+"""
 
 import errno
 import fcntl
@@ -20,19 +22,22 @@ _CORRUPT: Final = frozenset({"SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_CORRUPT_
 
 
 def open_engine(path: Path, *, writer: bool) -> Engine:
-    """An engine on this file. Readers get `query_only`; transactions are begun by us, not the driver."""
+    """An engine on this file. Readers get `query_only`; transactions are begun by us, not the
+    driver.
+    """
     engine = create_engine(
         f"sqlite:///{path}", pool_size=1 if writer else 8, max_overflow=0 if writer else 8
     )
 
-    def connect(connection: Any, _record: object) -> None:  # the driver's own type
+    # Both connections are of SQLite's and SQLAlchemy's own types.
+    def connect(connection: Any, _record: object) -> None:  # noqa: ANN401
         connection.isolation_level = None
         for pragma in (
             PRAGMAS if writer else ("PRAGMA query_only = ON", "PRAGMA cache_size = -16384")
         ):
             connection.execute(pragma)
 
-    def begin(connection: Any) -> None:
+    def begin(connection: Any) -> None:  # noqa: ANN401
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
 
     event.listen(engine, "connect", connect)
@@ -42,7 +47,9 @@ def open_engine(path: Path, *, writer: bool) -> Engine:
 
 @contextmanager
 def storage_errors(height: int = 0) -> Iterator[None]:
-    """Turn what the disk and the database say into `StorageError` (O2.corrupt, O3.full, O3.failed)."""
+    """Turn what the disk and the database say into `StorageError` (O2.corrupt, O3.full,
+    O3.failed).
+    """
     try:
         yield
     except DBAPIError as error:

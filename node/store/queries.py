@@ -1,4 +1,5 @@
-"""Questions about accesses: any AND of fields, a time range, any order; one page costs what it finds.
+"""Questions about accesses: any AND of fields, a time range, any order; one page costs what it
+finds.
 
 The plan is ours, not SQLite's: the predicate with the fewest rows (`term.count`, or a count that
 stops early) drives the query through its index. Rows are an index, not evidence: each names its
@@ -125,7 +126,10 @@ def parse_query(items: Sequence[tuple[str, str]]) -> AccessQuery:
             values[name] = text
         else:
             raise MalformedError("Q1", field=name)
-    query = AccessQuery(**values)
+    return _checked(AccessQuery(**values))
+
+
+def _checked(query: AccessQuery) -> AccessQuery:
     if query.sort not in SORTS:
         raise MalformedError("Q3", field=query.sort)
     if not 1 <= query.limit <= MAX_PAGE:
@@ -181,7 +185,8 @@ class Queries:
             if number is None:
                 raise _Nothing
             indexed = name if name in INDEXED else ""
-            # `system` also counts the words of requests; an overestimate costs nothing but a worse plan.
+            # `system` also counts the words of requests; an overestimate costs nothing but a worse
+            # plan.
             sql = f"a.{name} = ?" + (" AND a.permit <> 0" if name == "permit" else "")
             found.append(_Condition(sql, (number,), indexed, terms.counts[number]))
         if query.finding is not None:

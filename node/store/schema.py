@@ -1,4 +1,5 @@
-"""The tables. `TRUTH` holds signed bytes and the node's own promises; `DERIVED` one command rebuilds.
+"""The tables. `TRUTH` holds signed bytes and the node's own promises; `DERIVED` one command
+rebuilds.
 
 Bodies are compressed: entries of one block repeat each other, and a proof never needs them.
 """

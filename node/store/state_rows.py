@@ -1,4 +1,6 @@
-"""The rule state on disk: the changes of a few blocks at a time, newest last; the map itself lives in memory."""
+"""The rule state on disk: the changes of a few blocks at a time, newest last; the map itself lives
+in memory.
+"""
 
 import zlib
 from collections.abc import Mapping

@@ -14,7 +14,7 @@ from ledger.verify import Receipt, verify_receipt
 from tests.cli.conftest import Chain, call, make_chain
 
 
-def receipt_of(chain: Chain, written: dict[str, str]) -> Receipt:
+def receipt_of(written: dict[str, str]) -> Receipt:
     return msgspec.json.decode(Path(written["receipt"]).read_bytes(), type=Receipt)
 
 
@@ -34,7 +34,7 @@ def make_key(chain: Chain, name: str, org: str, capacity: str) -> Path:
 def test_a_dataset_is_registered_and_its_receipt_holds(chain: Chain) -> None:
     written = chain.json("dataset", "register", "S1", "--openness", "closed", "--alias", "n=a")
     assert (written["type"], written["decision"]) == ("dataset", "EFFECTIVE")
-    verified = verify_receipt(receipt_of(chain, written), load_genesis(chain.home).tip, verify)
+    verified = verify_receipt(receipt_of(written), load_genesis(chain.home).tip, verify)
     assert verified.entry.record.id == written["id"]
     assert verified.entry.record.body.aliases[0].name == "a"
 

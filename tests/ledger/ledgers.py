@@ -31,18 +31,18 @@ class Ledger:
         self.tip = self.last.tip
         return b64url(decode_entry(raw).leaf)
 
-    def record(self, kind: str, body: Shape, **fields: Any) -> str:  # noqa: ANN401
+    def record(self, kind: str, body: Shape, **fields: Any) -> str:
         """Sign a record and put it on the chain. Rights carry a `not_after` unless one is given."""
         time_ms = fields.pop("time_ms", GENESIS_MS + 60_000)
         return self.add(self.sign(kind, body, **fields), time_ms)
 
-    def sign(self, kind: str, body: Shape, **fields: Any) -> bytes:  # noqa: ANN401
+    def sign(self, kind: str, body: Shape, **fields: Any) -> bytes:
         """A signed record of this chain."""
         if kind in ("member", "key", "policy", "resolution", "dataset", "dataset-version"):
             fields.setdefault("not_after", LATER)
         return self.world.record(kind, body, resolved=self.blocks.leaves, **fields)
 
-    def resolution(self, no: str = "R-1", **fields: Any) -> Ref:  # noqa: ANN401
+    def resolution(self, no: str = "R-1", **fields: Any) -> Ref:
         """An effective resolution of the committee, ready to be referred to."""
         body = ResolutionBody(
             kind="decide",
@@ -67,7 +67,7 @@ class Ledger:
         return self.value("decision", leaf)  # type: ignore[no-any-return]
 
 
-def key_of(world: World, org: str, role: str, capacity: str, **fields: Any) -> KeyDescription:  # noqa: ANN401
+def key_of(world: World, org: str, role: str, capacity: str, **fields: Any) -> KeyDescription:
     """The description of a key that `make_keys(org)` has."""
     signer = getattr(world.keys[org], role)
     fields.setdefault("valid_from", encode_time(GENESIS_MS))

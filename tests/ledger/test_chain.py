@@ -44,7 +44,7 @@ def block(world: World, count: int = 3) -> tuple[Tip, list[bytes], Blocks]:
     return world.genesis.tip, [*raws, applied.seal.raw], history
 
 
-def resealed(world: World, raws: list[bytes], **changes: Any) -> list[bytes]:  # noqa: ANN401
+def resealed(world: World, raws: list[bytes], **changes: Any) -> list[bytes]:
     """The block with other fields in its seal, honestly signed."""
     seal = msgspec.structs.replace(decode_seal(raws[-1]).seal, **changes)
     return [*raws[:-1], sign_seal(world.keys[seal.proposer].node, seal).raw]

@@ -31,14 +31,14 @@ def three() -> Ledger:
     return Ledger(make_world(("h1", "h2", "h3")))
 
 
-def register(ledger: Ledger, role: str, capacity: str, org: str = "h1", **fields: Any) -> KeyBody:  # noqa: ANN401
+def register(ledger: Ledger, role: str, capacity: str, org: str = "h1", **fields: Any) -> KeyBody:
     """The registration of one of an organisation's spare keys (its log and cosigner keys)."""
     key = key_of(ledger.world, org, role, capacity, **fields)
     kid = b64url(getattr(ledger.world.keys[org], role).kid)
     return KeyBody(action="register", key=key, kid=kid)
 
 
-def endorse(ledger: Ledger, target: str, org: str, by: str = "committee", **fields: Any) -> str:  # noqa: ANN401
+def endorse(ledger: Ledger, target: str, org: str, by: str = "committee", **fields: Any) -> str:
     """An endorsement of a target."""
     capacity = {"committee": "dac", "officer": "so"}.get(by, by)
     verdict = fields.pop("verdict", "approve")
@@ -46,7 +46,7 @@ def endorse(ledger: Ledger, target: str, org: str, by: str = "committee", **fiel
     return ledger.record("endorse", body, org=org, by=by, **fields)
 
 
-def admission(_ledger: Ledger, org: str = "new", **changes: Any) -> MemberBody:  # noqa: ANN401
+def admission(_ledger: Ledger, org: str = "new", **changes: Any) -> MemberBody:
     """The admission of an organisation with its first officer key."""
     officer = make_keys(org).officer
     key = KeyDescription(
@@ -248,7 +248,7 @@ def test_credit_codes_have_a_check_character(code: str) -> None:
 # --- policies and resolutions ---
 
 
-def policy(version: int = 2, **changes: Any) -> PolicyBody:  # noqa: ANN401
+def policy(version: int = 2, **changes: Any) -> PolicyBody:
     """The next policy."""
     fields = {
         "backfill_days": 1,

@@ -20,7 +20,7 @@ from tests.support.world import GENESIS_MS, make_world, sign_payload, uuid7
 MINUTE = 60_000
 
 
-def access(**changes: Any) -> AccessBody:  # noqa: ANN401
+def access(**changes: Any) -> AccessBody:
     """An access, as plain as they come."""
     fields: dict[str, Any] = {
         "action": "read",
@@ -49,7 +49,7 @@ def refused(ledger: Ledger, raw: bytes, time_ms: int = GENESIS_MS + MINUTE) -> s
     return caught.value.rule
 
 
-def payload_of(ledger: Ledger, **changes: Any) -> dict[str, Any]:  # noqa: ANN401
+def payload_of(ledger: Ledger, **changes: Any) -> dict[str, Any]:
     """The payload of a good access, as a dict to be damaged."""
     raw = ledger.sign("access", access(), by="system")
     return {**msgspec.json.decode(decode_entry(raw).statement.payload), **changes}

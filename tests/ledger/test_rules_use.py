@@ -29,7 +29,7 @@ from tests.support.world import GENESIS_MS, make_world
 DIGEST = b64url(bytes(range(32)))
 
 
-def version(number: str = "1", **changes: Any) -> DatasetVersionBody:  # noqa: ANN401
+def version(number: str = "1", **changes: Any) -> DatasetVersionBody:
     """A version of D1."""
     fields: dict[str, Any] = {
         "class_level": "general",
@@ -51,7 +51,7 @@ def aliased(series: str, *names: str) -> DatasetBody:
     return DatasetBody(aliases=aliases, custodian="h1", openness="closed", series_id=series)
 
 
-def event(seq: int, system: str = "gateway", **changes: Any) -> AccessEvent:  # noqa: ANN401
+def event(seq: int, system: str = "gateway", **changes: Any) -> AccessEvent:
     """An event of a batch."""
     fields: dict[str, Any] = {
         "action": "read",
@@ -215,7 +215,7 @@ def test_coarse_time_is_a_date() -> None:
 # --- batches ---
 
 
-def batch(ledger: Ledger, *events: AccessEvent, **fields: Any) -> tuple[str, ...]:  # noqa: ANN401
+def batch(ledger: Ledger, *events: AccessEvent, **fields: Any) -> tuple[str, ...]:
     """Record a batch; its findings."""
     ledger.record("access-batch", AccessBatchBody(events=events), by="system", **fields)
     return ledger.findings
@@ -238,7 +238,7 @@ def test_events_of_the_future_refuse_the_batch() -> None:
     assert refused(ledger, ledger.sign("access-batch", body, by="system")) == "S5"
 
 
-def summary(**changes: Any) -> AccessBatchBody:  # noqa: ANN401
+def summary(**changes: Any) -> AccessBatchBody:
     """The summary of events 1 to 3000."""
     fields = {"count": 3000, "first_seq": 1, "last_seq": 3000, "root": DIGEST, "system": "gateway"}
     return AccessBatchBody(summary=BatchSummary(**{**fields, **changes}))  # type: ignore[arg-type]

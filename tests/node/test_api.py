@@ -50,7 +50,7 @@ def home(tmp_path: Path, world: World) -> Path:
 
 def run(
     home: Path, test: Test, prepare: Callable[[Driver], None] | None = None, **settings: Any
-) -> None:  # noqa: ANN401
+) -> None:
     async def main() -> None:
         async with serving(make_config(home, **settings), prepare) as client:
             await test(client)
@@ -240,7 +240,7 @@ def test_busy_slow_and_full(home: Path, world: World) -> None:
     async def test(client: httpx.AsyncClient) -> None:
         driver: Driver = client._transport.app.state.driver  # type: ignore[attr-defined]
         batch = driver._batch
-        driver._batch = lambda taken: None  # type: ignore[method-assign,assignment]  # never gets to it
+        driver._batch = lambda _taken: None  # type: ignore[method-assign,assignment]  # never gets to it
         slow = await client.post("/api/v1/entries", content=raws[0], headers=ONE)
         assert slow.status_code == 202
         assert slow.json()["status"] == "pending"

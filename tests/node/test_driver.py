@@ -1,8 +1,11 @@
-"""The loop: one block and one fsync for what waits, one outcome for each entry, and no harm from disk or clock."""
+"""The loop: one block and one fsync for what waits, one outcome for each entry, and no harm from
+disk or clock.
+"""
 
 import sqlite3
 import threading
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -215,7 +218,7 @@ def full(home: Path, world: World) -> Iterator[tuple[Driver, list[bytes]]]:
 
 
 def test_a_full_disk_loses_nothing_and_the_node_goes_on(
-    full: tuple[Driver, list[bytes]], home: Path
+    full: tuple[Driver, list[bytes]],
 ) -> None:
     driver, raws = full
     outcomes = post(driver, raws)
@@ -337,7 +340,7 @@ def test_every_head_grows_out_of_the_one_before(home: Path, world: World) -> Non
             post(driver, world.accesses(at + 1, first_seq=100 * at + 1))
             notes.append(driver.view.checkpoint)
         heads = [decode_checkpoint(decode_note(note).text) for note in notes]
-        for old, new in zip(heads, heads[1:], strict=False):
+        for old, new in pairwise(heads):
             path = driver.store.tree.consistency(old.size, new.size)
             verify_consistency(old.size, new.size, old.root, new.root, path)
         assert driver.store.cosigned() == (heads[-1].size, heads[-1].root)

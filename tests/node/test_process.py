@@ -1,4 +1,6 @@
-"""A real node, killed at random moments under load: what was answered is there, nothing is half written."""
+"""A real node, killed at random moments under load: what was answered is there, nothing is half
+written.
+"""
 
 import os
 import random
@@ -96,7 +98,8 @@ def test_killed_at_any_moment_nothing_answered_is_lost(home: Path, world: World)
     requests = _entries(world)
     for _ in range(ROUNDS):
         node = Node(home)
-        # What had no answer when the node died is sent again: on the chain once, however often it is sent.
+        # What had no answer when the node died is sent again: on the chain once, however often it
+        # is sent.
         _send(node, unsure, answered)
         unsure = []
         end = time.monotonic() + chance.uniform(0.05, 1.2)
@@ -118,11 +121,13 @@ def test_killed_at_any_moment_nothing_answered_is_lost(home: Path, world: World)
     for leaf, index in random.Random(1).sample(sorted(answered.items()), 20):
         assert node.client.entry(leaf)["index"] == index
     assert node.stop() == 0
-    _check_copy(home, world, answered)
+    _check_copy(home, answered)
 
 
-def _check_copy(home: Path, world: World, answered: dict[str, int]) -> None:
-    """Every answered entry stands where the answer said, each once; the indexes are those of a rebuild."""
+def _check_copy(home: Path, answered: dict[str, int]) -> None:
+    """Every answered entry stands where the answer said, each once; the indexes are those of a
+    rebuild.
+    """
     with running(make_config(home)) as driver:
         size = driver.view.tip.size
         leaves = {b64url(driver.store.tree.leaf(index)): index for index in range(size)}

@@ -1,4 +1,6 @@
-"""Queries against a list in memory: the same rows, in the same order, page by page; and the plan's cost."""
+"""Queries against a list in memory: the same rows, in the same order, page by page; and the plan's
+cost.
+"""
 
 import random
 from collections.abc import Iterator
@@ -181,7 +183,9 @@ def test_a_word_that_nobody_used_costs_nothing(queries: "tuple[Queries, list[Row
 def test_the_most_selective_predicate_drives(
     queries: "tuple[Queries, list[Row]]", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The number of rows that SQLite touches follows the rarest indexed predicate, not the table."""
+    """The number of rows that SQLite touches follows the rarest indexed predicate, not the
+    table.
+    """
     answers, _rows = queries
     seen: list[str] = []
     select = answers.store.select

@@ -3,6 +3,7 @@
 import sqlite3
 import zlib
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -65,7 +66,7 @@ def put(store: Store, world: World, parent: Applied, block: Applied) -> None:
 def fill(path: Path, world: World, blocks: list[Applied], count: int = 6) -> None:
     store = Store.open(path)
     store.found(blocks[0], world.bundle, note_of(world, blocks[0]))
-    for parent, block in zip(blocks, blocks[1:count], strict=False):
+    for parent, block in pairwise(blocks[:count]):
         put(store, world, parent, block)
     store.close()
 
@@ -144,7 +145,9 @@ def test_a_second_process_is_refused(path: Path, world: World) -> None:
 def test_two_writers_never_both_append(
     tmp_path: Path, world: World, blocks: list[Applied], statement: str, rule: str
 ) -> None:
-    """Somebody who ignores the lock changes the tip: the next block is not added, the head not signed."""
+    """Somebody who ignores the lock changes the tip: the next block is not added, the head not
+    signed.
+    """
     path = tmp_path / "ledger.db"
     fill(path, world, blocks, 3)
     store, _ = load(path, world)
@@ -325,7 +328,9 @@ class _Fault:
 def test_a_failure_before_any_write_leaves_nothing(
     tmp_path: Path, world: World, blocks: list[Applied], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fail before the first, the second, ... statement of a block: disk and memory stay as they were."""
+    """Fail before the first, the second, ... statement of a block: disk and memory stay as they
+    were.
+    """
     monkeypatch.setattr(database_module, "FLUSH_BLOCKS", 1)
     path = tmp_path / "ledger.db"
     fill(path, world, blocks, 5)
@@ -337,11 +342,12 @@ def test_a_failure_before_any_write_leaves_nothing(
         try:
             put(store, world, blocks[4], blocks[5])
         except StorageError as error:
-            assert error.rule == "O3.failed"
+            rule = error.rule
         else:
             break
         finally:
             fault.heal()
+        assert rule == "O3.failed"
         assert dump(path, "block", "tip", "state_delta", *DERIVED) == before
         assert store.recover()
         assert store.tree.size == blocks[4].tip.size

@@ -1,4 +1,6 @@
-"""A node in this process: a home directory made of a world, its driver, and an HTTP client to its application."""
+"""A node in this process: a home directory made of a world, its driver, and an HTTP client to its
+application.
+"""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -34,7 +36,7 @@ def make_home(world: World, home: Path, org: str | None = None) -> Path:
     return home
 
 
-def make_config(home: Path, **settings: Any) -> Config:  # noqa: ANN401
+def make_config(home: Path, **settings: Any) -> Config:
     """The configuration of a home directory of `make_home`."""
     return Config(home=home, passphrase=PASSPHRASE, **settings)
 

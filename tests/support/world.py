@@ -108,7 +108,7 @@ class World:
         org: str | None = None,
         at_ms: int = GENESIS_MS + 1_000,
         resolved: Mapping[bytes, Located] | None = None,
-        **fields: Any,  # noqa: ANN401
+        **fields: Any,
     ) -> bytes:
         """A signed entry of any type. `by` is a field of `Keys`; `fields` go into the record."""
         org = org or self.org
@@ -134,7 +134,7 @@ class World:
         activity: str = "VIEW_RESOURCE",
         system: str = "gateway",
         request: Source | str | None = None,
-        **fields: Any,  # noqa: ANN401
+        **fields: Any,
     ) -> bytes:
         """A signed `access` of one event."""
         body = AccessBody(
