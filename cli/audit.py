@@ -178,7 +178,7 @@ def audit_receipt(
     entry = verified.entry
     value = {
         "verdict": "valid",
-        "pin": founded.seal.leaf.hex(),
+        "pin": b64url(founded.seal.leaf),
         "id": entry.record.id,
         "type": entry.record.type,
         "org": entry.statement.iss,

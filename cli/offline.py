@@ -310,7 +310,7 @@ class Audit:
         if self.held.genesis is not None and bundle != self.held.genesis:
             raise ProofError("V12")
         self.genesis = check_genesis(bundle, verify_signature)
-        self.report.pin = self.genesis.seal.leaf.hex()
+        self.report.pin = b64url(self.genesis.seal.leaf)
         if self.held.pin is not None and self.held.pin != self.report.pin:
             raise ProofError("V12")
         tip = self.genesis.tip

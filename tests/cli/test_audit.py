@@ -216,10 +216,10 @@ def test_heads_of_strangers_are_not_compared(tmp_path: Path) -> None:
 def test_the_auditor_pins_the_genesis(sound: tuple[Chain, Path]) -> None:
     chain, folder = sound
     other = make_world(origin="other.example/chain")
-    pin = chain.world.genesis.seal.leaf.hex()
+    pin = b64url(chain.world.genesis.seal.leaf)
     assert failed(folder, Held(genesis=chain.world.bundle, pin=pin))[0] == 0
     assert failed(folder, Held(genesis=other.bundle)) == (1, "V12", "genesis")
-    assert failed(folder, Held(pin=other.genesis.seal.leaf.hex()))[:2] == (1, "V12")
+    assert failed(folder, Held(pin=b64url(other.genesis.seal.leaf)))[:2] == (1, "V12")
 
 
 # --- the command ---

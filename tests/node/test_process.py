@@ -4,7 +4,6 @@ written.
 
 import os
 import random
-import signal
 import socket
 import subprocess
 import sys
@@ -17,20 +16,13 @@ import pytest
 from ledger.encoding import b64url
 from ledger.errors import AllianceError
 from ledger.records import decode_entry
-from node.client import NodeClient, UnreachableError
+from node.client import UnreachableError
 from node.main import rebuild
-from tests.support.node import make_config, make_home, running
+from tests.support.node import make_config, running
+from tests.support.process import PROGRAM, Node, make_served_home
 from tests.support.world import World, make_world
 
 ROUNDS = 5
-PROGRAM = "import sys; from pathlib import Path; from node.config import load_config; from node.main import serve; serve(load_config(Path(sys.argv[1])))"  # noqa: E501
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @pytest.fixture
@@ -40,37 +32,7 @@ def world() -> World:
 
 @pytest.fixture
 def home(tmp_path: Path, world: World) -> Path:
-    home = make_home(world, tmp_path / "home")
-    (home / "node.toml").write_text(f"port = {_free_port()}\n")
-    return home
-
-
-class Node:
-    """A node process and a client to it."""
-
-    def __init__(self, home: Path) -> None:
-        port = int((home / "node.toml").read_text().split("=")[1])
-        self.process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(home)])
-        self.client = NodeClient(f"http://127.0.0.1:{port}", timeout_s=20)
-        for _ in range(400):
-            try:
-                self.client.health()
-                return
-            except UnreachableError:
-                time.sleep(0.05)
-        self.kill()
-        raise AssertionError("the node did not start")
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait(10)
-        self.client.close()
-
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(20)
-        self.client.close()
-        return code
+    return make_served_home(world, tmp_path / "home")
 
 
 def _entries(world: World) -> Iterator[list[bytes]]:
@@ -97,7 +59,7 @@ def test_killed_at_any_moment_nothing_answered_is_lost(home: Path, world: World)
     unsure: list[bytes] = []
     requests = _entries(world)
     for _ in range(ROUNDS):
-        node = Node(home)
+        node = Node.start(home)
         # What had no answer when the node died is sent again: on the chain once, however often it
         # is sent.
         _send(node, unsure, answered)
@@ -115,7 +77,7 @@ def test_killed_at_any_moment_nothing_answered_is_lost(home: Path, world: World)
             pass
         killer.wait(10)
         node.kill()
-    node = Node(home)
+    node = Node.start(home)
     _send(node, unsure, answered)
     assert len(answered) > 20
     for leaf, index in random.Random(1).sample(sorted(answered.items()), 20):
@@ -153,7 +115,7 @@ def _records(raws: list[bytes]) -> Iterator[bytes]:
 
 
 def test_a_second_process_is_refused_and_the_first_goes_on(home: Path, world: World) -> None:
-    node = Node(home)
+    node = Node.start(home)
     other = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(home)], capture_output=True, text=True, timeout=60
     )
@@ -164,7 +126,7 @@ def test_a_second_process_is_refused_and_the_first_goes_on(home: Path, world: Wo
 
 
 def test_a_truncated_request_of_a_real_connection(home: Path, world: World) -> None:
-    node = Node(home)
+    node = Node.start(home)
     port = int(node.client.url.rpartition(":")[2])
     raw = world.access(seq=1)
     head = f"POST /api/v1/entries HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/cose\r\nContent-Length: {len(raw)}\r\n\r\n"  # noqa: E501
@@ -179,7 +141,7 @@ def test_a_truncated_request_of_a_real_connection(home: Path, world: World) -> N
 
 
 def test_a_stopped_node_leaves_one_small_file(home: Path, world: World) -> None:
-    node = Node(home)
+    node = Node.start(home)
     raws = world.accesses(3_000)
     answers = list(node.client.submit_many(raws))
     assert [len(answer["results"]) for answer in answers] == [1000, 1000, 1000]

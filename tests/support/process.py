@@ -1,0 +1,72 @@
+"""A node as a process of its own, started by a test or a measurement and ended by it."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from node.client import NodeClient, UnreachableError
+from tests.support.node import make_home
+from tests.support.world import World
+
+PROGRAM = (
+    "import sys; from pathlib import Path; from node.config import load_config;"
+    " from node.main import serve; serve(load_config(Path(sys.argv[1])))"
+)
+START_S = 30
+STOP_S = 60
+
+
+def free_port() -> int:
+    """A loopback port that nobody uses now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def make_served_home(world: World, home: Path) -> Path:
+    """The home directory of a node that listens on a free port."""
+    make_home(world, home)
+    (home / "node.toml").write_text(f"port = {free_port()}\n")
+    return home
+
+
+class Node(NamedTuple):
+    """A node process and a client to it."""
+
+    process: "subprocess.Popen[bytes]"
+    client: NodeClient
+
+    @classmethod
+    def start(cls, home: Path) -> "Node":
+        """Start the node of a home directory of `make_served_home`, and wait until it answers."""
+        port = int((home / "node.toml").read_text().split("=")[1])
+        process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(home)])
+        node = cls(process, NodeClient(f"http://127.0.0.1:{port}", timeout_s=60))
+        deadline = time.monotonic() + START_S
+        while time.monotonic() < deadline and process.poll() is None:
+            try:
+                node.client.health()
+            except UnreachableError:
+                time.sleep(0.05)
+            else:
+                return node
+        node.kill()
+        raise AssertionError("the node did not start")
+
+    def kill(self) -> None:
+        """As `kill -9` does."""
+        self.process.kill()
+        self.process.wait(10)
+        self.client.close()
+
+    def stop(self) -> int:
+        """As an operator does; gives the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(STOP_S)
+        self.client.close()
+        return code
