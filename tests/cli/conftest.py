@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 import uvicorn
+from fastapi import FastAPI
 
 from cli.main import main
 from node.config import load_config
@@ -76,12 +77,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(home: Path) -> Iterator[None]:
+def serving(home: Path) -> Iterator[FastAPI]:
     """The node of a home directory, in a thread."""
     config = load_config(home)
-    settings = uvicorn.Config(
-        create_app(config), host=config.host, port=config.port, log_level="error", ws="none"
-    )
+    app = create_app(config)
+    settings = uvicorn.Config(app, host=config.host, port=config.port, log_level="error", ws="none")
     server = uvicorn.Server(settings)
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -91,7 +91,7 @@ def serving(home: Path) -> Iterator[None]:
             assert thread.is_alive(), "the node did not start"
             assert time.monotonic() < deadline, "the node did not start"
             time.sleep(0.02)
-        yield
+        yield app
     finally:
         server.should_exit = True
         thread.join()
