@@ -9,11 +9,13 @@ same block (group commit). Nothing is answered, signed away or sent before it is
 disk fails, the waiting callers are told, and the machine is started anew from what is durable.
 """
 
+import gc
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 import msgspec
@@ -286,8 +288,8 @@ class Driver:
         self._tips: dict[bytes, Tip] = {final.id: tip}
         self._built: dict[bytes, Applied] = {}
         self._bodies: dict[bytes, list[bytes]] = {}
-        self._rows: dict[tuple[int, int], bytes] = {}
-        self._saved: dict[bytes, tuple[int, bytes]] = {}
+        self._rows: dict[tuple[int, int], agree.Row] = {}
+        self._saved: dict[bytes, Applied] = {}
         self._deadline: int | None = None
         self._machine = Consensus(self.keys.node.public_key)
         durable = agree.Durable(
@@ -320,7 +322,8 @@ class Driver:
             try:
                 if self._failed is not None:
                     self._recover()
-                self._batch(taken)
+                with _uncollected():
+                    self._batch(taken)
             except StorageError as error:
                 self._give_up(error, taken)
 
@@ -521,11 +524,9 @@ class Driver:
 
     def _on_persist(self, effect: agree.Persist) -> None:
         for row in effect.rows:
-            self._rows[row.epoch, row.view] = agree.encode_journal(row)
+            self._rows[row.epoch, row.view] = row
         for block_id in effect.blocks:
-            applied = self._built[block_id]
-            raws = [*(entry.raw for entry in applied.entries), applied.seal.raw]
-            self._saved[block_id] = (applied.tip.height, encode_bundle(raws))
+            self._saved[block_id] = self._built[block_id]
 
     def _on_commit(self, effect: agree.Commit) -> agree.Event:
         """Make blocks durable with all that belongs to them, then let readers and callers
@@ -546,6 +547,7 @@ class Driver:
                 (cert.epoch, cert.view, cert.kind, agree.encode_certificate(cert))
                 for cert in effect.justification
             ])  # fmt: skip
+            self._drop_void(epoch, effect.certificate.view, view.tip.height)
             self._write_rows()
             store.clear_journal(epoch, effect.certificate.view, view.tip.height)
         self.view = view
@@ -606,10 +608,17 @@ class Driver:
 
     # --- rows that no block takes along -----------------------------------------------------------
 
+    def _drop_void(self, epoch: int, view: int, height: int) -> None:
+        """What a commit has made obsolete is not written at all."""
+        self._rows = {at: row for at, row in self._rows.items() if at[0] != epoch or at[1] > view}
+        self._saved = {k: block for k, block in self._saved.items() if block.tip.height > height}
+
     def _write_rows(self) -> None:
-        self.store.save_journal([(*key, body) for key, body in self._rows.items()])
-        for block_id, (height, body) in self._saved.items():
-            self.store.save_candidate(block_id, height, body)
+        rows = [(*at, agree.encode_journal(row)) for at, row in self._rows.items()]
+        self.store.save_journal(rows)
+        for block_id, block in self._saved.items():
+            raws = [*(entry.raw for entry in block.entries), block.seal.raw]
+            self.store.save_candidate(block_id, block.tip.height, encode_bundle(raws))
         self._rows.clear()
         self._saved.clear()
 
@@ -632,6 +641,18 @@ _EFFECTS: Final[dict[type, Callable[..., agree.Event | None]]] = {
     agree.SetTimer: Driver._on_timer,
     agree.Sign: Driver._on_sign,
 }
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """No garbage collection inside a block: it makes many values and no cycles, and looking for
+    some would cost more than the rules.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def info_of(entry: SealEntry, size: int = 0) -> BlockInfo:

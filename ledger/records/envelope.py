@@ -27,10 +27,17 @@ Instant = Annotated[str, msgspec.Meta(min_length=24, max_length=24)]
 
 
 class Shape(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    gc=False,
 ):
     """A closed JSON object. Subclasses declare their fields in sorted order, so that encoding is
     canonical.
+
+    Frozen values hold no cycles: the collector need not look at them.
     """
 
 
@@ -120,7 +127,8 @@ ENCODE = msgspec.json.Encoder(order="deterministic").encode
 def decode_canonical(payload: bytes, decoder: "msgspec.json.Decoder[B]") -> B:
     """`decode_shape` of what goes on the chain: its texts are well-formed, too (B3)."""
     value = decode_shape(payload, decoder)
-    if not payload.isascii() or b"\\" in payload:
+    # JSON escapes every control character but one, which ASCII has as well.
+    if not payload.isascii() or b"\\" in payload or b"\x7f" in payload:
         _check_text(payload)
     return value
 

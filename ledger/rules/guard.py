@@ -6,17 +6,37 @@ intake.
 """
 
 import re
-from itertools import chain
+from collections.abc import Callable
 
 from ledger.errors import RefusedError
+from ledger.records.catalogue import DatasetBody, DatasetVersionBody
 from ledger.records.envelope import Record
-from ledger.records.use import AccessBatchBody, AccessBody, AccessEvent, CorrectionBody
+from ledger.records.governance import (
+    EndorseBody,
+    KeyBody,
+    MemberBody,
+    PolicyBody,
+    ResolutionBody,
+)
+from ledger.records.use import (
+    AccessBatchBody,
+    AccessBody,
+    CorrectionBody,
+    Source,
+    SourceCloseBody,
+)
 
 # Guard version 1. Digits that belong to a longer number are none of these.
 PATTERNS = (
     ("resident-id", re.compile(r"(?<![0-9A-Za-z])[1-9][0-9]{16}[0-9Xx](?![0-9A-Za-z])", re.ASCII)),
     ("mobile", re.compile(r"(?<![0-9A-Za-z])1[3-9][0-9]{9}(?![0-9A-Za-z])", re.ASCII)),
-    ("e-mail", re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+\.[A-Za-z]{2,}", re.ASCII)),
+    # Begins where its word does: from every letter of it the search would take the square of it.
+    (
+        "e-mail",
+        re.compile(
+            r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+\.[A-Za-z]{2,}", re.ASCII
+        ),
+    ),
     ("ip", re.compile(r"(?<![0-9.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9.])", re.ASCII)),
 )
 # One cheap look says for nearly every record that none of the patterns can match.
@@ -42,18 +62,17 @@ def has_check_digit(number: str) -> bool:
 
 
 def open_strings(body: object) -> tuple[str, ...]:
-    """The strings of a body that a person or a source system chose freely."""
-    if isinstance(body, AccessBody):
-        return _of_access(body)
-    if isinstance(body, AccessBatchBody):
-        # A batch repeats itself: each string is looked at once.
-        return tuple(dict.fromkeys(chain.from_iterable(map(_of_access, body.events))))
-    if isinstance(body, CorrectionBody):
-        return (body.field_path, body.reason_code, str(body.new_value))
-    return ()
+    """The strings of a body that a person or a source system chose freely: not its hashes and ids,
+    nor the numbers that an authority gave.
+
+    A dataset is guarded under the name that accesses call it by: what may be registered may be
+    recorded in use.
+    """
+    found = OPEN.get(type(body))
+    return found(body) if found else ()
 
 
-def _of_access(body: AccessBody | AccessEvent) -> tuple[str, ...]:
+def _of_access(body: AccessBody) -> tuple[str, ...]:
     return (
         body.activity,
         body.dataset,
@@ -61,4 +80,53 @@ def _of_access(body: AccessBody | AccessEvent) -> tuple[str, ...]:
         body.permit or "",
         body.purpose or "",
         body.source.system,
+        body.request.system if isinstance(body.request, Source) else "",
     )
+
+
+def _of_batch(body: AccessBatchBody) -> tuple[str, ...]:
+    # A batch repeats itself: each string is looked at once.
+    events = body.events
+    strings = {event.activity for event in events}
+    strings.update(event.dataset for event in events)
+    strings.update(event.person or "" for event in events)
+    strings.update(event.permit or "" for event in events)
+    strings.update(event.purpose or "" for event in events)
+    strings.update(event.source.system for event in events)
+    strings.update(event.request.system for event in events if isinstance(event.request, Source))
+    if body.summary is not None:
+        strings.add(body.summary.system)
+    return tuple(sorted(strings))
+
+
+def _of_dataset(body: DatasetBody) -> tuple[str, ...]:
+    aliases = [text for alias in body.aliases for text in (alias.namespace, alias.name)]
+    return (body.series_id, *aliases)
+
+
+def _of_version(body: DatasetVersionBody) -> tuple[str, ...]:
+    params = [text for term in body.terms for text in term.params]
+    return (f"{body.series_id}@{body.version}", *params)
+
+
+def _of_key(body: KeyBody) -> tuple[str, ...]:
+    return (body.key.subject if body.key else "", body.reason_code or "")
+
+
+def _of_member(body: MemberBody) -> tuple[str, ...]:
+    return (body.org, body.reason_code or "", *(key.subject for key in body.keys))
+
+
+OPEN: dict[type, Callable[..., tuple[str, ...]]] = {
+    AccessBody: _of_access,
+    AccessBatchBody: _of_batch,
+    CorrectionBody: lambda body: (body.field_path, body.reason_code, str(body.new_value)),
+    DatasetBody: _of_dataset,
+    DatasetVersionBody: _of_version,
+    EndorseBody: lambda body: (body.reason_code or "",),
+    KeyBody: _of_key,
+    MemberBody: _of_member,
+    PolicyBody: lambda body: (body.name,),
+    ResolutionBody: lambda body: body.recused,
+    SourceCloseBody: lambda body: (body.system,),
+}

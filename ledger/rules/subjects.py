@@ -43,12 +43,21 @@ def of_access(body: AccessBody | AccessEvent) -> tuple[str, ...]:
 
 
 def _of_batch(body: AccessBatchBody, _resolved: Resolved) -> tuple[str, ...]:
-    systems = {event.source.system for event in body.events}
-    alike = {(event.dataset, event.person, event.permit): event for event in body.events}
+    """All that `of_access` gives for its events, worked out for each field once."""
+    events = body.events
+    systems = {event.source.system for event in events}
     if body.summary:
         systems.add(body.summary.system)
-    subjects = {subject for event in alike.values() for subject in of_access(event)}
-    return (*(f"source:{system}" for system in sorted(systems)), *sorted(subjects))
+    datasets = {event.dataset for event in events}
+    datasets |= {name.partition("@")[0] for name in datasets}
+    persons = {event.person for event in events if event.person}
+    permits = {event.permit for event in events if event.permit}
+    return (
+        *(f"source:{system}" for system in sorted(systems)),
+        *sorted(f"dataset:{dataset}" for dataset in datasets),
+        *sorted(f"permit:{permit}" for permit in permits),
+        *sorted(f"person:{person}" for person in persons),
+    )
 
 
 def _of_target(target: str, resolved: Resolved) -> tuple[str, ...]:

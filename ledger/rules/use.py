@@ -16,7 +16,8 @@ from ledger.rules.draft import CHUNK, At, Draft, Numbers, Outcome
 from ledger.rules.structure import CLOCK_TOLERANCE_MS, occurred, oldest_ms
 from ledger.rules.values import DatasetState, VersionState
 
-MAX_SUMMARY = 1_000_000
+MAX_SUMMARY = 65_536
+"""A summary changes no more keys of the map than a batch of its bytes may."""
 
 
 def use_findings(draft: Draft, body: AccessBody | AccessEvent, org: str, codes: set[str]) -> None:
@@ -95,30 +96,46 @@ def _event_numbers(
     draft: Draft, body: AccessBatchBody, org: str, at: At, codes: set[str]
 ) -> Numbers:
     """The numbers of the events; their findings are added to `codes`."""
-    numbers: dict[tuple[str, int], int] = {}
-    sources: dict[str, str] = {}
-    earliest, latest = 1 << 60, at.time_ms + CLOCK_TOLERANCE_MS
-    kinds: dict[tuple[str, bool, bool], AccessEvent] = {}
-    for event in body.events:
-        happened = occurred(event.at)
-        if happened > latest:
-            raise RefusedError("S5", at=event.at)
-        earliest = min(earliest, happened)
-        # Findings depend on nothing else: one look for all events that are alike in this.
-        kinds[event.dataset, event.person is None, event.permit is None] = event
-        system, number = event.source.system, event.source.seq
-        source = sources.get(system)
-        if source is None:
-            source = sources[system] = f"{org}/{system}"
-        place, bit = (source, number // CHUNK), 1 << number % CHUNK
-        bits = numbers.get(place, 0)
-        if bits & bit:
-            codes.add("SEQ_REUSED")
-        numbers[place] = bits | bit
+    events = body.events
+    times = [occurred(event.at) for event in events]
+    if max(times) > at.time_ms + CLOCK_TOLERANCE_MS:
+        raise RefusedError("S5", at=events[times.index(max(times))].at)
+    if min(times) < oldest_ms(draft, at):
+        codes.add("BACKFILLED")
+    # Findings depend on nothing else: one look for all events that are alike in this.
+    kinds = {(event.dataset, event.person is None, event.permit is None): event for event in events}
     for event in kinds.values():
         use_findings(draft, event, org, codes)
-    if earliest < oldest_ms(draft, at):
-        codes.add("BACKFILLED")
+    numbers: dict[tuple[str, int], int] = {}
+    given: dict[str, list[int]] = {}
+    for source in [event.source for event in events]:
+        given.setdefault(source.system, []).append(source.seq)
+    for system, seqs in given.items():
+        used = set(seqs)
+        if len(used) < len(seqs):
+            codes.add("SEQ_REUSED")
+        numbers.update(_places(f"{org}/{system}", used))
+    return numbers
+
+
+def _places(source: str, used: set[int]) -> Numbers:
+    """Numbers of one source as bitmaps of chunks."""
+    first, last = min(used), max(used)
+    if last - first + 1 == len(used):
+        return _range(source, first, last)
+    numbers: dict[tuple[str, int], int] = {}
+    for number in used:
+        place = source, number // CHUNK
+        numbers[place] = numbers.get(place, 0) | 1 << number % CHUNK
+    return numbers
+
+
+def _range(source: str, first: int, last: int) -> Numbers:
+    """All numbers from `first` to `last` of one source, as bitmaps of chunks."""
+    numbers: dict[tuple[str, int], int] = {}
+    for chunk in range(first // CHUNK, last // CHUNK + 1):
+        low, high = max(first - chunk * CHUNK, 0), min(last - chunk * CHUNK, CHUNK - 1)
+        numbers[source, chunk] = (1 << high + 1) - (1 << low)
     return numbers
 
 
@@ -131,13 +148,7 @@ def _summary_numbers(record: Record[AccessBatchBody], org: str) -> Numbers:
     unb64url(summary.root, 32)
     if not any(payload.tier == "T2" for payload in record.payloads):
         raise RefusedError("U4")
-    source = f"{org}/{summary.system}"
-    first, last = summary.first_seq, summary.last_seq
-    numbers: dict[tuple[str, int], int] = {}
-    for chunk in range(first // CHUNK, last // CHUNK + 1):
-        low, high = max(first - chunk * CHUNK, 0), min(last - chunk * CHUNK, CHUNK - 1)
-        numbers[source, chunk] = (1 << high + 1) - (1 << low)
-    return numbers
+    return _range(f"{org}/{summary.system}", summary.first_seq, summary.last_seq)
 
 
 def apply_close(
@@ -153,7 +164,8 @@ def apply_close(
     decode_date(body.day)
     source = f"{org}/{body.system}"
     tally = draft.tally(source)
-    complete = draft.complete_to(source)
+    closed = max(tally.closed, body.last_seq)
+    complete = draft.complete_to(source, closed)
     codes = set()
     if complete < body.last_seq:
         codes.add("SEQ_GAP")
@@ -161,8 +173,7 @@ def apply_close(
         codes.add("SEQ_BEYOND_CLOSE")
     if body.last_seq - tally.closed != body.count:
         codes.add("COUNT_MISMATCH")
-    closed = max(tally.closed, body.last_seq)
-    return Outcome({}, tuple(sorted(codes)), subjects, {}, (source, closed, min(complete, closed)))
+    return Outcome({}, tuple(sorted(codes)), subjects, {}, (source, closed, complete))
 
 
 def apply_correction(

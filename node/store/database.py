@@ -103,6 +103,7 @@ class Store:
         self._flushed = -1
         self._written = 0
         self._open: list[Applied] = []
+        self._fresh: list[StoredBlock] = []
         with self._mutex:
             self._cache.clear()
 
@@ -131,6 +132,7 @@ class Store:
         Raises `StorageError` (O3); then `recover` before the next one.
         """
         self._open.clear()
+        self._fresh.clear()
         with storage_errors(len(self.starts)), self._connection.begin():
             yield
             changes = self._flush_state()
@@ -138,8 +140,11 @@ class Store:
         for block in self._open:
             self.tree.extend([*(entry.leaf for entry in block.entries), block.seal.leaf])
             self.starts.append(block.seal.seal.start)
+        for stored in self._fresh:
+            self._remember(stored)
         self._unwritten = changes
         self._open.clear()
+        self._fresh.clear()
 
     def recover(self) -> bool:
         """After a failed transaction: whether memory is still what the disk holds. If not,
@@ -199,6 +204,18 @@ class Store:
     ) -> None:
         seal = block.seal.seal
         leaves = b"".join([*(entry.leaf for entry in block.entries), block.seal.leaf])
+        self._fresh.append(
+            StoredBlock(
+                seal.height,
+                seal.start,
+                block.tip.size,
+                body,
+                leaves,
+                block.findings,
+                certificate,
+                checkpoint,
+            )
+        )
         self._one(
             "INSERT INTO block"
             " (height, start, size, body, leaves, findings, certificate, checkpoint)"
@@ -308,6 +325,8 @@ class Store:
     def replace_certificate(self, height: int, certificate: bytes) -> None:
         """The newest final block was finalized once more, in a later view."""
         self._one("UPDATE block SET certificate = ? WHERE height = ?", certificate, height)
+        with self._mutex:
+            self._cache.pop(height, None)
 
     # --- starting ---------------------------------------------------------------------------------
 
@@ -501,11 +520,14 @@ class Store:
         block = self._select(height)
         if block is None:
             raise NotFoundError("O6", what="block", name=height)
+        self._remember(block)
+        return block
+
+    def _remember(self, block: StoredBlock) -> None:
         with self._mutex:
-            self._cache[height] = block
+            self._cache[block.height] = block
             while len(self._cache) > CACHED_BLOCKS:
                 self._cache.popitem(last=False)
-        return block
 
     def height_of(self, index: int) -> int:
         """The height of the block that holds an entry."""

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from ledger.chain import Applied, History
 from ledger.encoding import b64url, decode_uuid
 from ledger.records.envelope import Entry
-from ledger.records.use import AccessBody, AccessEvent
+from ledger.records.use import AccessBody, AccessEvent, Source
 from ledger.rules import leaves_of
 from ledger.rules.structure import occurred
 from ledger.rules.subjects import subjects_of
@@ -101,10 +101,11 @@ def derive(block: Applied, terms: Terms) -> Rows:
         rows.leaves.append((int.from_bytes(entry.leaf[:8], "big", signed=True), index))
         types[record.type] += 1
         if record.type == "access":
-            events.add(index * EVENTS, record.body, record.at, statement.iss, found)
+            events.add(index * EVENTS, (record.body,), (record.at,), statement.iss, found)
         elif record.type == "access-batch":
-            for number, event in enumerate(record.body.events, 1):
-                events.add(index * EVENTS + number, event, event.at, statement.iss, found)
+            batch = record.body.events
+            times = [event.at for event in batch]
+            events.add(index * EVENTS + 1, batch, times, statement.iss, found)
         if record.type != "access" and not (record.type == "access-batch" and record.body.events):
             rows.others.append((index, entry))
         index += 1
@@ -122,37 +123,76 @@ class _Events:
         self.datasets, self.persons = terms.kind("dataset"), terms.kind("person")
         self.activities, self.systems = terms.kind("activity"), terms.kind("system")
         self.actions, self.outcomes = terms.kind("action"), terms.kind("outcome")
-        self.orgs, self.findings = terms.kind("org"), terms.kind("findings")
+        self.permits = terms.kind("permit")
 
     def add(
-        self, row: int, body: AccessBody | AccessEvent, at: str, org: str, found: tuple[str, ...]
+        self,
+        row: int,
+        events: Sequence[AccessBody | AccessEvent],
+        times: Sequence[str],
+        org: str,
+        found: tuple[str, ...],
     ) -> None:
-        """One access as a row."""
-        intern, request, source = self.terms.intern, body.request, body.source
-        if request is None:
-            asked, asked_seq = ABSENT, 0
-        elif isinstance(request, str):
-            asked, asked_seq = intern("leaf", request), 0
-        else:
-            asked = self.systems.get(request.system) or intern("system", request.system)
-            asked_seq = request.seq
+        """The accesses of one entry as rows; `row` is the place of the first."""
         codes = ",".join(found)
-        self.rows.append((
-            row,
-            occurred(at),
-            self.datasets.get(body.dataset) or intern("dataset", body.dataset),
-            (self.persons.get(body.person) or intern("person", body.person)) if body.person else 0,
-            self.activities.get(body.activity) or intern("activity", body.activity),
-            self.systems.get(source.system) or intern("system", source.system),
-            source.seq,
-            asked,
-            asked_seq,
-            intern("permit", body.permit) if body.permit else ABSENT,
-            self.actions.get(body.action) or intern("action", body.action),
-            self.outcomes.get(body.outcome) or intern("outcome", body.outcome),
-            self.orgs.get(org) or intern("org", org),
-            (self.findings.get(codes) or intern("findings", codes)) if codes else ABSENT,
-        ))  # fmt: skip
+        observer = self.terms.intern("org", org)
+        findings = self.terms.intern("findings", codes) if codes else ABSENT
+        try:
+            self.rows += self._rows(row, events, times, observer, findings)
+        except KeyError:
+            self._learn(events)
+            self.rows += self._rows(row, events, times, observer, findings)
+
+    def _rows(
+        self,
+        row: int,
+        events: Sequence[AccessBody | AccessEvent],
+        times: Sequence[str],
+        observer: int,
+        findings: int,
+    ) -> list[AccessRow]:
+        """Raises `KeyError` for a word that no row has had before."""
+        datasets, persons, permits = self.datasets, self.persons, self.permits
+        activities, actions, outcomes = self.activities, self.actions, self.outcomes
+        systems, asked = self.systems, self._asked
+        return [
+            (
+                number,
+                occurred(at),
+                datasets[event.dataset],
+                persons[event.person] if event.person else ABSENT,
+                activities[event.activity],
+                systems[event.source.system],
+                event.source.seq,
+                *((ABSENT, 0) if event.request is None else asked(event.request)),
+                permits[event.permit] if event.permit else ABSENT,
+                actions[event.action],
+                outcomes[event.outcome],
+                observer,
+                findings,
+            )
+            for number, (event, at) in enumerate(zip(events, times, strict=True), row)
+        ]
+
+    def _asked(self, request: Source | str) -> tuple[int, int]:
+        """What a request is found by: its leaf, or its system and number."""
+        if isinstance(request, str):
+            return self.terms.intern("leaf", request), 0
+        return self.terms.intern("system", request.system), request.seq
+
+    def _learn(self, events: Sequence[AccessBody | AccessEvent]) -> None:
+        """Number the words of these events, in their order."""
+        intern = self.terms.intern
+        for event in events:
+            intern("dataset", event.dataset)
+            intern("activity", event.activity)
+            intern("system", event.source.system)
+            intern("action", event.action)
+            intern("outcome", event.outcome)
+            if event.person:
+                intern("person", event.person)
+            if event.permit:
+                intern("permit", event.permit)
 
 
 def _count(rows: Rows, terms: Terms, types: Counter[str], codes: Counter[tuple[str, ...]]) -> None:
