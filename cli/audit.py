@@ -232,14 +232,14 @@ def audit_drill(
 
 
 class AuditGroup(typer.core.TyperGroup):
-    """`alliance audit DIR` beside `audit receipt` and `audit drill`: what is no command is a
-    folder.
+    """`alliance audit FOLDER` beside `audit receipt` and `audit drill`: what is no command is a
+    folder. The command for it is called DIR, as hardly any folder is.
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401
-        """Put the hidden command `copy` before a folder or its options."""
+        """Put the command `DIR` before a folder or its options."""
         if args and args[0] not in self.commands and args[0] not in ("--help", "-h"):
-            args = ["copy", *args]
+            args = ["DIR", *args]
         return super().parse_args(ctx, args)
 
 
@@ -248,6 +248,6 @@ audit_app = typer.Typer(
     no_args_is_help=True,
     help="Check a copy (`alliance audit DIR`), a receipt, or drill the audit itself. Offline.",
 )
-audit_app.command("copy")(audit_copy)
+audit_app.command("DIR")(audit_copy)
 audit_app.command("receipt")(audit_receipt)
 audit_app.command("drill")(audit_drill)
