@@ -291,7 +291,7 @@ def decode_fact(data: bytes) -> Fact:
         raise MalformedError("R20", what="size")
     try:
         return _FACTS.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedError("R20", what="fact") from error
 
 
