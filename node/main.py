@@ -61,7 +61,7 @@ def create_app(config: Config, clock: Clock | None = None) -> FastAPI:
         finally:
             driver.stop()
 
-    app = FastAPI(title="alliance chain node", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(title="alliance chain node", lifespan=lifespan, openapi_url=None)
     app.state.driver = driver
     Api(driver).install(app)
     return app

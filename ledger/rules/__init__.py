@@ -162,7 +162,7 @@ def _apply_right(
 def _apply_endorse(
     draft: Draft, entry: Entry, signer: Signer, at: At, subjects: tuple[str, ...]
 ) -> Outcome:
-    """E1 to E3. An endorsement is always recorded; the deciding one makes its target EFFECTIVE,
+    """E1, E2. An endorsement is always recorded; the deciding one makes its target EFFECTIVE,
     REJECTED or VOID.
     """
     body: EndorseBody = entry.record.body

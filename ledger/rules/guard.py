@@ -1,4 +1,4 @@
-"""S8: the personal-data guard of consensus, a versioned list of patterns over open T0 strings
+"""S8: the personal-data guard of consensus, a versioned list of patterns over open strings
 (domain.md D11).
 
 It is deliberately short and exact, because every node must agree on it; the wider guard runs at

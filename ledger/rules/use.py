@@ -56,7 +56,7 @@ def apply_access(
     happened: int,
     subjects: tuple[str, ...],
 ) -> Outcome:
-    """One access: findings F1 and others, and its number."""
+    """One access: its findings (SPEC 5.6), and its number."""
     body = record.body
     codes: set[str] = set()
     use_findings(draft, body, org, codes)

@@ -1,4 +1,4 @@
-"""What the rule state holds: one immutable value for each key of the authenticated map (SPEC A4).
+"""What the rule state holds: one immutable value for each key of the authenticated map (SPEC 6.2).
 
 A key is `namespace || 0x00 || name`. Keys are never removed; a removed thing has a value that says
 so.
