@@ -23,9 +23,10 @@ from cli.options import Place, signing
 from cli.screen import finding_text, progress, say, show
 from cli.session import Session
 from cli.statements import Signed
-from ledger.errors import BusyError, MalformedError, ProofError, RefusedError
+from ledger.errors import BusyError, MalformedError, ProofError, RefusedError, StorageError
 from ledger.records.envelope import ENCODE
 from ledger.verify import BlockReceipt
+from node.client import RemoteError, error_of
 from node.config import MAX_POST_ENTRIES
 
 app = typer.Typer(no_args_is_help=True, help="Import logs of other systems.")
@@ -150,8 +151,10 @@ def _take(
         write_over(file, ENCODE(receipt))
     for origin, entry, result in zip(chunk.origins, chunk.entries, answer["results"], strict=True):
         if result["status"] != "published":
-            rule = result.get("problem", {}).get("rule", "O9")
-            raise RefusedError("X3.refused", file=origin.file, line=origin.number, inner=rule)
+            error = error_of(result.get("problem", {}))
+            if isinstance(error, StorageError | RemoteError):
+                raise error
+            raise RefusedError("X3.refused", file=origin.file, line=origin.number, inner=error.rule)
         place = places.get(entry.leaf)
         if place is None:
             raise ProofError("V3")

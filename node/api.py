@@ -266,7 +266,7 @@ class Api:
             "org": driver.keys.member.org,
             "pending": driver.pending,
             "size": tip.size,
-            "status": "storage-failing" if driver.failing else "ok",
+            "status": driver.status,
         }
 
     def metrics(self) -> str:
@@ -327,9 +327,11 @@ class LoopbackOnly:
 
 
 def _refusal(raw: bytes, error: AllianceError) -> dict[str, object]:
-    result: dict[str, object] = {"problem": problem_of(error), "status": "refused"}
+    problem = problem_of(error)
+    status = "refused" if problem.status < 500 else "failed"
     if isinstance(error, BusyError):
-        result["status"] = "busy"
+        status = "busy"
+    result: dict[str, object] = {"problem": problem, "status": status}
     try:
         result["id"] = decode_entry(raw).record.id
     except AllianceError:

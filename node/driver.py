@@ -152,6 +152,11 @@ class Driver:
         self._pending = 0
         self._pending_bytes = 0
         self._stopping = False
+        self._taken: list[Submission] = []
+        self.broken = False
+        """Whether a mistake of ours ended the writer; only a new start helps."""
+        self.on_broken: Callable[[], None] = lambda: None
+        """Called then, in the writer's thread."""
         self._failed: AllianceError | None = None
         self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="verify")
         self._thread = threading.Thread(target=self._run, name="driver", daemon=True)
@@ -261,6 +266,13 @@ class Driver:
         return self._pending
 
     @property
+    def status(self) -> str:
+        """`ok`, `storage-failing` (it goes on by itself) or `broken` (it must be started anew)."""
+        if self.broken:
+            return "broken"
+        return "storage-failing" if self.failing else "ok"
+
+    @property
     def failing(self) -> bool:
         """Whether the last write failed and none has passed since."""
         return self._failed is not None
@@ -315,6 +327,13 @@ class Driver:
     # --- the loop: the writer's thread alone ------------------------------------------------------
 
     def _run(self) -> None:
+        try:
+            self._work()
+        finally:
+            if not (self._stopping and not self._pending):
+                self._break_down()
+
+    def _work(self) -> None:
         while True:
             taken = self._take()
             if taken is None:
@@ -337,7 +356,7 @@ class Driver:
                 if self._stopping and not self._pending:
                     return None
                 self._wake.wait(IDLE_S if left is None else min(left, IDLE_S))
-            taken = list(self._inbox)
+            taken = self._taken = list(self._inbox)
             self._inbox.clear()
         return taken
 
@@ -361,6 +380,13 @@ class Driver:
         LOG.error("storage failed: %s", error)
         self.counters["storage_failures"] += 1
         self._failed = error
+        self._settle_all(error, taken)
+        self.signatures.forget([waiting.entry for waiting in self._waiting.values()])
+        self._waiting.clear()
+        self._deadline = None
+
+    def _settle_all(self, error: AllianceError, taken: Sequence[Submission]) -> None:
+        """Tell everybody who still waits."""
         for submission in taken:
             for position, outcome in enumerate(submission.outcomes):
                 if outcome is None:
@@ -369,9 +395,19 @@ class Driver:
             for submission, position in waiting.callers:
                 if submission.outcomes[position] is None:
                     submission.settle(position, error)
-        self.signatures.forget([waiting.entry for waiting in self._waiting.values()])
-        self._waiting.clear()
-        self._deadline = None
+
+    def _break_down(self) -> None:
+        """A mistake of ours ended this thread: nothing more is taken, nobody waits for ever, and
+        what is durable stays as it is.
+        """
+        LOG.critical("the writer has stopped by a mistake; start the node again")
+        self.broken = True
+        with self._wake:
+            self._stopping = True
+            taken = [*self._taken, *self._inbox]
+            self._inbox.clear()
+        self._settle_all(AllianceError("O9"), taken)
+        self.on_broken()
 
     def _take_in(self, taken: Sequence[Submission]) -> None:
         """Entries into the set of those that wait; the same one again joins the first."""

@@ -3,6 +3,7 @@ one.
 """
 
 import gc
+import os
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -14,7 +15,7 @@ from fastapi import FastAPI
 
 from ledger.chain import Applied, check_genesis
 from ledger.crypto import verify
-from ledger.errors import ConfigError
+from ledger.errors import ConfigError, ensure
 from node.api import Api
 from node.clock import Clock
 from node.config import Config, check_host, load_keys
@@ -68,8 +69,13 @@ def create_app(config: Config, clock: Clock | None = None) -> FastAPI:
 
 
 def serve(config: Config) -> None:
-    """Run a node until it is told to stop (SIGINT, SIGTERM): then what was taken in is finished."""
+    """Run a node until it is told to stop (SIGINT, SIGTERM): then what was taken in is finished.
+
+    Raises `InvariantError` when a mistake of ours stopped it, so that whoever started it notices.
+    """
     app = create_app(config)
+    driver: Driver = app.state.driver
+    driver.on_broken = lambda: os.kill(os.getpid(), signal.SIGTERM)
     # The chain so far stays in memory for good: the garbage collector need not look at it again.
     gc.collect()
     gc.freeze()
@@ -87,6 +93,7 @@ def serve(config: Config) -> None:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+    ensure(not driver.broken, "the writer ends when it is told to")
 
 
 def _stopped(_number: int, _frame: FrameType | None) -> None:

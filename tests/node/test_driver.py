@@ -345,3 +345,23 @@ def test_every_head_grows_out_of_the_one_before(home: Path, world: World) -> Non
             verify_consistency(old.size, new.size, old.root, new.root, path)
         assert driver.store.cosigned() == (heads[-1].size, heads[-1].root)
         assert [driver.store.block(h).checkpoint for h in range(6)] == notes
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_mistake_of_ours_leaves_nobody_waiting(home: Path, world: World) -> None:
+    raws = world.accesses(3)
+    driver = open_driver(make_config(home))
+    broken = threading.Event()
+    driver.on_broken = broken.set
+    driver._step = lambda *_events: 1 // 0  # type: ignore[method-assign,return-value,assignment]
+    driver.start()
+    future = driver.submit(raws[:2])
+    assert set(rules_of(future.result(10))) == {"O9"}
+    assert broken.wait(10)
+    assert driver.status == "broken"
+    with pytest.raises(BusyError) as error:
+        driver.submit(raws[2:])
+    assert error.value.rule == "O4.stopping"
+    driver.stop()
+    with running(make_config(home)) as driver:
+        assert len(post(driver, raws)) == 3
