@@ -12,9 +12,16 @@ from typing import NamedTuple, Protocol
 
 from ledger.crypto import EDDSA
 from ledger.encoding import b64url, decode_bundle, decode_time, unb64url
-from ledger.errors import AllianceError, ConflictError, ProofError, SignatureError
+from ledger.errors import (
+    AllianceError,
+    ConflictError,
+    ProofError,
+    RefusedError,
+    SignatureError,
+)
 from ledger.members import EpochConfig, Verify, check_config
 from ledger.merkle import Frontier, tree_hash
+from ledger.notes import check_name
 from ledger.records import decode_entry
 from ledger.records.envelope import Entry, Shape
 from ledger.records.governance import FounderAcceptanceBody, GenesisBody
@@ -30,7 +37,13 @@ from ledger.rules import (
     find_signer,
     leaves_of,
 )
-from ledger.rules.governance import check_policy_body, key_state, kid_of, policy_state
+from ledger.rules.governance import (
+    check_policy_body,
+    check_uscc,
+    key_state,
+    kid_of,
+    policy_state,
+)
 from ledger.rules.subjects import subjects_of
 from ledger.rules.values import Count, Holder, MemberState
 from ledger.state import EMPTY_STATE, State, state_key
@@ -413,17 +426,30 @@ def found(records: Sequence[bytes], verify: Verify) -> Founding:
 
 
 def _check_genesis(body: GenesisBody) -> None:
-    """L14: founders are named once, run the nodes of epoch 0, and have the rules that this software
-    knows.
+    """L14, L15 and the rules that later records of the same kind must fulfil (G4, G5, G8, G9, N2):
+    founders and keys are named once, the founders run the nodes of epoch 0, and they have the
+    rules that this software knows.
     """
+    check_name(body.origin)
     orgs = [founder.org for founder in body.founders]
     nodes = {member.org for member in body.config.members}
     keys = {key.org for key in body.keys}
-    if len(set(orgs)) != len(orgs) or set(orgs) != nodes or keys != nodes or body.config.epoch != 0:
+    if len(set(orgs)) != len(orgs) or set(orgs) != nodes or keys != nodes:
+        raise ProofError("L14")
+    if len({kid_of(key) for key in body.keys}) != len(body.keys):
+        raise ProofError("L14")
+    if body.config.epoch != 0 or body.config.chain_id:
         raise ProofError("L14")
     if body.config.rules_version != RULES_VERSION:
         raise ProofError("L15", version=body.config.rules_version, known=RULES_VERSION)
     check_policy_body(body.policy)
+    codes: set[str] = set()
+    for founder in body.founders:
+        if founder.uscc is not None:
+            check_uscc(founder.uscc)
+            if founder.uscc in codes:
+                raise RefusedError("G5", uscc=founder.uscc)
+            codes.add(founder.uscc)
 
 
 def _first_state(body: GenesisBody, entries: Sequence[Entry]) -> dict[bytes, Shape]:

@@ -15,7 +15,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from ledger.crypto import EDDSA, check_public_key, key_id
-from ledger.encoding import b64url, unb64url
+from ledger.encoding import MAX_ENTRY_BYTES, b64url, unb64url
 from ledger.errors import MalformedError
 
 MAX_MEMBERS: Final = 31
@@ -33,6 +33,12 @@ message.
 Key = Annotated[str, msgspec.Meta(min_length=43, max_length=43)]
 """A raw Ed25519 public key, base64url without padding."""
 Natural = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+Label = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=64, pattern=r"\A[A-Za-z0-9][A-Za-z0-9._:-]*\Z")
+]
+"""The code of an organisation, or a namespace. It stands before a slash in keys of the state (SPEC
+6.2) and so holds none itself: `a/b` and `c` would be `a` and `b/c`.
+"""
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -44,10 +50,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     leader_eligible: bool
     log_pk: Key
     node_pk: Key
-    org: Annotated[
-        str,
-        msgspec.Meta(min_length=1, max_length=64, pattern=r"\A[A-Za-z0-9][A-Za-z0-9._:/-]*\Z"),
-    ]
+    org: Label
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -236,7 +239,8 @@ def _check_members(config: EpochConfig) -> None:
 
 
 def _check_limits(limits: Limits) -> None:
-    if not 1 <= limits.block_bytes <= MAX_BLOCK_BYTES:
+    # A block holds every entry that may be written: one that fits into none would wait for ever.
+    if not MAX_ENTRY_BYTES <= limits.block_bytes <= MAX_BLOCK_BYTES:
         raise MalformedError("R35", what="block_bytes")
     if not 1 <= limits.block_records <= MAX_BLOCK_RECORDS:
         raise MalformedError("R35", what="block_records")

@@ -340,6 +340,10 @@ def verify_subject_log(leaves: Sequence[bytes], proof: StateProof, head: Head) -
 
     Raises `ProofError` (V8, and those of `verify_state_proof`).
     """
+    subject = proof.key.removeprefix("subject/")
+    if subject == proof.key:
+        # What stands under another key says nothing about any subject.
+        raise ProofError("V8", subject=proof.key)
     log = verify_state_proof(proof, head)
     expected = (
         log if isinstance(log, SubjectLog) else SubjectLog(count=0, head=b64url(SUBJECT_START))
@@ -348,7 +352,7 @@ def verify_subject_log(leaves: Sequence[bytes], proof: StateProof, head: Head) -
     for leaf in leaves:
         chain = subject_head(chain, leaf)
     if (len(leaves), b64url(chain)) != (expected.count, expected.head):
-        raise ProofError("V8", subject=proof.key.partition("/")[2])
+        raise ProofError("V8", subject=subject)
 
 
 def verify_growth(old: Checkpoint, new: Checkpoint, path: Sequence[bytes]) -> None:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from ledger.members import Label
 from ledger.records.envelope import Code, Digest, Natural, Shape
 
 Day = Annotated[str, msgspec.Meta(min_length=10, max_length=10)]
@@ -14,7 +15,7 @@ class Alias(Shape, frozen=True, kw_only=True):
     """Another name of a data resource, unique in its namespace."""
 
     name: Code
-    namespace: Code
+    namespace: Label
 
 
 class DatasetBody(Shape, frozen=True, kw_only=True):

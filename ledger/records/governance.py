@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from ledger.members import EpochConfig
+from ledger.members import EpochConfig, Label
 from ledger.records.envelope import Code, Digest, Instant, Name, Natural, Shape
 
 Capacity = Literal["so", "dac", "ethics", "checker", "auditor", "registrar", "self", "system"]
@@ -12,6 +12,9 @@ Capacity = Literal["so", "dac", "ethics", "checker", "auditor", "registrar", "se
 
 PublicKey = Annotated[str, msgspec.Meta(min_length=43, max_length=44)]
 """base64url: 32 bytes for Ed25519, 33 (compressed point) for P-256."""
+
+Days = Annotated[int, msgspec.Meta(ge=0, le=36_525)]
+"""A span of up to a hundred years: every deadline stays an integer of the format."""
 
 Ratio = tuple[Annotated[int, msgspec.Meta(ge=1, le=64)], Annotated[int, msgspec.Meta(ge=1, le=64)]]
 """Numerator and denominator of a share of the ADMITTED organisations; the quorum is the ceiling."""
@@ -22,7 +25,7 @@ class KeyDescription(Shape, frozen=True, kw_only=True):
 
     alg: Literal["EdDSA", "ES256"]
     capacity: Capacity
-    org: Code
+    org: Label
     public_key: PublicKey
     subject: Code
     valid_from: Instant
@@ -33,7 +36,7 @@ class Founder(Shape, frozen=True, kw_only=True):
     """An organisation that the genesis admits."""
 
     kind: Literal["hospital", "centre", "institute", "operator"]
-    org: Code
+    org: Label
     region: Code | None = None
     uscc: Code | None = None
 
@@ -43,8 +46,8 @@ class PolicyBody(Shape, frozen=True, kw_only=True):
     `default`.
     """
 
-    backfill_days: Natural
-    decision_days: Natural
+    backfill_days: Days
+    decision_days: Days
     effective_from: Instant
     min_reviewers: Natural
     name: Code
@@ -84,7 +87,7 @@ class MemberBody(Shape, frozen=True, kw_only=True):
     action: Literal["admit", "suspend", "restore", "exit"]
     keys: tuple[KeyDescription, ...] = ()
     kind: Literal["hospital", "centre", "institute", "operator"] | None = None
-    org: Code
+    org: Label
     reason_code: Code | None = None
     region: Code | None = None
     uscc: Code | None = None

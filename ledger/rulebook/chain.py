@@ -99,8 +99,8 @@ CHAIN: dict[str, Rule] = {
         FOUNDING_ZH,
     ),
     "L14": Rule(
-        "Founders, node operators and officers' keys of the genesis do not name the same organisations.",
-        "创世中的创始方、节点运营方与授权人员密钥所指机构不一致。",
+        "Founders, node operators and officers' keys of the genesis do not name the same organisations, or name one or a key twice; or its configuration is not that of epoch 0 without a chain id.",
+        "创世中的创始方、节点运营方与授权人员密钥所指机构不一致，或机构、密钥重复；或其配置不是不带链标识的第 0 纪元配置。",
         FOUNDING,
         FOUNDING_ZH,
     ),

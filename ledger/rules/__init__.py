@@ -34,6 +34,7 @@ from ledger.rules.structure import (
     Signer,
     check_not_after,
     check_signer,
+    check_status,
     check_structure,
     check_sub,
     find_signer,
@@ -195,6 +196,7 @@ def _decide(
     if is_decided(draft, votes, alternatives):
         try:
             check_not_after(record, at)
+            check_status(draft, state.org, rights=True)
             CHECKS[record.type](draft, record, state.org, votes[0].capacity)
             effect = EFFECTS[record.type](draft, record, at, target)
         except RefusedError as refusal:

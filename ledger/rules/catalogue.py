@@ -21,9 +21,11 @@ def check_dataset(draft: Draft, record: Record[DatasetBody], org: str, _capacity
     if draft.get(DatasetState, "dataset", body.series_id) is not None or "@" in body.series_id:
         raise RefusedError("D2", series=body.series_id)
     names = [f"{alias.namespace}/{alias.name}" for alias in body.aliases]
+    seen: set[str] = set()
     for name in names:
-        if draft.get(Holder, "alias", name) is not None or names.count(name) > 1:
+        if draft.get(Holder, "alias", name) is not None or name in seen:
             raise RefusedError("D3", alias=name)
+        seen.add(name)
 
 
 def effect_dataset(_draft: Draft, record: Record[DatasetBody], at: At, leaf: str) -> Changes:

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from ledger.records.governance import PolicyBody
 from ledger.rules.draft import Draft
-from ledger.rules.values import DecisionState, Vote
+from ledger.rules.values import DecisionState, KeyState, Vote
+from ledger.state import state_key
 
 DEFAULT_QUORUM = (2, 3)
 
@@ -37,17 +38,20 @@ def committee_quorum(policy: PolicyBody, kind: str, members: int) -> int:
 
 
 def count_votes(draft: Draft, votes: Sequence[Vote], need: Need, verdict: str) -> int:
-    """Distinct officers' keys of the org named, or distinct ADMITTED orgs."""
+    """Distinct officers' keys of the org named, or distinct ADMITTED orgs; under keys in force."""
+    given = [v for v in votes if v.verdict == verdict and _is_in_force(draft, v)]
     if need.org is not None:
-        return len(
-            {
-                v.kid
-                for v in votes
-                if v.verdict == verdict and v.capacity == "so" and v.org == need.org
-            }
-        )
-    orgs = {v.org for v in votes if v.verdict == verdict and v.capacity == "dac"}
+        return len({v.kid for v in given if v.capacity == "so" and v.org == need.org})
+    orgs = {v.org for v in given if v.capacity == "dac"}
     return sum(1 for org in orgs if (m := draft.member(org)) is not None and m.status == "ADMITTED")
+
+
+def _is_in_force(draft: Draft, vote: Vote) -> bool:
+    """Whether the key of a vote is not revoked after the previous block: a decision must not rest
+    on a stolen key.
+    """
+    key = draft.parent.get(state_key("key", vote.kid))
+    return isinstance(key, KeyState) and key.revoked is None
 
 
 def is_decided(draft: Draft, votes: Sequence[Vote], alternatives: Alternatives) -> bool:

@@ -157,19 +157,19 @@ class Draft:
         tally.count += fresh.bit_count()
         tally.last = max(tally.last, number * CHUNK + fresh.bit_length() - 1)
 
-    def complete_to(self, source: str) -> int:
-        """The largest number up to which this source has no hole; walks on from where its last
-        close stood.
+    def complete_to(self, source: str, limit: int) -> int:
+        """The largest number, up to `limit`, to which this source has no hole; walks on from where
+        its last close stood, and so over no chunk twice.
         """
         number = self.tally(source).complete + 1
-        while True:
+        while number <= limit:
             # The ones from `number` to the end of its chunk; below it all are known to be used.
             rest = self._chunk((source, number // CHUNK)) >> (number % CHUNK)
             run = (~rest & (rest + 1)).bit_length() - 1
             number += run
             if run == 0 or number % CHUNK:
                 break
-        return number - 1
+        return min(number - 1, limit)
 
     def flush(self) -> dict[bytes, Shape]:
         """All changes of the block, ready for one update of the map."""

@@ -87,6 +87,8 @@ def check_key(draft: Draft, record: Record[KeyBody], org: str, capacity: str) ->
             raise RefusedError("K2", kid=body.kid)
         key_state(body.key, 0)
         owner, subject_capacity = body.key.org, body.key.capacity
+    if body.suspect_from is not None:
+        decode_time(body.suspect_from)
     if owner != org and capacity != "dac":
         raise RefusedError("K3", org=owner)
     if capacity == "registrar" and subject_capacity != "self":
@@ -142,9 +144,12 @@ def check_member(draft: Draft, record: Record[MemberBody], _org: str, _capacity:
         return
     if body.kind is None or not any(key.capacity == "so" for key in body.keys):
         raise RefusedError("G2")
+    kids: set[str] = set()
     for key in body.keys:
-        if key.org != body.org or draft.get(KeyState, "key", kid_of(key)) is not None:
+        kid = kid_of(key)
+        if key.org != body.org or kid in kids or draft.get(KeyState, "key", kid) is not None:
             raise RefusedError("G3", org=body.org)
+        kids.add(kid)
         key_state(key, 0)
     if body.uscc is not None:
         check_uscc(body.uscc)

@@ -99,15 +99,20 @@ def check_structure(draft: Draft, entry: Entry, at: At, chain: str) -> int:
     if happened > at.time_ms + CLOCK_TOLERANCE_MS:
         raise RefusedError("S5", at=record.at)
     rights = record.type in RIGHTS
-    member = draft.member(org)
-    if member is None or member.status == "EXITED" or (rights and member.status == "SUSPENDED"):
-        raise RefusedError("S7", org=org, status=member.status if member else "UNKNOWN")
+    check_status(draft, org, rights=rights)
     if rights:
         check_not_after(record, at)
     elif record.not_after is not None:
         raise RefusedError("S11.evidence")
     check_references(draft, record)
     return happened
+
+
+def check_status(draft: Draft, org: str, *, rights: bool) -> None:
+    """S7: an ADMITTED organisation writes; a SUSPENDED one may write evidence."""
+    member = draft.member(org)
+    if member is None or member.status == "EXITED" or (rights and member.status == "SUSPENDED"):
+        raise RefusedError("S7", org=org, status=member.status if member else "UNKNOWN")
 
 
 def check_references(draft: Draft, record: Record) -> None:  # type: ignore[type-arg]

@@ -32,7 +32,7 @@ from tests.support.world import (
     sign_seal,
 )
 
-SMALL = Limits(block_bytes=2_000, block_records=4, min_interval_ms=0)
+SMALL = Limits(block_bytes=65_535, block_records=4, min_interval_ms=0)
 NOW = GENESIS_MS + 60_000
 
 
