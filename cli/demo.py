@@ -4,6 +4,7 @@ Each step prints the command that it runs; everything that it makes lies in one 
 """
 
 import itertools
+import shlex
 import shutil
 import socket
 import subprocess
@@ -58,7 +59,7 @@ class Demo(NamedTuple):
     def run(self, *words: str | Path, home: bool = True) -> None:
         """Print a command and run it in this process, against the demo's home directory."""
         arguments = [str(word) for word in words]
-        typer.echo(typer.style("$ alliance " + " ".join(arguments), fg="cyan"))
+        typer.echo(typer.style("$ alliance " + shlex.join(arguments), fg="cyan"))
         place = ["--home", str(self.home)] if home else []
         self.command([*arguments, *place])
 
@@ -125,7 +126,7 @@ def node_running(scene: Demo) -> Iterator[None]:
     """A node process of its own, stopped at the end. Raises `ConfigError` (X6.node)."""
     scene.step("demo-node")
     words = ["node", "run", "--home", str(scene.home)]
-    typer.echo(typer.style("$ alliance " + " ".join(words) + " &", fg="cyan"))
+    typer.echo(typer.style("$ alliance " + shlex.join(words) + " &", fg="cyan"))
     log = scene.out / "node.log"
     with log.open("wb") as file:
         process = subprocess.Popen(  # noqa: S603  # our own program, words of our own
