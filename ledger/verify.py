@@ -280,7 +280,7 @@ def _registered(kid: str, height: int, head: Head, proof: StateProof | None) -> 
     if not isinstance(key, KeyState):
         raise ProofError("V5", kid=kid)
     # A key of block 0 signs in block 0; any other acts from the height after its registration.
-    before = key.registered < height or height == 0
+    before = key.registered < height or key.registered == 0
     if not before or (key.revoked is not None and key.revoked < height):
         raise ProofError("V5", kid=kid)
     return Signer(key.alg, unb64url(key.public_key), key.org, key.capacity, key)
