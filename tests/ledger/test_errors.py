@@ -1,0 +1,238 @@
+"""The one tree of errors: every rule that code names exists and is named, both languages say the
+same with the same facts, and every error that is raised can be read.
+
+That every package keeps to it is checked here and in tests/tidy; this file is stricter: rules that
+are worked out at run time are listed by hand, and no fact is given that no sentence tells.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from string import Formatter
+from typing import NamedTuple
+
+import pytest
+
+from cli.screen import EXIT_CODES
+from ledger import errors
+from ledger.errors import (
+    AllianceError,
+    InvariantError,
+    MalformedError,
+    TooLargeError,
+    ensure,
+    unreachable,
+)
+from ledger.rulebook import RULES, Rule, chain, consensus, domain, keys, operation, proofs, receipts
+from ledger.rulebook import bytes as bytes_of
+from node.client import RemoteError, UnreachableError
+from node.problems import STATUS, problem_of
+
+ROOT = Path(__file__).parents[2]
+CLASSES = [
+    kind
+    for kind in (*vars(errors).values(), UnreachableError, RemoteError)
+    if isinstance(kind, type) and issubclass(kind, AllianceError)
+]
+NAMES = {kind.__name__ for kind in CLASSES}
+HAN = re.compile(r"[\u4e00-\u9fff]")
+
+
+# --- where errors are made ---
+
+
+class Site(NamedTuple):
+    """A place that makes an error: its rules, as far as they stand there, and the facts given."""
+
+    place: str
+    rules: tuple[str, ...]
+    facts: frozenset[str | None]
+    text: str
+
+
+def sites() -> Iterator[Site]:
+    """Every call of an error class in the three packages."""
+    for package in ("ledger", "node", "cli"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Call) and name_of(node.func) in NAMES:
+                    place = f"{path.relative_to(ROOT)}:{node.lineno}"
+                    facts = frozenset(keyword.arg for keyword in node.keywords)
+                    yield Site(place, rules_of(node.args), facts, ast.unparse(node))
+
+
+def name_of(node: ast.expr) -> str:
+    """`Name` of `Name` and of `module.Name`."""
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def rules_of(arguments: list[ast.expr]) -> tuple[str, ...]:
+    """The rules that the first argument may be: `"X"`, or `"X" if ... else "Y"`."""
+    match arguments:
+        case [ast.Constant(value=str() as rule)]:
+            return (rule,)
+        case [ast.IfExp(body=body, orelse=other)]:
+            return (*rules_of([body]), *rules_of([other]))
+    return ()
+
+
+SITES = list(sites())
+
+# Rules that are not written where the error is made, and those they may be.
+WORKED_OUT: dict[str, tuple[str, ...]] = {
+    # The text of a header: the rule of the string, and where it stands.
+    "MalformedError(error.rule, offset=offset)": ("B3",),
+    # What a node answered; a rule that is unknown here becomes O9 before.
+    "kind(rule, **facts if isinstance(facts, dict) else {})": (),
+}
+
+
+def test_all_rules_that_are_named_exist() -> None:
+    assert len(SITES) > 300
+    named = {rule for site in SITES for rule in site.rules}
+    assert named - set(RULES) == set()
+
+
+def test_rules_that_are_worked_out_are_listed_here() -> None:
+    unknown = {site.text for site in SITES if not site.rules}
+    assert unknown <= set(WORKED_OUT)
+    for rules in WORKED_OUT.values():
+        assert set(rules) <= set(RULES)
+
+
+def test_every_rule_is_raised_somewhere() -> None:
+    raised = {rule for site in SITES for rule in site.rules}
+    assert set(RULES) - raised == set()
+
+
+def test_exactly_the_facts_of_the_sentences_are_given() -> None:
+    """One too few fails when the sentence is read; one too many is told to nobody."""
+    wrong = [
+        (site.place, rule, sorted(map(str, site.facts ^ fields(RULES[rule]))))
+        for site in SITES
+        for rule in site.rules
+        if site.facts != fields(RULES[rule])
+    ]
+    assert wrong == []
+
+
+def test_errors_carry_nothing_but_rule_and_named_facts() -> None:
+    assert [
+        site.place for site in SITES if None in site.facts and site.text not in WORKED_OUT
+    ] == []
+
+
+# --- the rulebook ---
+
+
+def names(text: str) -> set[str]:
+    """The facts that a sentence is filled with; no format but the plain one."""
+    found = set()
+    for _, name, form, conversion in Formatter().parse(text):
+        if name is not None:
+            assert name.isidentifier(), text
+            assert (form, conversion) == ("", None), text
+            found.add(name)
+    return found
+
+
+def fields(rule: Rule) -> set[str]:
+    """The facts of all sentences of a rule."""
+    return set().union(*map(names, rule))
+
+
+CHAPTERS = {
+    "BYTES": bytes_of.BYTES,
+    "CHAIN": chain.CHAIN,
+    "CONSENSUS": consensus.CONSENSUS,
+    "DOMAIN": domain.DOMAIN,
+    "KEYS": keys.KEYS,
+    "OPERATION": operation.OPERATION,
+    "PROOFS": proofs.PROOFS,
+    "RECEIPTS": receipts.RECEIPTS,
+}
+
+
+def test_the_chapters_do_not_overlap() -> None:
+    assert sum(map(len, CHAPTERS.values())) == len(RULES)
+
+
+@pytest.mark.parametrize("number", RULES)
+def test_a_rule_speaks_both_languages_with_the_same_facts(number: str) -> None:
+    rule = RULES[number]
+    assert re.fullmatch(r"[A-Z][1-9][0-9]*(\.[a-z]+)?", number)
+    for english in (rule.en, rule.next_en):
+        assert english[0] == english[0].upper()
+        assert english.endswith((".", "!", "?"))
+    for chinese in (rule.zh, rule.next_zh):
+        assert HAN.search(chinese)
+        assert chinese.endswith(("。", "！", "？"))
+    assert names(rule.en) == names(rule.zh)
+    assert names(rule.next_en) == names(rule.next_zh)
+    assert all(text == text.strip() for text in rule)
+
+
+@pytest.mark.parametrize("number", RULES)
+def test_a_rule_can_be_read_once_its_facts_are_given(number: str) -> None:
+    facts = {name: f"<{name}>" for name in fields(RULES[number])}
+    error = AllianceError(number, **facts)
+    told = {
+        error.sentence(), error.sentence("zh"), error.next_step(), error.next_step("zh"),
+    }  # fmt: skip
+    assert len(told) == 4
+    for name in facts.values():
+        assert name in " ".join(told)
+    assert str(error) == f"{number}: {error.sentence()} {error.next_step()}"
+    assert not any("{" in text or "}" in text for text in told)
+
+
+# --- the classes ---
+
+
+def test_every_class_has_one_short_code_that_status_and_exit_code_know() -> None:
+    own = [kind for kind in CLASSES if kind is not AllianceError]
+    codes = [kind.code for kind in own]
+    assert len(set(codes)) == len(codes)
+    for kind in own:
+        assert re.fullmatch(r"[a-z]+(-[a-z]+)*", kind.code)
+        assert kind.__doc__
+        assert kind.code in EXIT_CODES or kind is RemoteError
+    answered = {kind.code for kind in own} - {UnreachableError.code, RemoteError.code}
+    assert answered <= set(STATUS)
+
+
+def test_errors_are_told_by_rule_and_facts() -> None:
+    error = TooLargeError("S10", size=70_000)
+    assert isinstance(error, MalformedError)
+    assert (error.rule, error.facts, error.text) == ("S10", {"size": 70_000}, RULES["S10"])
+    assert error.args == ("S10",)
+    assert "70000" in error.sentence()
+    assert "70000" in error.sentence("zh")
+    assert error.sentence("de") == error.sentence("en")
+    assert str(error).startswith("S10: ")
+
+
+def test_a_problem_document_tells_the_same() -> None:
+    error = TooLargeError("S10", size=70_000)
+    problem = problem_of(error)
+    assert problem.rule == "S10"
+    assert (problem.detail, problem.detail_zh) == (error.sentence(), error.sentence("zh"))
+    assert (problem.next, problem.next_zh) == (error.next_step(), error.next_step("zh"))
+
+
+def test_braces_in_facts_are_not_read_as_facts() -> None:
+    error = MalformedError("S1", field="{x}.{0}.%s")
+    assert "{x}.{0}.%s" in error.sentence()
+    assert "{x}.{0}.%s" in str(error)
+
+
+def test_our_own_mistakes_are_no_alliance_errors() -> None:
+    ensure(True, "never read")
+    with pytest.raises(InvariantError, match="must not happen"):
+        ensure(False, "must not happen")
+    with pytest.raises(InvariantError, match="cannot be here"):
+        unreachable("cannot be here")
+    assert not issubclass(InvariantError, AllianceError)
