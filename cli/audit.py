@@ -61,7 +61,7 @@ def audit_copy(
         pin=pin,
         since=tuple(heads),
         receipts=tuple((path.name, read_file(path)) for path in receipt or []),
-        older=older[0] if older else None,
+        older=tuple(older),
     )
     audit = Audit(folder, held, workers)
     with progress("auditing", 2 * audit.entries()) as advance:

@@ -8,15 +8,18 @@ receipts that the auditor holds, 7 the verdict. Worker processes check signature
 """
 
 import os
+import stat
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import takewhile
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
+from cli.screen import printable
 from ledger.chain import Applied, Tip, check_block, check_genesis
 from ledger.consensus.messages import decode_certificate, verify_certificate
 from ledger.crypto import EDDSA
@@ -24,7 +27,7 @@ from ledger.crypto import verify as verify_signature
 from ledger.encoding import b64url, decode_bundle, decode_statement, encode_bundle, unb64url
 from ledger.errors import AllianceError, MalformedError, NotFoundError, ProofError
 from ledger.merkle import ENTRIES, TILE_WIDTH, Tile, Tree, leaf_hashes, tiles_of
-from ledger.notes import Checkpoint, Note, decode_note, encode_policy
+from ledger.notes import Checkpoint, Note, decode_checkpoint, decode_note, encode_policy
 from ledger.records import decode_entry
 from ledger.rules import Located
 from ledger.rules.values import KeyState
@@ -62,13 +65,9 @@ class Copy:
         self.folder = folder
 
     def read(self, name: str) -> bytes:
-        """A file's bytes. Raises `NotFoundError` (V10) or `MalformedError` (V11)."""
-        path = self.folder / name
-        try:
-            with path.open("rb") as file:
-                data = file.read(MAX_FILE + 1)
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            raise NotFoundError("V10", file=name) from None
+        """A file's bytes. Raises `NotFoundError` (V10) or `MalformedError` (V11, V27)."""
+        with open_plain(self.folder, name) as file:
+            data = file.read(MAX_FILE + 1)
         if len(data) > MAX_FILE:
             raise MalformedError("V11", file=name)
         return data
@@ -83,9 +82,24 @@ class Copy:
         return entries
 
     def names(self) -> set[str]:
-        """All files, relative to the folder."""
-        found = (path for path in self.folder.rglob("*") if path.is_file() or path.is_symlink())
+        """All that is no folder, relative to this one: files, links, pipes."""
+        found = (path for path in self.folder.rglob("*") if path.is_symlink() or not path.is_dir())
         return {path.relative_to(self.folder).as_posix() for path in found}
+
+
+def open_plain(folder: Path, name: str) -> BinaryIO:
+    """A file of a copy, opened. Raises `NotFoundError` (V10), or `MalformedError` (V27) for what
+    is no plain file: a pipe would wait for ever, and a link may lead elsewhere tomorrow.
+    """
+    path = folder / name
+    try:
+        if stat.S_ISREG(path.lstat().st_mode):
+            return path.open("rb")
+    except (FileNotFoundError, NotADirectoryError):
+        raise NotFoundError("V10", file=name) from None
+    except OSError as error:
+        raise MalformedError("V27", file=name) from error
+    raise MalformedError("V27", file=name)
 
 
 CERTIFICATES: Final = "finality/certificates"
@@ -99,16 +113,13 @@ FIXED: Final = frozenset({"checkpoint", "genesis", "policy", CERTIFICATES})
 
 def read_certificates(folder: Path) -> Iterator[bytes]:
     """The finality certificates of a copy, by height from 1 on. Raises as `Copy.read` does."""
-    try:
-        with (folder / CERTIFICATES).open("rb") as file:
-            while head := file.read(4):
-                length = int.from_bytes(head, "big")
-                data = file.read(length) if length <= MAX_CERTIFICATE else b""
-                if len(head) < 4 or len(data) != length:
-                    raise MalformedError("V11", file=CERTIFICATES)
-                yield data
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        raise NotFoundError("V10", file=CERTIFICATES) from None
+    with open_plain(folder, CERTIFICATES) as file:
+        while head := file.read(4):
+            length = int.from_bytes(head, "big")
+            data = file.read(length) if length <= MAX_CERTIFICATE else b""
+            if len(head) < 4 or len(data) != length:
+                raise MalformedError("V11", file=CERTIFICATES)
+            yield data
 
 
 # --- signatures ahead ---
@@ -200,10 +211,14 @@ class Past:
 
     def find_leaves(self, leaves: Sequence[bytes]) -> Mapping[bytes, Located]:
         """See `History`."""
-        return {leaf: self._locate(self.leaves[leaf]) for leaf in leaves if leaf in self.leaves}
+        return {leaf: self._locate(leaf) for leaf in leaves if leaf in self.leaves}
 
-    def _locate(self, index: int) -> Located:
+    def _locate(self, leaf: bytes) -> Located:
+        index = self.leaves[leaf]
         entry = decode_entry(self._read(index))
+        if entry.leaf != leaf:
+            # The copy changed since this entry was checked.
+            raise ProofError("V15")
         return Located(index, entry.record.type, entry.statement.iss, entry.statement.sub)
 
 
@@ -254,13 +269,13 @@ class Report:
 
 @dataclass(frozen=True)
 class Held:
-    """What the auditor brings along: the trust root, older heads, receipts, an older copy."""
+    """What the auditor brings along: the trust root, older heads, receipts, older copies."""
 
     genesis: bytes | None = None
     pin: str | None = None
     since: tuple[tuple[str, bytes], ...] = ()
     receipts: tuple[tuple[str, bytes], ...] = ()
-    older: Path | None = None
+    older: tuple[Path, ...] = ()
 
 
 class Audit:
@@ -297,8 +312,8 @@ class Audit:
     def entries(self) -> int:
         """How many entries the copy says it has; 0 when even that cannot be read."""
         try:
-            return int(self.copy.read("checkpoint").split(b"\n", 2)[1])
-        except (AllianceError, ValueError, IndexError):
+            return decode_checkpoint(decode_note(self.copy.read("checkpoint")).text).size
+        except AllianceError:
             return 0
 
     def _trust(self) -> None:
@@ -334,14 +349,16 @@ class Audit:
         """Step 3: every leaf hash, every tile byte for byte, the root; no file is missing or
         extra.
         """
-        tiles = list(tiles_of(self.checkpoint.size))
-        self.bundles = [tile for tile in tiles if tile.level == ENTRIES]
+        # A head may state any size: no list is made of more than the files that are there.
+        size = self.checkpoint.size
+        self.bundles: list[Tile] = []
         self.tree = Tree()
-        for bundle in self.bundles:
+        for bundle in takewhile(lambda tile: tile.level == ENTRIES, tiles_of(size)):
             self._where = bundle.path
             self.tree.extend(leaf_hashes(self.copy.bundle(bundle)))
+            self.bundles.append(bundle)
             self._advance(bundle.width)
-        for tile in tiles:
+        for tile in tiles_of(size):
             self._where = tile.path
             if tile.level != ENTRIES:
                 expected = self.tree.tile(tile.level, tile.number, tile.width)
@@ -350,10 +367,10 @@ class Audit:
         self._where = "checkpoint"
         if self.tree.root() != self.checkpoint.root:
             raise ProofError("V15")
-        extra = sorted(self.copy.names() - {tile.path for tile in tiles} - FIXED)
+        extra = sorted(self.copy.names() - {tile.path for tile in tiles_of(size)} - FIXED)
         if extra:
-            self._where = extra[0]
-            raise ProofError("V16", file=extra[0])
+            self._where = printable(extra[0])
+            raise ProofError("V16", file=self._where)
 
     def _check_blocks(self) -> None:
         """Step 4: every block, on top of the one before, by the function that the nodes use."""
@@ -425,6 +442,7 @@ class Audit:
         height = last = 0
         for height, data in enumerate(read_certificates(self.copy.folder), 1):
             if height >= len(self.seals):
+                self._where = CERTIFICATES
                 raise ProofError("V16", file=CERTIFICATES)
             if not data:
                 continue
@@ -448,8 +466,8 @@ class Audit:
             old, _ = verify_checkpoint(decode_note(data), tip.config, tip.origin)
             self._check_growth(old)
             self.report.compared.append(f"{name} ({old.size})")
-        if self.held.older is not None:
-            self._compare_copy(Copy(self.held.older))
+        for folder in self.held.older:
+            self._compare_copy(Copy(folder))
         for name, data in self.held.receipts:
             self._where = name
             receipt = verify_receipt(decode_receipt(data), tip, verify_signature)

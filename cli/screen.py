@@ -96,7 +96,21 @@ def show(result: object, lines: Iterable[str]) -> None:
         typer.echo(json.dumps(result, ensure_ascii=False, indent=2))
         return
     for line in lines:
-        typer.echo(line)
+        typer.echo(printable(line))
+
+
+def printable(text: str) -> str:
+    """The text with everything escaped that a terminal would obey or could not show: names and
+    strings come from strangers.
+    """
+    if text.isprintable():
+        return text
+    shown = (c if c.isprintable() or c in "\n\t\u3000" else _escaped(c) for c in text)
+    return "".join(shown)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode()
 
 
 def exit_code(error: AllianceError) -> int:
@@ -119,12 +133,12 @@ def explain(error: AllianceError) -> None:
         return
     lang = language()
     typer.echo(
-        say("error", rule=error.rule, sentence=error.sentence(lang)),
+        printable(say("error", rule=error.rule, sentence=error.sentence(lang))),
         err=True,
     )
     step = error.next_step(lang)
     if step:
-        typer.echo(say("next", step=step), err=True)
+        typer.echo(printable(say("next", step=step)), err=True)
 
 
 def finding_text(code: str) -> str:
@@ -136,8 +150,13 @@ def finding_text(code: str) -> str:
 
 
 def local_time(ms: int) -> str:
-    """POSIX milliseconds in the reader's own time zone, with its offset; records keep UTC."""
-    moment = datetime.fromtimestamp(ms / 1000, tz=UTC).astimezone()
+    """POSIX milliseconds in the reader's own time zone, with its offset; records keep UTC. Beyond
+    the calendar it is the plain number: a seal or a cosigner may claim any time.
+    """
+    try:
+        moment = datetime.fromtimestamp(ms / 1000, tz=UTC).astimezone()
+    except (OverflowError, ValueError, OSError):
+        return f"{ms} ms"
     return moment.strftime("%Y-%m-%d %H:%M:%S.") + f"{ms % 1000:03}" + moment.strftime(" %z")
 
 

@@ -170,5 +170,5 @@ def _field(error: msgspec.ValidationError) -> str:
     """
     message = str(error)
     path = message.rpartition(" - at `")[2].rstrip("`") if " - at `" in message else "$"
-    unknown = re.search(r"unknown field `([^`]{1,64})`", message)
+    unknown = re.search(r"unknown field `([!-_a-~]{1,64})`", message)
     return f"{path}.{unknown.group(1)}" if unknown else path

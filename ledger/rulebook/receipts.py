@@ -162,4 +162,10 @@ RECEIPTS: dict[str, Rule] = {
         "Audit it first with `alliance audit`.",
         "请先用 `alliance audit` 审计。",
     ),
+    "V27": Rule(
+        "{file} is not a plain file that can be read.",
+        "{file} 不是可读取的普通文件。",
+        "Copy the chain again as plain files: no links, pipes, folders or devices in their place.",
+        "请以普通文件重新复制链：不得以链接、管道、文件夹或设备代替。",
+    ),
 }

@@ -179,7 +179,7 @@ def test_a_rewritten_history_is_found(tmp_path: Path) -> None:
     assert failed(new)[0] == 0
     head = (old / "checkpoint").read_bytes()
     assert failed(new, Held(since=(("head", head),))) == (6, "M3", "head")
-    step, rule, where = failed(new, Held(older=old))
+    step, rule, where = failed(new, Held(older=(old,)))
     assert (step, rule, where) == (6, "V23", "entry 7")
 
 
@@ -189,7 +189,7 @@ def test_honest_growth_passes(tmp_path: Path) -> None:
     chain.add(chain.world.accesses(3, first_seq=50), GENESIS_MS + 120_000)
     new = copy_of(chain, tmp_path / "new")
     head = (old / "checkpoint").read_bytes()
-    report = Audit(new, Held(since=(("head", head),), older=old), workers=0).run()
+    report = Audit(new, Held(since=(("head", head),), older=(old,)), workers=0).run()
     assert report.is_valid
     assert len(report.compared) == 2
 
