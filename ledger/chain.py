@@ -212,9 +212,12 @@ def build_block(
     time_ms: int,
     history: History,
     verify: Verify,
+    parent_view: int | None = None,
 ) -> Built:
     """A block of those candidates that the rules admit on this parent, in their order.
 
+    `parent_view` is the view of the certificate that this block builds on: later than the parent's
+    own view when the parent was proposed again (R5).
     `time_ms` is the proposer's clock; the seal's time is later than the parent's in any case.
     """
     time_ms = max(time_ms, parent.time_ms + 1)
@@ -229,7 +232,7 @@ def build_block(
         epoch=parent.config.epoch,
         height=at.height,
         next_config_hash=None,
-        parent_view=parent.view,
+        parent_view=parent.view if parent_view is None else parent_view,
         prev=Previous(index=parent.seal_index, leaf=b64url(parent.seal_leaf)),
         proposer=proposer,
         results_root=b64url(roots.results),
@@ -322,7 +325,6 @@ def _check_seal(parent: Tip, entry: SealEntry, count: int, size: int, verify: Ve
         "epoch": config.epoch,
         "height": parent.height + 1,
         "next_config_hash": None,
-        "parent_view": parent.view,
         "prev": Previous(index=parent.seal_index, leaf=b64url(parent.seal_leaf)),
         "rules_version": config.rules_version,
         "start": parent.size,
@@ -330,7 +332,10 @@ def _check_seal(parent: Tip, entry: SealEntry, count: int, size: int, verify: Ve
     for field, value in expected.items():
         if getattr(seal, field) != value:
             raise ProofError("L2", height=parent.height + 1, field=field)
-    if seal.view <= parent.view:
+    # A parent that was proposed again is built on by the certificate of a later view (R5).
+    if not parent.view <= seal.parent_view:
+        raise ProofError("L2", height=seal.height, field="parent_view")
+    if seal.view <= seal.parent_view:
         raise ProofError("L2", height=seal.height, field="view")
     if seal.time_ms <= parent.time_ms:
         raise ProofError("L4", height=seal.height)

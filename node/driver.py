@@ -475,6 +475,7 @@ class Driver:
             time_ms=effect.time_ms,
             history=self._history(effect.parent),
             verify=self.signatures.verify,
+            parent_view=effect.parent_view,
         )
         for refusal in built.refusals:
             self._refuse(refusal.entry, refusal.error)

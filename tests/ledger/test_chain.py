@@ -80,6 +80,22 @@ def test_seal_time_is_later_than_the_parents_even_when_the_clock_jumps_back() ->
     assert second.tip.time_ms == NOW + 1
 
 
+def test_a_parent_proposed_again_is_built_on_by_its_later_view() -> None:
+    world = make_world()
+    history = Blocks(world.genesis)
+    first = world.extend(world.genesis.tip, world.accesses(1), history, NOW)
+    history.add(first)
+    second = world.extend(first.tip, world.accesses(1, first_seq=2), history, NOW + 1)
+    raws = [*(entry.raw for entry in second.entries), second.seal.raw]
+    for parent_view, view, rule in ((1, 2, ""), (4, 5, ""), (0, 2, "L2"), (2, 2, "L2")):
+        other = resealed(world, raws, parent_view=parent_view, view=view)
+        if rule:
+            with pytest.raises(ProofError, match=rule):
+                check_block(first.tip, other, history, verify)
+        else:
+            assert check_block(first.tip, other, history, verify).tip.view == view
+
+
 @pytest.mark.parametrize(
     ("changes", "rule"),
     [
