@@ -268,7 +268,7 @@ def make_world(
     limits: Limits = LIMITS,
     backfill_days: int = 36_500,
 ) -> World:
-    """Found a chain of these organisations; the first one convenes. Committee quorum: two thirds."""
+    """Found a chain of these organisations; the first convenes. Committee quorum: two thirds."""
     keys = {org: make_keys(org) for org in orgs}
     at = encode_time(at_ms)
     genesis = _genesis_body(keys, at, origin, limits, backfill_days)
