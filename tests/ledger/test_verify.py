@@ -518,6 +518,8 @@ def test_v4_findings_are_those_of_the_seal() -> None:
         changed(findings, path=LOG.receipt(THIRD, BLOCKS[1].findings).findings.path),
     ):
         assert refused(changed(GOOD, findings=other)) == "V4"
+    short = changed(findings, path=(b64url(bytes(31)), *findings.path[1:]))
+    assert refused(changed(GOOD, findings=short)) == "B4"
 
 
 def test_v4_a_seal_without_the_entrys_findings_proves_none() -> None:
@@ -536,6 +538,7 @@ OTHER_KID = b64url(KEYS["h2"].system.kid)
     [
         None,
         LOG.state_proof(f"key/{OTHER_KID}"),
+        LOG.state_proof(f"key/{b64url(KEYS['h1'].officer.kid)}"),
         LOG.state_proof("key/"),
         LOG.state_proof("member/h1"),
         LOG.state_proof(f"keys/{b64url(KEYS['h1'].system.kid)}"),
@@ -543,6 +546,17 @@ OTHER_KID = b64url(KEYS["h2"].system.kid)
 )
 def test_v5_the_receipt_proves_the_key_that_signed(key: StateProof | None) -> None:
     assert refused(changed(GOOD, key=key)) == "V5"
+
+
+def test_v5_the_key_that_is_proven_is_the_one_that_the_entry_names() -> None:
+    """Named is the system's key, signed and proven is the officer's, of the same organisation."""
+    statement = decode_entry(LOG.raws[BY_SYSTEM]).statement
+    signature = KEYS["h1"].officer.sign(statement.to_be_signed())
+    raw = encode_statement(statement.protected, statement.payload, signature)
+    receipt = with_entry(raw, BY_SYSTEM, 5).receipt(BY_SYSTEM, ((),))
+    officer = LOG.state_proof(f"key/{b64url(KEYS['h1'].officer.kid)}")
+    assert refused(changed(receipt, key=officer)) == "V5"
+    assert refused(receipt) == "V6"
 
 
 def test_v5_an_absent_key_is_none() -> None:
@@ -694,8 +708,9 @@ def test_block_receipts_count_even_when_the_roots_agree() -> None:
         results_root=b64url(tree_hash([results_leaf(leaf, ())])),
     )
     log = LOG.altered(SEALS[1], seal)
-    receipt = log.block_receipt(SEALS[1], ((),))
-    assert rule_of(verify_block_receipt, changed(receipt, leaves=(b64url(leaf),)), GENESIS) == "V3"
+    receipt = changed(log.block_receipt(SEALS[1], ((),)), leaves=(b64url(leaf),))
+    for findings in (((),), ((),) * 2, ((),) * 3, ()):
+        assert rule_of(verify_block_receipt, changed(receipt, findings=findings), GENESIS) == "V3"
 
 
 # --- V7: values of the state ---
