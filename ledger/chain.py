@@ -150,6 +150,14 @@ def _execute(
     return done
 
 
+def try_entries(
+    parent: Tip, entries: Sequence[Entry], time_ms: int, history: History, verify: Verify
+) -> list[Refusal]:
+    """Which of these entries the rules would refuse in a block on this parent now."""
+    at = At(parent.height + 1, max(time_ms, parent.time_ms + 1))
+    return _execute(parent, entries, at, history, verify, stop=False).refusals
+
+
 def _check_unused(entry: Entry, taken: bytes | None) -> None:
     """S6: `(kid, id)` is used once on a chain."""
     if taken is not None:

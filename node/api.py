@@ -73,24 +73,8 @@ class Api:
 
     async def _body(self, request: Request) -> bytes:
         """The whole body within size and time, or an error. Raises O5.large, O5.truncated."""
-        limit = self.driver.config.max_request_bytes
-        stated = request.headers.get("content-length", "")
-        if stated.isdigit() and int(stated) > limit:
-            raise TooLargeError("O5.large", limit=limit)
-        parts: list[bytes] = []
-        received = 0
-        try:
-            async with asyncio.timeout(self.driver.config.body_ms / 1000):
-                async for part in request.stream():
-                    received += len(part)
-                    if received > limit:
-                        raise TooLargeError("O5.large", limit=limit)
-                    parts.append(part)
-        except (ClientDisconnect, TimeoutError):
-            raise MalformedError("O5.truncated", received=received) from None
-        if stated.isdigit() and int(stated) != received:
-            raise MalformedError("O5.truncated", received=received)
-        return b"".join(parts)
+        config = self.driver.config
+        return await read_body(request, config.max_request_bytes, config.body_ms)
 
     async def _submit(self, raws: Sequence[bytes]) -> list[Outcome] | None:
         """The outcomes; None when the wait ran out (the entries stay in)."""
@@ -117,6 +101,7 @@ class Api:
         """The answer to a bundle: one result for each entry, one receipt for each block."""
         receipts: dict[int, BlockReceipt] = {}
         results: list[dict[str, object]] = []
+        view = self.driver.view
         start = end = height = 0
         for raw, outcome in zip(raws, outcomes, strict=True):
             if not isinstance(outcome, Published):
@@ -125,7 +110,7 @@ class Api:
             index = outcome.index
             if not start <= index < end:
                 height = self.store.height_of(index)
-                receipt = receipts[height] = self.receipts.block(height)
+                receipt = receipts[height] = self.receipts.block(view, height)
                 start, end = self.store.starts[height], receipt.seal.index
             place = index - start
             results.append({
@@ -299,10 +284,38 @@ class Api:
         app.add_api_route("/api/v1/summary", self.summary)
         app.add_api_route("/health", self.health)
         app.add_api_route("/metrics", lambda: Response(self.metrics(), media_type="text/plain"))
-        app.add_exception_handler(AllianceError, _on_error)
-        app.add_exception_handler(HTTPException, _on_http)
-        app.add_exception_handler(Exception, _on_mistake)
+        install_errors(app)
         app.add_middleware(LoopbackOnly)
+
+
+def install_errors(app: FastAPI) -> None:
+    """Every error leaves as a problem document."""
+    app.add_exception_handler(AllianceError, _on_error)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(Exception, _on_mistake)
+
+
+async def read_body(request: Request, limit: int, wait_ms: int) -> bytes:
+    """The whole body of a request. Raises `TooLargeError` (O5.large) or `MalformedError`
+    (O5.truncated).
+    """
+    stated = request.headers.get("content-length", "")
+    if stated.isdigit() and int(stated) > limit:
+        raise TooLargeError("O5.large", limit=limit)
+    parts: list[bytes] = []
+    received = 0
+    try:
+        async with asyncio.timeout(wait_ms / 1000):
+            async for part in request.stream():
+                received += len(part)
+                if received > limit:
+                    raise TooLargeError("O5.large", limit=limit)
+                parts.append(part)
+    except (ClientDisconnect, TimeoutError):
+        raise MalformedError("O5.truncated", received=received) from None
+    if stated.isdigit() and int(stated) != received:
+        raise MalformedError("O5.truncated", received=received)
+    return b"".join(parts)
 
 
 class LoopbackOnly:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final
 import httpx
 import msgspec
 
+from ledger.crypto import Signer
 from ledger.encoding import decode_bundle, encode_bundle
 from ledger.errors import (
     AllianceError,
@@ -26,6 +27,8 @@ from ledger.errors import (
 )
 from ledger.rulebook import RULES
 from node.config import MAX_POST_ENTRIES
+from node.httpsig import Request, sign_request
+from node.wire import EXCHANGE_PATH, EXCHANGE_TYPE, Exchange, decode_exchange, encode_exchange
 
 BUNDLE_TYPE: Final = "application/vnd.alliance.entries"
 ENTRY_TYPE: Final = "application/cose"
@@ -215,6 +218,49 @@ class NodeClient:
         except msgspec.DecodeError:
             raise UnreachableError("O7.answer", url=self.url, status=response.status_code) from None
         return value
+
+
+class PeerClient:
+    """The way to another node: signed requests with one node key (SPEC 11)."""
+
+    def __init__(self, url: str, signer: Signer, timeout_s: float = 20.0) -> None:
+        self.url = url.rstrip("/")
+        self._signer = signer
+        self._address = httpx.URL(self.url)
+        self._http = httpx.Client(base_url=self.url, timeout=timeout_s, trust_env=False)
+
+    def __enter__(self) -> "PeerClient":
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        self._http.close()
+
+    def exchange(self, message: Exchange, now_s: int, nonce: bytes) -> Exchange:
+        """Say something to the other node, and hear what it has to say.
+
+        Raises `UnreachableError` (O7), `MalformedError` (H8) or what the other node refuses with.
+        """
+        body = encode_exchange(message)
+        authority = self._address.netloc.decode()
+        path = self._address.path.rstrip("/") + EXCHANGE_PATH
+        request = Request("POST", authority, path, "?", EXCHANGE_TYPE, body)
+        headers = sign_request(request, self._signer, now_s, nonce)
+        try:
+            response = self._http.post(EXCHANGE_PATH, content=body, headers=headers)
+        except httpx.HTTPError:
+            raise UnreachableError("O7", url=self.url) from None
+        if response.status_code == 200:
+            return decode_exchange(response.content)
+        try:
+            problem = msgspec.json.decode(response.content, type=dict[str, Any])
+        except msgspec.DecodeError:
+            raise UnreachableError("O7.answer", url=self.url, status=response.status_code) from None
+        raise error_of(problem)
 
 
 def chunks(raws: Iterable[bytes]) -> Iterator[list[bytes]]:

@@ -8,6 +8,7 @@ import ipaddress
 import os
 import stat
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -18,6 +19,7 @@ from ledger.errors import ConfigError
 from ledger.members import EpochConfig, Member
 
 DEFAULT_PORT: Final = 8470
+DEFAULT_PEER_PORT: Final = 8471
 MAX_POST_ENTRIES: Final = 1_000
 NODE_ROLES: Final = ("node", "log", "cosigner")
 
@@ -29,6 +31,13 @@ class Config:
     home: Path
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
+    peer_host: str = ""
+    """The address at which other members reach this node; empty: they cannot."""
+    peer_port: int = DEFAULT_PEER_PORT
+    dial_out: bool = False
+    """Hold requests open to the others, because they cannot reach this node."""
+    peers: Mapping[str, str] = field(default_factory=dict)
+    """Where the other members listen: organisation to URL."""
     database: str = "ledger.db"
     """The SQLite file, relative to the home directory."""
     wait_ms: int = 10_000
@@ -71,15 +80,28 @@ def load_config(home: Path, passphrase: bytes | None = None) -> Config:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
         raise ConfigError("O1.file", file="node.toml") from None
     for name, value in values.items():
-        if name not in SETTINGS or type(value) is not type(getattr(Config, name)):
-            raise ConfigError("O1.field", field=name)
-        if isinstance(value, int) and value < 1:
+        if name not in SETTINGS or not _fits(name, value):
             raise ConfigError("O1.field", field=name)
     config = Config(home=home, **values, passphrase=passphrase or find_passphrase(home))
     check_host(config.host)
-    if Path(config.database).name != config.database or config.port > 65_535:
-        raise ConfigError("O1.field", field="port" if config.port > 65_535 else "database")
+    for name in ("port", "peer_port"):
+        if getattr(config, name) > 65_535:
+            raise ConfigError("O1.field", field=name)
+    if Path(config.database).name != config.database:
+        raise ConfigError("O1.field", field="database")
     return config
+
+
+def _fits(name: str, value: object) -> bool:
+    if name == "peers":
+        return isinstance(value, dict) and all(_is_url(url) for url in value.values())
+    if type(value) is not type(getattr(Config, name)):
+        return False
+    return isinstance(value, bool) or not isinstance(value, int) or value >= 1
+
+
+def _is_url(value: object) -> bool:
+    return isinstance(value, str) and value.startswith(("http://", "https://"))
 
 
 def check_host(host: str) -> None:

@@ -1,52 +1,86 @@
 """The only loop of a node: takes inputs, steps the consensus machine, carries out its effects,
 answers.
 
-    submit -> parse and check signatures (threads) -> inbox -> [ step, build or check, save, sign
-    the head ] -> one transaction, one fsync for each block -> answer
+    submit, deliver -> parse and check signatures (threads) -> inbox -> [ step, build or check,
+    save, sign the head ] -> one transaction, one fsync for each block -> send -> answer
 
 Everything in brackets runs in one thread, the writer. Whatever waits in the inbox goes into the
-same block (group commit). Nothing is answered, signed away or sent before it is durable. When the
-disk fails, the waiting callers are told, and the machine is started anew from what is durable.
+same block (group commit). Nothing is answered, signed away or sent before it is durable, and
+nothing is answered before a quorum of members has cosigned it. When the disk fails, the waiting
+callers are told, and the machine is started anew from what is durable.
 """
 
 import gc
 import logging
+import secrets
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
 from ledger import consensus as agree
-from ledger.chain import Applied, Tip, build_block, check_block, finish_block
+from ledger.chain import Applied, Tip, build_block, check_block, finish_block, try_entries
 from ledger.consensus import BlockInfo, Consensus
 from ledger.crypto import verify as verify_signature
-from ledger.encoding import b64url, encode_bundle, encode_statement, signature_input, unb64url
+from ledger.encoding import (
+    decode_bundle,
+    encode_bundle,
+    encode_statement,
+    signature_input,
+    unb64url,
+)
 from ledger.errors import (
     AllianceError,
     BusyError,
     ConflictError,
-    SignatureError,
     StorageError,
     unreachable,
 )
-from ledger.notes import Checkpoint, Note, cosign, encode_checkpoint, encode_note, sign_note
+from ledger.notes import (
+    Checkpoint,
+    Note,
+    cosign,
+    decode_note,
+    encode_checkpoint,
+    encode_note,
+    sign_note,
+)
 from ledger.records import decode_entry
 from ledger.records.envelope import Entry
 from ledger.records.seal import Seal, SealEntry, decode_seal, encode_seal
-from ledger.rules import find_signer, leaves_of
+from node.admission import Admission, Body, Delivery, Signatures, info_of
 from node.clock import Clock
 from node.config import Config, NodeKeys
+from node.cosigning import Cosigning, View
 from node.store import Store
 from node.store.database import Overlay
+from node.wire import Exchange, Want
 
 LOG = logging.getLogger("alliance.node")
-CHUNK: Final = 128
-"""Entries that one thread parses and verifies at a time."""
 IDLE_S: Final = 1.0
+IDLE_MS: Final = 1_000
+SYNC_MS: Final = 1_000
+IDLE_SYNC_MS: Final = 15_000
+BEAT_MS: Final = 5_000
+IDLE_BEAT_MS: Final = 15_000
+"""How often the others are told where this node stands (consensus.md 2.10)."""
+LATE_MS: Final = 2_000
+"""After so long an entry is offered to the others again, and kept on disk."""
+MAX_OFFERED: Final = 500
+MAX_DELIVERIES: Final = 64
+"""Messages of one member that may wait here; more are dropped, and offered again by it."""
+MAX_AHEAD: Final = 4_096
+"""Heights above the final one of which blocks are kept."""
+MAX_SERVED_BLOCKS: Final = 1_024
+SERVED_BYTES: Final = 4 << 20
+COUNTERS: Final = (
+    "entries", "blocks", "refused", "repeated", "busy", "storage_failures", "rejected", "dropped",
+)  # fmt: skip
+VERSION: Final = "alliance/1"
 
 
 class Published(msgspec.Struct, frozen=True, gc=False):
@@ -59,15 +93,6 @@ class Published(msgspec.Struct, frozen=True, gc=False):
 
 
 Outcome = Published | AllianceError
-
-
-class View(NamedTuple):
-    """What readers see: the newest published block, all of one moment."""
-
-    tip: Tip
-    seal: SealEntry
-    checkpoint: bytes
-    """The signed note of the tip's size."""
 
 
 class Submission:
@@ -91,35 +116,29 @@ class Submission:
 
 
 class _Waiting(NamedTuple):
-    """An admitted entry that is in no final block yet, and who waits for it."""
+    """An admitted entry that is not published yet, and who waits for it."""
 
     entry: Entry
     callers: list[tuple[Submission, int]]
+    since_ms: int
+    place: int = -1
+    """The index of its entry, once that is in a final block."""
 
 
-class Signatures:
-    """Checked once: `verify` answers from here what a thread has already found to be right."""
+class Carrier(Protocol):
+    """The way to the other members. Calls never wait and never fail; what is lost is offered
+    again.
+    """
 
-    def __init__(self) -> None:
-        self._known: dict[bytes, tuple[int, bytes, bytes]] = {}
+    def send(self, to: int | None, item: Exchange) -> None:
+        """To one member, or to all others."""
 
-    def check(self, alg: int, key: bytes, signature: bytes, message: bytes) -> bool:
-        """Verify, and remember what is right."""
-        right = verify_signature(alg, key, signature, message)
-        if right:
-            self._known[signature] = (alg, key, message)
-        return right
 
-    def verify(self, alg: int, key: bytes, signature: bytes, message: bytes) -> bool:
-        """`ledger.crypto.verify`, answered from memory where the same was checked before."""
-        if self._known.get(signature) == (alg, key, message):
-            return True
-        return verify_signature(alg, key, signature, message)
+class Nobody:
+    """The way to nobody: a chain of one member."""
 
-    def forget(self, entries: Sequence[Entry]) -> None:
-        """These stand in a final block, or nowhere."""
-        for entry in entries:
-            self._known.pop(entry.statement.signature, None)
+    def send(self, to: int | None, item: Exchange) -> None:
+        """There is nobody to tell."""
 
 
 class Driver:
@@ -140,11 +159,15 @@ class Driver:
         self.bundle = bundle
         self.store = store
         self.signatures = Signatures()
-        self.counters: dict[str, int] = dict.fromkeys(
-            ("entries", "blocks", "refused", "repeated", "busy", "storage_failures"), 0
-        )
-        self.outbox: list[agree.Send | agree.Fetch] = []
-        """What consensus wants to say; with one member it says nothing."""
+        self.admission = Admission(self.signatures)
+        self.carrier: Carrier = Nobody()
+        self.counters: dict[str, int] = dict.fromkeys(COUNTERS, 0)
+        self._outbox: list[agree.Send | agree.Fetch] = []
+        self._deliveries: deque[Delivery] = deque()
+        self._on_the_way: Counter[int] = Counter()
+        self._boot_id = secrets.token_bytes(16)
+        self._gossip_ms = self._beat_ms = 0
+        self._fetched_from = 0
         host = genesis.tip.origin.partition("/")[0]
         self._cosigner_name = f"{keys.member.org}.cosigner.{host}"
         self._inbox: deque[Submission] = deque()
@@ -161,8 +184,15 @@ class Driver:
         self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="verify")
         self._thread = threading.Thread(target=self._run, name="driver", daemon=True)
         self._waiting: dict[bytes, _Waiting] = {}
+        self._cosigning = Cosigning(keys.member.org)
+        self._unpublished: deque[tuple[Applied, list[_Waiting]]] = deque()
+        self._notes: list[tuple[int, bytes]] = []
+        self._late: list[Entry] = []
+        self._kept: set[bytes] = set()
+        self._tip = b""
+        self._published: View | None = None
         self._open()
-        self.clock = clock or Clock(self.view.tip.time_ms + 1)
+        self.clock = clock or Clock(self.final.tip.time_ms + 1)
         self._begin()
 
     # --- from outside: any thread -----------------------------------------------------------------
@@ -192,7 +222,7 @@ class Driver:
             self._check_room(len(raws), size)
             self._pending += len(raws)
             self._pending_bytes += size
-        future = self._pool.submit(self._admit, raws)
+        future = self._pool.submit(self.admission.entries, self.final.tip, raws)
         done: Future[list[Outcome]] = Future()
         future.add_done_callback(lambda admitted: self._enqueue(admitted, done, len(raws), size))
         return done
@@ -230,35 +260,36 @@ class Driver:
             self._pending -= count
             self._pending_bytes -= size
 
-    def _admit(self, raws: Sequence[bytes]) -> list[Entry | AllianceError]:
-        """Parse and check signatures, off the writer's thread."""
-        view = self.view
-        signers: dict[bytes, tuple[int, bytes]] = {}
-        admitted: list[Entry | AllianceError] = []
-        for raw in raws:
-            try:
-                entry = decode_entry(raw)
-                # What a block is looked up by must be readable before it may stand among
-                # candidates.
-                _ = entry.id_key, leaves_of(entry.record)
-                self._check_signature(view.tip, entry, signers)
-            except AllianceError as error:
-                admitted.append(error)
-            else:
-                admitted.append(entry)
-        return admitted
+    def deliver(self, peer: int, exchange: Exchange) -> None:
+        """Take in what another member sent. Raises `BusyError` (H9) when it sends too fast."""
+        with self._wake:
+            if self._stopping:
+                raise BusyError("O4.stopping")
+            if self._on_the_way[peer] >= MAX_DELIVERIES:
+                self.counters["dropped"] += 1
+                raise BusyError("H9", org=self.final.tip.config.members[peer].org)
+            self._on_the_way[peer] += 1
+        self._pool.submit(self._check_delivery, peer, exchange)
 
-    def _check_signature(
-        self, tip: Tip, entry: Entry, signers: dict[bytes, tuple[int, bytes]]
-    ) -> None:
-        statement = entry.statement
-        known = signers.get(statement.kid)
-        if known is None:
-            signer = find_signer(tip.state, tip.config, b64url(statement.kid))
-            known = signers[statement.kid] = (signer.alg, signer.public_key)
-        message = statement.to_be_signed()
-        if not self.signatures.check(*known, statement.signature, message):
-            raise SignatureError("S3.signature", org=statement.iss)
+    def _check_delivery(self, peer: int, exchange: Exchange) -> None:
+        try:
+            delivery = self.admission.delivery(self.final.tip, peer, exchange)
+        finally:
+            with self._wake:
+                self._on_the_way[peer] -= 1
+        with self._wake:
+            self._deliveries.append(delivery)
+            self._wake.notify()
+
+    @property
+    def view(self) -> View:
+        """The newest published block. Raises `BusyError` (O4.quorum) when this node, just started,
+        does not know of any yet.
+        """
+        published = self._published
+        if published is None:
+            raise BusyError("O4.quorum", quorum=self.final.tip.config.q)
+        return published
 
     @property
     def pending(self) -> int:
@@ -280,26 +311,48 @@ class Driver:
     # --- starting, and starting anew --------------------------------------------------------------
 
     def _open(self) -> None:
-        """Found or load the chain; the view is what is durable."""
-        store, genesis = self.store, self.genesis
-        if store.is_new():
-            note = self._sign_head(genesis.tip, genesis.tip.time_ms)
-            store.found(genesis, self.bundle, note)
-            self.view = View(genesis.tip, genesis.seal, note)
+        """Found or load the chain; what is durable is final."""
+        if self.store.is_new():
+            tip, seal = self.genesis.tip, self.genesis.seal
+            note = self._sign_head(tip, tip.time_ms)
+            self.store.found(self.genesis, self.bundle, encode_note(note))
+            self._continue(View(tip, seal, encode_note(note)))
             return
-        tip = store.load(genesis, self.bundle, verify_signature)
-        block = store.block(tip.height)
-        self.view = View(tip, decode_seal(block.entries()[-1]), block.checkpoint)
+        self._load()
+
+    def _load(self) -> None:
+        tip = self.store.load(self.genesis, self.bundle, verify_signature)
+        block = self.store.block(tip.height)
+        self._continue(View(tip, decode_seal(block.entries()[-1]), block.checkpoint))
+        for entry in self.admission.entries(tip, self.store.waiting()):
+            if isinstance(entry, Entry):
+                self._kept.add(entry.leaf)
+                self._waiting.setdefault(entry.id_key, _Waiting(entry, [], 0))
+
+    def _continue(self, final: View) -> None:
+        """From this head, which is durable; it is published as far as the cosignatures on disk
+        say.
+        """
+        self.final = final
+        note = decode_note(final.checkpoint)
+        self._cosigning = Cosigning(self.keys.member.org)
+        own = Note(note.text, note.signatures[:2])
+        published = self._cosigning.advance(final, own)
+        words = self.admission.cosigned(final.tip, note)
+        published = self._cosigning.learn(words) or published
+        if published is not None:
+            self._published = published
 
     def _begin(self) -> None:
         """A consensus machine that continues from the view."""
-        tip = self.view.tip
+        tip = self.final.tip
         first = info_of(self.genesis.seal)
-        final = info_of(self.view.seal)
+        final = info_of(self.final.seal)
         certificate = self.store.block(tip.height).certificate
         self._tips: dict[bytes, Tip] = {final.id: tip}
         self._built: dict[bytes, Applied] = {}
-        self._bodies: dict[bytes, list[bytes]] = {}
+        self._bodies: dict[bytes, Body] = {body.info.id: body for body in self._saved_bodies()}
+        self._outbox.clear()
         self._rows: dict[tuple[int, int], agree.Row] = {}
         self._saved: dict[bytes, Applied] = {}
         self._deadline: int | None = None
@@ -310,17 +363,23 @@ class Driver:
             final=final,
             certificate=agree.decode_certificate(certificate) if certificate else None,
             rows=tuple(agree.decode_journal(row) for row in self.store.journal(tip.config.epoch)),
+            blocks=tuple(body.info for body in self._bodies.values()),
         )
         self._step(agree.Started(durable, len(self._waiting), self.clock.now_ms()))
+
+    def _saved_bodies(self) -> list[Body]:
+        """The blocks above the final one that this node had voted on."""
+        bodies = [decode_bundle(body) for body in self.store.candidates()]
+        return [
+            Body(info_of(decode_seal(raws[-1]), sum(map(len, raws[:-1]))), raws) for raws in bodies
+        ]
 
     def _recover(self) -> None:
         """After a storage failure: back to what is durable. Raises `StorageError` while
         that fails.
         """
         if not self.store.recover():
-            tip = self.store.load(self.genesis, self.bundle, verify_signature)
-            block = self.store.block(tip.height)
-            self.view = View(tip, decode_seal(block.entries()[-1]), block.checkpoint)
+            self._load()
         self._begin()
         self._failed = None
 
@@ -349,31 +408,39 @@ class Driver:
     def _take(self) -> list[Submission] | None:
         """Everything that waits; None when the node has stopped and nothing is left."""
         with self._wake:
-            while not self._inbox:
+            while not self._inbox and not self._deliveries:
                 left = self._deadline_s()
-                if left is not None and left <= 0:
+                if left <= 0:
                     break
                 if self._stopping and not self._pending:
                     return None
-                self._wake.wait(IDLE_S if left is None else min(left, IDLE_S))
+                self._wake.wait(min(left, IDLE_S))
             taken = self._taken = list(self._inbox)
             self._inbox.clear()
         return taken
 
-    def _deadline_s(self) -> float | None:
-        if self._deadline is None:
-            return None
-        return (self._deadline - self.clock.now_ms()) / 1000
+    def _deadline_s(self) -> float:
+        """Seconds until there is something to do without being asked."""
+        now_ms = self.clock.now_ms()
+        due = [IDLE_MS + now_ms] if self._deadline is None else [self._deadline]
+        if not self._alone:
+            due += [self._gossip_ms, self._beat_ms]
+        return (min(due) - now_ms) / 1000
 
     def _batch(self, taken: Sequence[Submission]) -> None:
         """One turn: new entries, time, and all that follows from them."""
         self._take_in(taken)
+        while self._deliveries:
+            self._receive(self._deliveries.popleft())
         now_ms = self.clock.now_ms()
         if self._deadline is not None and now_ms >= self._deadline:
             self._deadline = None
             self._step(agree.Tick(now_ms))
-        self._step(agree.Work(len(self._waiting), now_ms))
+        self._step(agree.Work(self._work_left(), now_ms))
+        if not self._alone:
+            self._keep_in_touch(now_ms)
         self._save_rows()
+        self._release()
 
     def _give_up(self, error: StorageError, taken: Sequence[Submission]) -> None:
         """The disk failed: nothing of this turn is durable, and every caller is told so."""
@@ -383,6 +450,7 @@ class Driver:
         self._settle_all(error, taken)
         self.signatures.forget([waiting.entry for waiting in self._waiting.values()])
         self._waiting.clear()
+        self._outbox.clear()
         self._deadline = None
 
     def _settle_all(self, error: AllianceError, taken: Sequence[Submission]) -> None:
@@ -391,7 +459,8 @@ class Driver:
             for position, outcome in enumerate(submission.outcomes):
                 if outcome is None:
                     submission.settle(position, error)
-        for waiting in list(self._waiting.values()):
+        unanswered = [waiting for _block, those in self._unpublished for waiting in those]
+        for waiting in [*self._waiting.values(), *unanswered]:
             for submission, position in waiting.callers:
                 if submission.outcomes[position] is None:
                     submission.settle(position, error)
@@ -417,23 +486,29 @@ class Driver:
             for entry in submission.entries
             if isinstance(entry, Entry)
         ]
+        if not taken:
+            return
         on_chain = self.store.history().find_ids(keys)
+        fresh: list[Entry] = []
         for submission in taken:
             for position, entry in enumerate(submission.entries):
-                if isinstance(entry, Entry):
-                    self._take_one(submission, position, entry, on_chain)
-                else:
+                if not isinstance(entry, Entry):
                     self.counters["refused"] += 1
                     submission.settle(position, entry)
+                elif self._take_one(submission, position, entry, on_chain):
+                    fresh.append(entry)
+        if not self._alone:
+            self._share(self._admit(fresh))
 
     def _take_one(
         self, submission: Submission, position: int, entry: Entry, on_chain: Mapping[bytes, bytes]
-    ) -> None:
+    ) -> bool:
+        """Whether the entry is new here."""
         key = entry.id_key
         waiting = self._waiting.get(key)
         if waiting is None and key not in on_chain:
-            self._waiting[key] = _Waiting(entry, [(submission, position)])
-            return
+            self._waiting[key] = _Waiting(entry, [(submission, position)], self.clock.now_ms())
+            return True
         first = waiting.entry if waiting is not None else self._on_chain(on_chain[key])
         if first.statement.payload != entry.statement.payload:
             self.counters["refused"] += 1
@@ -442,10 +517,183 @@ class Driver:
             waiting.callers.append((submission, position))
         else:
             self.counters["repeated"] += 1
-            index = self.store.find_leaf(first.leaf)
-            if index is None:
-                unreachable("an id that is on the chain has an entry")
-            submission.settle(position, Published(first, index, True))
+            self._repeat(first, submission, position)
+        return False
+
+    def _repeat(self, entry: Entry, submission: Submission, position: int) -> None:
+        """It is on the chain: answered now, or with the block that waits to be published."""
+        index = self.store.find_leaf(entry.leaf)
+        if index is None:
+            unreachable("an id that is on the chain has an entry")
+        for block, unanswered in self._unpublished:
+            if index < block.tip.size:
+                since = self.clock.now_ms()
+                unanswered.append(_Waiting(entry, [(submission, position)], since, index))
+                return
+        submission.settle(position, Published(entry, index, True))
+
+    def _admit(self, fresh: Sequence[Entry]) -> list[Entry]:
+        """Try the rules at once: what they refuse now is answered now, not after consensus. With
+        one member the block itself is the trial.
+        """
+        tip = self.final.tip
+        refusals = try_entries(
+            tip, fresh, self.clock.now_ms(), self.store.history(), self.signatures.verify
+        )
+        for refusal in refusals:
+            self._refuse(refusal.entry, refusal.error)
+        refused = {refusal.entry.leaf for refusal in refusals}
+        return [entry for entry in fresh if entry.leaf not in refused]
+
+    # --- other members ----------------------------------------------------------------------------
+
+    @property
+    def _alone(self) -> bool:
+        return self.final.tip.config.n == 1
+
+    def _share(self, entries: Sequence[Entry]) -> None:
+        """Tell the others at once: whoever leads may put them into a block."""
+        if entries:
+            self.carrier.send(None, self._message(entries=tuple(entry.raw for entry in entries)))
+
+    def _message(self, **parts: Any) -> Exchange:
+        return Exchange(v=1, pin=self.genesis.seal.leaf, **parts)
+
+    def _receive(self, delivery: Delivery) -> None:
+        """What another member sent, into the machine."""
+        self.counters["rejected"] += delivery.rejected
+        peer, now_ms = delivery.peer, self.clock.now_ms()
+        self._take_over(delivery.entries)
+        final = self.final.tip.height
+        for body in delivery.bodies:
+            wanted = final < body.info.height <= final + MAX_AHEAD
+            if wanted and body.info.id not in self._bodies and body.info.id not in self._built:
+                self._bodies[body.info.id] = body
+                self._step(agree.BlockReceived(body.info, now_ms))
+        for fact in delivery.facts:
+            self._step(agree.Received(fact, now_ms, peer))
+        self._publish(self._cosigning.learn(delivery.cosigned))
+        if delivery.summary is not None:
+            self._step(agree.PeerSummary(peer, delivery.summary, now_ms))
+        if delivery.wants:
+            self._pool.submit(self._serve, peer, delivery.wants)
+
+    def _take_over(self, entries: Sequence[Entry]) -> None:
+        """Entries that other members took in wait here, too; nobody waits for them here."""
+        room = self.config.max_pending_entries - len(self._waiting)
+        fresh = [entry for entry in entries if entry.id_key not in self._waiting][: max(0, room)]
+        if not fresh:
+            return
+        on_chain = self.store.history().find_ids([entry.id_key for entry in fresh])
+        now_ms = self.clock.now_ms()
+        for entry in fresh:
+            if entry.id_key not in on_chain:
+                self._waiting[entry.id_key] = _Waiting(entry, [], now_ms)
+
+    def _work_left(self) -> int:
+        """How many entries wait that stand in no block up to the machine's tip."""
+        if len(self._waiting) == 0 or self._machine.tip.id == self.final.tip.seal_leaf:
+            return len(self._waiting)
+        above = self._above_final(self._machine.tip)
+        return len(self._waiting) - sum(
+            entry.id_key in self._waiting for block in above for entry in block.entries
+        )
+
+    def _keep_in_touch(self, now_ms: int) -> None:
+        """Heartbeats, and what this node holds, so that whatever was lost is offered again."""
+        busy = bool(self._waiting or self._unpublished) or (
+            self._machine.tip.id != self.final.tip.seal_leaf
+        )
+        if now_ms >= self._beat_ms:
+            self._beat_ms = now_ms + (BEAT_MS if busy else IDLE_BEAT_MS)
+            self._step(agree.Heartbeat(self._boot_id, VERSION, now_ms))
+        if now_ms < self._gossip_ms:
+            self._gossip_ms = min(self._gossip_ms, now_ms + SYNC_MS) if busy else self._gossip_ms
+            return
+        self._gossip_ms = now_ms + (SYNC_MS if busy else IDLE_SYNC_MS)
+        late = [w for w in self._waiting.values() if now_ms - w.since_ms >= LATE_MS]
+        self._try_again(late)
+        offered = [w.entry.raw for w in late if w.entry.id_key in self._waiting][:MAX_OFFERED]
+        self.carrier.send(
+            None,
+            self._message(
+                summary=self._machine.summary(),
+                entries=tuple(offered),
+                cosignatures=(self._cosigning.own,),
+            ),
+        )
+
+    def _try_again(self, late: Sequence[_Waiting]) -> None:
+        """What has waited long may have become impossible in the meantime; what has not is kept
+        on disk from here on.
+        """
+        if late:
+            self._admit([waiting.entry for waiting in late])
+            kept = [w.entry for w in late if w.entry.id_key in self._waiting]
+            self._late += [entry for entry in kept if entry.leaf not in self._kept]
+
+    def _serve(self, peer: int, wants: Sequence[Want]) -> None:
+        """Answer what another member lacks, off the writer's thread."""
+        for want in wants:
+            if want.block is None:
+                blocks, facts = self._final_blocks(want.first)
+            else:
+                blocks, facts = self._one_block(want.block), ()
+            if blocks:
+                self.carrier.send(peer, self._message(blocks=tuple(blocks), facts=facts))
+
+    def _final_blocks(self, first: int) -> tuple[list[bytes], tuple[agree.Fact, ...]]:
+        """Final blocks from a height on, and the certificate of the last of them."""
+        blocks: list[bytes] = []
+        last: tuple[int, agree.Certificate] | None = None
+        size = 0
+        for stored in self.store.blocks(max(1, first), MAX_SERVED_BLOCKS):
+            blocks.append(stored.body)
+            size += len(stored.body)
+            if stored.certificate is not None:
+                last = len(blocks), agree.decode_certificate(stored.certificate)
+                if size >= SERVED_BYTES:
+                    break
+        if last is None:
+            return [], ()
+        return blocks[: last[0]], (last[1],)
+
+    def _one_block(self, block_id: bytes) -> list[bytes]:
+        body = self._bodies.get(block_id)
+        if body is not None:
+            return [encode_bundle(body.raws)]
+        applied = self._built.get(block_id)
+        if applied is not None:
+            return [encode_bundle(_raws(applied))]
+        index = self.store.find_leaf(block_id)
+        return [] if index is None else [self.store.block(self.store.height_of(index)).body]
+
+    def _release(self) -> None:
+        """What consensus wants to say, after everything that it rests on is durable."""
+        outbox, self._outbox = self._outbox, []
+        for effect in outbox:
+            if isinstance(effect, agree.Fetch):
+                peer = effect.peer if effect.peer >= 0 else self._next_peer()
+                want = Want(block=effect.block, first=effect.first)
+                self.carrier.send(peer, self._message(wants=(want,)))
+                continue
+            blocks = [
+                body
+                for fact in effect.facts
+                if isinstance(fact, agree.Proposal)
+                for body in self._one_block(fact.vote.block)
+            ]
+            self.carrier.send(
+                effect.to, self._message(blocks=tuple(blocks), facts=tuple(effect.facts))
+            )
+
+    def _next_peer(self) -> int:
+        """Any other member, each in turn."""
+        config = self.final.tip.config
+        self._fetched_from = (self._fetched_from + 1) % config.n
+        if config.node_keys[self._fetched_from] == self.keys.node.public_key:
+            self._fetched_from = (self._fetched_from + 1) % config.n
+        return self._fetched_from
 
     def _on_chain(self, leaf: bytes) -> Entry:
         index = self.store.find_leaf(leaf)
@@ -463,6 +711,9 @@ class Driver:
                 answer = _EFFECTS[type(effect)](self, effect)
                 if answer is not None:
                     queue.append(answer)
+            if not queue and not self._alone and self._machine.tip.id != self._tip:
+                self._tip = self._machine.tip.id
+                queue.append(agree.Work(self._work_left(), self.clock.now_ms()))
 
     def _on_build(self, effect: agree.BuildBlock) -> agree.Event:
         """Build, execute and seal a block of what waits."""
@@ -551,7 +802,7 @@ class Driver:
         below = self._above_final(info_of(previous.seal)) if previous else []
         history = Overlay(self.store.history(), below)
         try:
-            self._keep(check_block(parent, body, history, self.signatures.verify))
+            self._keep(check_block(parent, body.raws, history, self.signatures.verify))
         except StorageError:
             raise
         except AllianceError as error:
@@ -571,59 +822,84 @@ class Driver:
         """
         blocks = [self._built[info.id] for info in effect.blocks]
         certificate = agree.encode_certificate(effect.certificate)
-        view, epoch = self.view, effect.certificate.epoch
+        final, epoch = self.final, effect.certificate.epoch
+        notes: list[tuple[View, Note]] = []
         store = self.store
         with store.transaction():
             for number, block in enumerate(blocks, 1):
                 last = number == len(blocks)
-                note = self._append(view.tip, block, certificate if last else None)
-                view = View(block.tip, block.seal, note)
+                note = self._append(final.tip, block, certificate if last else None)
+                final = View(block.tip, block.seal, encode_note(note))
+                notes.append((final, note))
             if not blocks:
-                store.replace_certificate(view.tip.height, certificate)
+                store.replace_certificate(final.tip.height, certificate)
             store.save_justification([
                 (cert.epoch, cert.view, cert.kind, agree.encode_certificate(cert))
                 for cert in effect.justification
             ])  # fmt: skip
-            self._drop_void(epoch, effect.certificate.view, view.tip.height)
+            self._drop_void(epoch, effect.certificate.view, final.tip.height)
             self._write_rows()
-            store.clear_journal(epoch, effect.certificate.view, view.tip.height)
-        self.view = view
+            store.clear_journal(epoch, effect.certificate.view, final.tip.height)
+            included = [entry.leaf for block in blocks for entry in block.entries]
+            gone = self._kept.intersection(included)
+            store.clear_waiting(sorted(gone))
+        self._kept -= gone
+        self.final = final
         for block in blocks:
-            self._answer(block)
-        self._forget_below(view.tip)
-        return agree.Committed(view.tip.height, len(self._waiting), self.clock.now_ms())
+            self._close(block)
+        self._forget_below(final.tip)
+        for view, note in notes:
+            self._publish(self._cosigning.advance(view, note))
+        if notes and not self._alone:
+            self.carrier.send(None, self._message(cosignatures=(self._cosigning.own,)))
+        return agree.Committed(final.tip.height, len(self._waiting), self.clock.now_ms())
 
-    def _append(self, parent: Tip, block: Applied, certificate: bytes | None) -> bytes:
+    def _append(self, parent: Tip, block: Applied, certificate: bytes | None) -> Note:
         """A block and its head into the open transaction; the head is signed under compare-and-
         swap.
         """
         tip = block.tip
         self.store.advance_cosigned((parent.size, parent.tree.root()), (tip.size, tip.tree.root()))
         note = self._sign_head(tip, self.clock.now_ms())
-        self.store.append(block, certificate, note)
+        self.store.append(block, certificate, encode_note(note))
         return note
 
-    def _sign_head(self, tip: Tip, now_ms: int) -> bytes:
-        """The signed note of a tree head: the log's line, and this member's cosignature."""
+    def _sign_head(self, tip: Tip, now_ms: int) -> Note:
+        """The note of a tree head: the log's line, and this member's cosignature."""
         text = encode_checkpoint(Checkpoint(tip.origin, tip.size, tip.tree.root()))
         lines = (
             sign_note(text, tip.origin, self.keys.log),
             cosign(text, self._cosigner_name, self.keys.cosigner, max(1, now_ms // 1000)),
         )
-        return encode_note(Note(text, lines))
+        return Note(text, lines)
 
-    def _answer(self, block: Applied) -> None:
-        """Tell everybody who waits for an entry of a block that is durable."""
+    def _close(self, block: Applied) -> None:
+        """A block is final: its entries wait no more, their callers wait for the cosignatures."""
         index = block.tip.seal_index - len(block.entries)
+        unanswered: list[_Waiting] = []
         for entry in block.entries:
             waiting = self._waiting.pop(entry.id_key, None)
-            if waiting is not None:
-                for number, (submission, position) in enumerate(waiting.callers):
-                    submission.settle(position, Published(entry, index, number > 0))
+            if waiting is not None and waiting.callers:
+                unanswered.append(waiting._replace(place=index))
             index += 1
+        self._unpublished.append((block, unanswered))
         self.signatures.forget(block.entries)
         self.counters["blocks"] += 1
         self.counters["entries"] += len(block.entries)
+
+    def _publish(self, view: View | None) -> None:
+        """A quorum has cosigned this head: readers see it, and callers are answered."""
+        if view is None:
+            return
+        self._published = view
+        if not self._alone:
+            self._notes.append((view.tip.height, view.checkpoint))
+        while self._unpublished and self._unpublished[0][0].tip.size <= view.tip.size:
+            _block, unanswered = self._unpublished.popleft()
+            for waiting in unanswered:
+                for number, (submission, position) in enumerate(waiting.callers):
+                    outcome = Published(waiting.entry, waiting.place, number > 0)
+                    submission.settle(position, outcome)
 
     def _forget_below(self, tip: Tip) -> None:
         """What is final needs no copy in memory; candidates at its height are void."""
@@ -632,13 +908,15 @@ class Driver:
         }
         self._tips = {k: other for k, other in self._tips.items() if other.height > tip.height}
         self._tips[tip.seal_leaf] = tip
-        self._bodies = {k: body for k, body in self._bodies.items() if k in self._tips}
+        self._bodies = {
+            k: body for k, body in self._bodies.items() if body.info.height > tip.height
+        }
 
     def _on_timer(self, effect: agree.SetTimer) -> None:
         self._deadline = effect.at_ms
 
     def _on_send(self, effect: agree.Send | agree.Fetch) -> None:
-        self.outbox.append(effect)
+        self._outbox.append(effect)
 
     def _on_alarm(self, effect: agree.Alarm | agree.Evidence) -> None:
         LOG.critical("consensus alarm: %s", type(effect).__name__)
@@ -654,14 +932,19 @@ class Driver:
         rows = [(*at, agree.encode_journal(row)) for at, row in self._rows.items()]
         self.store.save_journal(rows)
         for block_id, block in self._saved.items():
-            raws = [*(entry.raw for entry in block.entries), block.seal.raw]
-            self.store.save_candidate(block_id, block.tip.height, encode_bundle(raws))
+            self.store.save_candidate(block_id, block.tip.height, encode_bundle(_raws(block)))
+        for height, note in self._notes:
+            self.store.replace_checkpoint(height, note)
+        self.store.save_waiting([(entry.leaf, entry.raw) for entry in self._late])
+        self._kept.update(entry.leaf for entry in self._late)
+        self._late.clear()
+        self._notes.clear()
         self._rows.clear()
         self._saved.clear()
 
     def _save_rows(self) -> None:
         """Votes of a turn without a commit, durable before anything is sent."""
-        if self._rows or self._saved:
+        if self._rows or self._saved or self._late:
             with self.store.transaction():
                 self._write_rows()
 
@@ -692,18 +975,6 @@ def _uncollected() -> Iterator[None]:
         gc.enable()
 
 
-def info_of(entry: SealEntry, size: int = 0) -> BlockInfo:
-    """What consensus knows of a block."""
-    seal = entry.seal
-    return BlockInfo(
-        id=entry.leaf,
-        height=seal.height,
-        view=seal.view,
-        parent=unb64url(seal.prev.leaf, 32) if seal.prev else bytes(32),
-        parent_view=seal.parent_view,
-        epoch=seal.epoch,
-        config_hash=unb64url(seal.config_hash, 32),
-        time_ms=seal.time_ms,
-        next_config_hash=unb64url(seal.next_config_hash, 32) if seal.next_config_hash else None,
-        size=size,
-    )
+def _raws(block: Applied) -> list[bytes]:
+    """The entries of a block, seal last."""
+    return [*(entry.raw for entry in block.entries), block.seal.raw]

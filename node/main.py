@@ -2,16 +2,18 @@
 one.
 """
 
+import asyncio
 import gc
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from types import FrameType
 from typing import Final
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
 
 from ledger.chain import Applied, check_genesis
 from ledger.crypto import verify
@@ -20,6 +22,8 @@ from node.api import Api
 from node.clock import Clock
 from node.config import Config, check_host, load_keys
 from node.driver import Driver
+from node.links import Links
+from node.peers import create_peer_app
 from node.store import Store
 
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
@@ -50,22 +54,67 @@ def open_driver(config: Config, clock: Clock | None = None) -> Driver:
 
 
 def create_app(config: Config, clock: Clock | None = None) -> FastAPI:
-    """One node as an application. It is open from now on, works while the application runs."""
+    """One node as an application. It is open from now on, works while the application runs.
+
+    With other members it also listens for them, on its own address, while the application runs.
+    """
     check_host(config.host)
     driver = open_driver(config, clock)
+    members = driver.final.tip.config
+    links = Links(members, driver.keys.node, dict(config.peers), dial_out=config.dial_out)
+    if members.n > 1:
+        driver.carrier = links
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        driver.start()
-        try:
-            yield
-        finally:
-            driver.stop()
+        async with _listening(config, create_peer_app(driver, links)):
+            driver.start()
+            links.start(driver.deliver, driver.genesis.seal.leaf)
+            try:
+                yield
+            finally:
+                # The others are still heard and told: what was taken in can become final.
+                await run_in_threadpool(driver.stop)
+                await run_in_threadpool(links.stop)
 
-    app = FastAPI(title="alliance chain node", lifespan=lifespan, openapi_url=None)
+    app = FastAPI(title="alliance chain node", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.driver = driver
+    app.state.links = links
     Api(driver).install(app)
     return app
+
+
+class _PeerServer(uvicorn.Server):
+    """A second server beside the one that the process belongs to: it minds no signals."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are for the first server."""
+        yield
+
+
+@asynccontextmanager
+async def _listening(config: Config, app: FastAPI) -> AsyncIterator[None]:
+    """Be reachable for other members, where that is wanted."""
+    if not config.peer_host:
+        yield
+        return
+    server = _PeerServer(
+        uvicorn.Config(
+            app,
+            host=config.peer_host,
+            port=config.peer_port,
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=1,
+        )
+    )
+    task = asyncio.create_task(server.serve())
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await task
 
 
 def serve(config: Config) -> None:

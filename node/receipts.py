@@ -28,7 +28,7 @@ from ledger.verify import (
     verify_state_proof,
     verify_subject_log,
 )
-from node.driver import View
+from node.cosigning import View
 from node.store import Queries, Store
 
 CACHED: Final = 64
@@ -62,21 +62,20 @@ class Receipts:
         self._blocks: OrderedDict[int, BlockReceipt] = OrderedDict()
         self._lock = Lock()
 
-    def block(self, height: int) -> BlockReceipt:
-        """The receipt of all entries of a block, under the checkpoint that the block made."""
+    def block(self, view: View, height: int) -> BlockReceipt:
+        """The receipt of all entries of a block, under a published checkpoint."""
         with self._lock:
             known = self._blocks.get(height)
         if known is not None:
             return known
         stored = self.store.block(height)
-        seal = self._seal(height, stored.size)
         receipt = BlockReceipt(
-            checkpoint=stored.checkpoint.decode(),
+            checkpoint=view.checkpoint.decode(),
             findings=stored.findings,
             format="alliance-block-receipt/1",
-            head=seal,
+            head=self._head(view),
             leaves=_texts(stored.leaves[:-32]),
-            seal=seal,
+            seal=self._seal(height, view.tip.size),
         )
         verify_block_receipt(receipt, self.genesis)
         with self._lock:

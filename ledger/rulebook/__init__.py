@@ -12,6 +12,7 @@ from ledger.rulebook.operation import OPERATION
 from ledger.rulebook.proofs import PROOFS
 from ledger.rulebook.receipts import RECEIPTS
 from ledger.rulebook.rule import Rule
+from ledger.rulebook.transport import TRANSPORT
 
 __all__ = ["RULES", "Rule"]
 
@@ -24,4 +25,5 @@ RULES: dict[str, Rule] = {
     **CHAIN,
     **CONSENSUS,
     **OPERATION,
+    **TRANSPORT,
 }

@@ -107,6 +107,12 @@ OPERATION: dict[str, Rule] = {
         LATER,
         LATER_ZH,
     ),
+    "O4.quorum": Rule(
+        "This node does not know yet of a tree head that {quorum} members have cosigned.",
+        "本节点尚不知道由 {quorum} 个成员联署的树头。",
+        "Wait until enough members are reachable; `alliance node status` says who is silent.",
+        "请等待足够多的成员可达；`alliance node status` 显示谁没有应答。",
+    ),
     "O4.stopping": Rule("The node is stopping.", "节点正在停止。", LATER, LATER_ZH),
     "O5.large": Rule(
         "The request is larger than {limit} bytes.", "请求超过 {limit} 字节。", SHAPE, SHAPE_ZH

@@ -23,12 +23,12 @@ from ledger.encoding import b64url, decode_bundle, decode_statement, encode_bund
 from ledger.errors import AllianceError, InvariantError, NotFoundError, StorageError, ensure
 from ledger.members import Verify
 from ledger.merkle import Frontier, Tree
-from ledger.notes import decode_note
+from ledger.notes import decode_checkpoint, decode_note, verify_note
 from ledger.records.envelope import Shape, type_of
 from ledger.records.seal import decode_seal
 from ledger.rules import Located
 from ledger.state import EMPTY_STATE, State
-from ledger.verify import verify_checkpoint
+from ledger.verify import policy_of
 from node.store import derived, schema
 from node.store.engine import Lock, open_engine, storage_errors
 from node.store.state_rows import decode_delta, encode_delta
@@ -315,6 +315,14 @@ class Store:
             body,
         )
 
+    def save_waiting(self, rows: Sequence[tuple[bytes, bytes]]) -> None:
+        """Entries that have waited long, so that a restart does not lose them: (leaf, bytes)."""
+        self._many("INSERT OR IGNORE INTO waiting (leaf, body) VALUES (?, ?)", rows)
+
+    def clear_waiting(self, leaves: Sequence[bytes]) -> None:
+        """These wait no more."""
+        self._many("DELETE FROM waiting WHERE leaf = ?", [(leaf,) for leaf in leaves])
+
     def save_justification(self, rows: Sequence[tuple[int, int, str, bytes]]) -> None:
         """Certificates that lead to a commit: (epoch, view, kind, bytes)."""
         self._many(
@@ -325,6 +333,12 @@ class Store:
     def replace_certificate(self, height: int, certificate: bytes) -> None:
         """The newest final block was finalized once more, in a later view."""
         self._one("UPDATE block SET certificate = ? WHERE height = ?", certificate, height)
+        with self._mutex:
+            self._cache.pop(height, None)
+
+    def replace_checkpoint(self, height: int, checkpoint: bytes) -> None:
+        """The head of this block has more cosignatures now."""
+        self._one("UPDATE block SET checkpoint = ? WHERE height = ?", checkpoint, height)
         with self._mutex:
             self._cache.pop(height, None)
 
@@ -446,11 +460,12 @@ class Store:
         )
 
     def _check_checkpoint(self, tip: Tip) -> None:
-        """The last signed head is that of the tree on disk."""
+        """The last signed head is that of the tree on disk; it may lack others' cosignatures."""
         last = self.block(tip.height)
         try:
             note = decode_note(last.checkpoint)
-            checkpoint, _ = verify_checkpoint(note, tip.config, tip.origin)
+            verify_note(note, policy_of(tip.config, tip.origin).keys)
+            checkpoint = decode_checkpoint(note.text)
         except AllianceError as error:
             raise StorageError("O2.corrupt", what=error.rule, height=tip.height) from error
         if (checkpoint.size, checkpoint.root) != (tip.size, tip.tree.root()):
@@ -576,6 +591,10 @@ class Store:
         """The vote journal of an epoch."""
         rows = self.select("SELECT body FROM journal WHERE epoch = ? ORDER BY view", epoch)
         return [row[0] for row in rows]
+
+    def waiting(self) -> list[bytes]:
+        """Entries that waited when the node stopped."""
+        return [row[0] for row in self.select("SELECT body FROM waiting")]
 
     def candidates(self) -> list[bytes]:
         """The saved bodies above the final block."""

@@ -79,6 +79,15 @@ candidate = Table(
     sqlite_with_rowid=False,
 )
 
+waiting = Table(
+    "waiting",
+    TRUTH,
+    # Entries that have waited for a block longer than usual (several members only).
+    Column("leaf", BLOB, primary_key=True),
+    Column("body", BLOB, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 state_delta = Table(
     "state_delta",
     DERIVED,

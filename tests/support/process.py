@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from node.config import load_config
 from node.client import NodeClient, UnreachableError
 from tests.support.node import make_home
 from tests.support.world import World
@@ -35,6 +36,21 @@ def make_served_home(world: World, home: Path) -> Path:
     return home
 
 
+def make_network(world: World, folder: Path) -> dict[str, Path]:
+    """A home directory for each member of a world; all know where the others listen."""
+    ports = {org: free_port() for org in world.keys}
+    homes = {}
+    for org in world.keys:
+        homes[org] = make_home(world, folder / org, org)
+        peers = "".join(
+            f'{other} = "http://127.0.0.1:{port}"\n' for other, port in ports.items() if other != org
+        )
+        (homes[org] / "node.toml").write_text(
+            f'port = {free_port()}\npeer_host = "127.0.0.1"\npeer_port = {ports[org]}\n[peers]\n{peers}'
+        )
+    return homes
+
+
 class Node(NamedTuple):
     """A node process and a client to it."""
 
@@ -44,7 +60,7 @@ class Node(NamedTuple):
     @classmethod
     def start(cls, home: Path) -> "Node":
         """Start the node of a home directory of `make_served_home`, and wait until it answers."""
-        port = int((home / "node.toml").read_text().split("=")[1])
+        port = load_config(home, b"-").port
         process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(home)])
         node = cls(process, NodeClient(f"http://127.0.0.1:{port}", timeout_s=60))
         deadline = time.monotonic() + START_S

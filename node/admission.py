@@ -1,0 +1,202 @@
+"""What arrives is parsed and its signatures are checked here, off the writer's thread, once.
+
+Nothing below decides whether a record is admitted: that is for the rules, in the writer.
+"""
+
+import logging
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from ledger.chain import Tip
+from ledger.consensus import BlockInfo, Fact, Summary, verify_fact
+from ledger.crypto import EDDSA
+from ledger.crypto import verify as verify_signature
+from ledger.encoding import b64url, decode_bundle, unb64url
+from ledger.errors import AllianceError, MalformedError, SignatureError
+from ledger.notes import Note, NoteSignature, decode_checkpoint, decode_note, verify_note
+from ledger.records import decode_entry
+from ledger.records.envelope import Entry
+from ledger.records.seal import SealEntry, decode_seal
+from ledger.rules import find_signer, leaves_of
+from ledger.verify import cosigner_keys
+from node.wire import Exchange, Want
+
+LOG = logging.getLogger("alliance.node")
+REMEMBERED: Final = 200_000
+"""Signatures that are remembered at most; the oldest are checked again."""
+
+
+class Signatures:
+    """Checked once: `verify` answers from here what a thread has already found to be right.
+
+    Known by algorithm, key, signature and message together (consensus.md 2.3).
+    """
+
+    def __init__(self, limit: int = REMEMBERED) -> None:
+        self._known: dict[bytes, tuple[int, bytes, bytes]] = {}
+        self._limit = limit
+
+    def check(self, alg: int, key: bytes, signature: bytes, message: bytes) -> bool:
+        """Verify, and remember what is right."""
+        if self._known.get(signature) == (alg, key, message):
+            return True
+        right = verify_signature(alg, key, signature, message)
+        if right:
+            self._known[signature] = (alg, key, message)
+            if len(self._known) > self._limit:
+                self._known.pop(next(iter(self._known)), None)
+        return right
+
+    def verify(self, alg: int, key: bytes, signature: bytes, message: bytes) -> bool:
+        """`ledger.crypto.verify`, answered from memory where the same was checked before."""
+        if self._known.get(signature) == (alg, key, message):
+            return True
+        return verify_signature(alg, key, signature, message)
+
+    def forget(self, entries: Sequence[Entry]) -> None:
+        """These stand in a final block, or nowhere."""
+        for entry in entries:
+            self._known.pop(entry.statement.signature, None)
+
+
+class Body(NamedTuple):
+    """A block of another member as it arrived: its seal is a member's, the rest is unchecked."""
+
+    info: BlockInfo
+    raws: list[bytes]
+
+
+class Cosigned(NamedTuple):
+    """A member's word on a tree head."""
+
+    org: str
+    size: int
+    text: bytes
+    line: NoteSignature
+
+
+class Delivery(NamedTuple):
+    """What one message brought, every signature but those inside blocks checked."""
+
+    peer: int
+    summary: Summary | None
+    entries: list[Entry]
+    bodies: list[Body]
+    facts: list[Fact]
+    cosigned: list[Cosigned]
+    wants: tuple[Want, ...]
+    rejected: int
+
+
+class Admission:
+    """Checks under the keys of a tip, which the caller gives: the newest final one."""
+
+    def __init__(self, signatures: Signatures) -> None:
+        self.signatures = signatures
+        self._votes = Signatures()
+
+    def entries(self, tip: Tip, raws: Sequence[bytes]) -> list[Entry | AllianceError]:
+        """Each entry, or what is wrong with it."""
+        signers: dict[bytes, tuple[int, bytes]] = {}
+        admitted: list[Entry | AllianceError] = []
+        for raw in raws:
+            try:
+                entry = decode_entry(raw)
+                # What a block is looked up by must be readable before it may stand among
+                # candidates.
+                _ = entry.id_key, leaves_of(entry.record)
+                self._check_author(tip, entry, signers)
+            except AllianceError as error:
+                admitted.append(error)
+            else:
+                admitted.append(entry)
+        return admitted
+
+    def _check_author(
+        self, tip: Tip, entry: Entry, signers: dict[bytes, tuple[int, bytes]]
+    ) -> None:
+        statement = entry.statement
+        known = signers.get(statement.kid)
+        if known is None:
+            signer = find_signer(tip.state, tip.config, b64url(statement.kid))
+            known = signers[statement.kid] = (signer.alg, signer.public_key)
+        message = statement.to_be_signed()
+        if not self.signatures.check(*known, statement.signature, message):
+            raise SignatureError("S3.signature", org=statement.iss)
+
+    def delivery(self, tip: Tip, peer: int, exchange: Exchange) -> Delivery:
+        """What is right of a message; what is not is dropped and counted."""
+        found = Delivery(peer, exchange.summary, [], [], [], [], exchange.wants, 0)
+        rejected = 0
+        for entry in self.entries(tip, exchange.entries):
+            if isinstance(entry, Entry):
+                found.entries.append(entry)
+            else:
+                rejected += 1
+        for bundle in exchange.blocks:
+            try:
+                found.bodies.append(self._body(tip, bundle))
+            except AllianceError:
+                rejected += 1
+        for fact in exchange.facts:
+            try:
+                verify_fact(fact, tip.config, self._votes.check)
+                found.facts.append(fact)
+            except AllianceError:
+                rejected += 1
+        for data in exchange.cosignatures:
+            try:
+                found.cosigned.extend(self.cosigned(tip, decode_note(data)))
+            except AllianceError:
+                rejected += 1
+        return found._replace(rejected=rejected)
+
+    def _body(self, tip: Tip, bundle: bytes) -> Body:
+        """Raises `MalformedError`, or `SignatureError` (S3.signature) for a seal of nobody here."""
+        raws = decode_bundle(bundle)
+        if not raws:
+            raise MalformedError("B8", offset=0)
+        seal = decode_seal(raws[-1])
+        statement = seal.statement
+        member = tip.config.node_kids.get(b64url(statement.kid))
+        message = statement.to_be_signed()
+        if member is None or not self._votes.check(
+            EDDSA, unb64url(member.node_pk), statement.signature, message
+        ):
+            raise SignatureError("S3.signature", org=statement.iss)
+        # Checked ahead and remembered; what is wrong, or signed by keys that only later blocks
+        # name, is for `check_block` to say.
+        self.entries(tip, raws[:-1])
+        return Body(info_of(seal, sum(map(len, raws[:-1]))), raws)
+
+    def cosigned(self, tip: Tip, note: Note) -> list[Cosigned]:
+        """The members' words on a tree head, of those lines that are members' cosignatures.
+
+        Raises `ProofError` (N4) or `MalformedError` (N6).
+        """
+        size = decode_checkpoint(note.text).size
+        keys = cosigner_keys(tip.config, tip.origin)
+        words: list[Cosigned] = []
+        for line in note.signatures[: tip.config.n + 1]:
+            for org, key in keys.items():
+                if (line.name, line.key_id) == (key.name, key.key_id):
+                    verify_note(Note(note.text, (line,)), (key,))
+                    words.append(Cosigned(org, size, note.text, line))
+        return words
+
+
+def info_of(entry: SealEntry, size: int = 0) -> BlockInfo:
+    """What consensus knows of a block."""
+    seal = entry.seal
+    return BlockInfo(
+        id=entry.leaf,
+        height=seal.height,
+        view=seal.view,
+        parent=unb64url(seal.prev.leaf, 32) if seal.prev else bytes(32),
+        parent_view=seal.parent_view,
+        epoch=seal.epoch,
+        config_hash=unb64url(seal.config_hash, 32),
+        time_ms=seal.time_ms,
+        next_config_hash=unb64url(seal.next_config_hash, 32) if seal.next_config_hash else None,
+        size=size,
+    )

@@ -1,0 +1,89 @@
+"""What other members may ask of this node: `POST /api/v1/exchange`, signed with a node key of the
+configuration in force, and nothing else (SPEC 11).
+"""
+
+import time
+from typing import Final
+
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request as HttpRequest
+from starlette.responses import Response
+
+from ledger.errors import MalformedError, ProofError, SignatureError
+from node.api import install_errors, read_body
+from node.driver import Driver
+from node.httpsig import Request, Verifier
+from node.links import Link, Links
+from node.wire import (
+    EXCHANGE_PATH,
+    EXCHANGE_TYPE,
+    MAX_EXCHANGE_BYTES,
+    Exchange,
+    decode_exchange,
+    encode_exchange,
+)
+
+MAX_HELD: Final = 2
+"""Requests of one member that may be held open at a time."""
+
+
+class Peers:
+    """The route of one node for the others."""
+
+    def __init__(self, driver: Driver, links: Links) -> None:
+        self.driver = driver
+        self.links = links
+        self._verifier = Verifier()
+        self._held: dict[int, int] = {}
+
+    async def exchange(self, request: HttpRequest) -> Response:
+        """POST /api/v1/exchange: hear, and say."""
+        if request.headers.get("content-type") != EXCHANGE_TYPE:
+            raise MalformedError("H8")
+        body = await read_body(request, MAX_EXCHANGE_BYTES, self.driver.config.body_ms)
+        link = await run_in_threadpool(self._author, request, body)
+        message = decode_exchange(body)
+        if message.pin != self.driver.genesis.seal.leaf:
+            raise ProofError("H7")
+        link.seen[0] = int(time.time() * 1000)
+        self.driver.deliver(link.member, message)
+        answer = await self._answer(link, message.wait_ms)
+        return Response(encode_exchange(answer), 200, None, EXCHANGE_TYPE)
+
+    def _author(self, request: HttpRequest, body: bytes) -> Link:
+        """Who asks. Raises `SignatureError` (H1 to H6)."""
+        url = request.url
+        signed = Request(
+            request.method,
+            request.headers.get("host", ""),
+            url.path,
+            f"?{url.query}",
+            request.headers.get("content-type", ""),
+            body,
+        )
+        kid = self._verifier.check(signed, request.headers, self.links.find_key, int(time.time()))
+        link = self.links.link_of(kid)
+        if link is None:
+            # Another process with this node's own key: never to be talked to (consensus.md 2.12).
+            raise SignatureError("H5", kid=kid)
+        return link
+
+    async def _answer(self, link: Link, wait_ms: int) -> Exchange:
+        """What waits for this member, or what comes within its wait."""
+        held = self._held.get(link.member, 0)
+        wait_s = wait_ms / 1000 if held < MAX_HELD else 0.0
+        self._held[link.member] = held + 1
+        try:
+            message = await run_in_threadpool(link.queue.take, wait_s)
+        finally:
+            self._held[link.member] -= 1
+        return message or Exchange(v=1, pin=self.driver.genesis.seal.leaf)
+
+
+def create_peer_app(driver: Driver, links: Links) -> FastAPI:
+    """The application that other members reach; it knows nothing but the exchange."""
+    app = FastAPI(title="alliance chain exchange", docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_route(EXCHANGE_PATH, Peers(driver, links).exchange, methods=["POST"])
+    install_errors(app)
+    return app

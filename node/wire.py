@@ -1,0 +1,64 @@
+"""What nodes carry to one another: one message each way for each request (consensus.md 2.14; SPEC
+11).
+
+Everything inside is signed by its author, so that it may come from anybody; the message itself is
+trusted with nothing but its size.
+"""
+
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from ledger.consensus import Fact, Summary
+from ledger.errors import MalformedError
+from ledger.members import MAX_BLOCK_BYTES
+
+EXCHANGE_PATH: Final = "/api/v1/exchange"
+EXCHANGE_TYPE: Final = "application/vnd.alliance.exchange"
+MAX_EXCHANGE_BYTES: Final = 4 * MAX_BLOCK_BYTES
+MAX_WAIT_MS: Final = 25_000
+MAX_ITEMS: Final = 8_192
+
+Hash = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+Natural = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+
+
+class Want(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """What is missing: one block by id, or (`block` None) final blocks from `first` on."""
+
+    block: Hash | None
+    first: Natural
+
+
+class Exchange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One node's side of an exchange."""
+
+    v: Literal[1]
+    pin: Hash
+    """The leaf hash of seal 0: both are of the same chain, or nothing is read."""
+    summary: Summary | None = None
+    facts: Annotated[tuple[Fact, ...], msgspec.Meta(max_length=MAX_ITEMS)] = ()
+    blocks: Annotated[tuple[bytes, ...], msgspec.Meta(max_length=MAX_ITEMS)] = ()
+    """Entry bundles, seal last; each comes before the proposal or certificate that names it."""
+    entries: Annotated[tuple[bytes, ...], msgspec.Meta(max_length=MAX_ITEMS)] = ()
+    cosignatures: Annotated[tuple[bytes, ...], msgspec.Meta(max_length=MAX_ITEMS)] = ()
+    """Checkpoints, each with one cosignature, as signed notes."""
+    wants: Annotated[tuple[Want, ...], msgspec.Meta(max_length=64)] = ()
+    wait_ms: Annotated[int, msgspec.Meta(ge=0, le=MAX_WAIT_MS)] = 0
+    """How long the answer may wait until there is something to say."""
+
+
+_DECODER = msgspec.msgpack.Decoder(Exchange)
+
+
+def encode_exchange(exchange: Exchange) -> bytes:
+    """The bytes of a message."""
+    return msgspec.msgpack.encode(exchange)
+
+
+def decode_exchange(data: bytes) -> Exchange:
+    """A message, strict in types and sizes. Raises `MalformedError` (H8)."""
+    try:
+        return _DECODER.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise MalformedError("H8") from None
