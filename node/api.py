@@ -42,6 +42,8 @@ ENTRY_TYPES: Final = frozenset({"application/scitt-statement+cose", "application
 BUNDLE_TYPE: Final = "application/vnd.alliance.entries"
 BLOCKS_TYPE: Final = "application/vnd.alliance.blocks"
 MAX_BLOCKS: Final = 64
+PAGE_BYTES: Final = 16 << 20
+"""Blocks are joined in memory: a page ends with the one that reaches this."""
 LOOPBACK: Final = re.compile(
     r"\A(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]{1,5})?\Z", re.ASCII | re.IGNORECASE
 )
@@ -253,7 +255,11 @@ class Api:
 
     def _blocks(self, first: int, limit: int) -> bytes:
         parts: list[bytes] = []
+        size = 0
         for block in self.store.blocks(first, limit):
+            if size >= PAGE_BYTES:
+                break  # the caller asks on from here
+            size += len(block.body)
             for part in (block.body, block.certificate or b"", block.checkpoint):
                 parts += (len(part).to_bytes(4, "big"), part)
         return b"".join(parts)

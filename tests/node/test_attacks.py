@@ -13,6 +13,7 @@ from ledger.encoding import b64url, encode_bundle
 from ledger.records.envelope import Ref
 from ledger.records.use import CorrectionBody, Source
 from ledger.rulebook import RULES
+from node import api
 from node.driver import Driver, Published
 from node.store import Queries
 from tests.ledger.test_rules_structure import access
@@ -317,3 +318,27 @@ def test_questions_while_words_are_added(home: Path, world: World) -> None:
 
         words[Growing("D1@x")] = 0
         assert Queries(driver.store)._of_dataset("D1")
+
+
+def test_a_page_of_large_blocks_is_short(
+    home: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sixty-four blocks of the largest size would be half a gigabyte for each who asks."""
+    monkeypatch.setattr(api, "PAGE_BYTES", 2_000)
+
+    async def test(client: httpx.AsyncClient) -> None:
+        for number in range(5):
+            await client.post("/api/v1/entries", content=world.access(seq=number + 1), headers=ONE)
+        heights, first = [], 0
+        while data := (await client.get(f"/blocks?from={first}")).content:
+            count = at = 0
+            while at < len(data):
+                for _part in range(3):
+                    at += 4 + int.from_bytes(data[at : at + 4], "big")
+                count += 1
+            heights.append(count)
+            first += count
+        assert first == 6
+        assert len(heights) > 1
+
+    run(home, test)
