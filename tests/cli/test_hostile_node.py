@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from cli import importing
+from cli.exporting import copy_chain
 from cli.importing import import_files
 from cli.options import Place
 from cli.session import Session
@@ -208,6 +209,30 @@ def test_an_import_gives_up_on_a_node_that_stays_busy(
     path = log_file(tmp_path / "node3.tsv", 12, node=3)
     with lying(chain, _only_chunks(lambda answer: answer.update(results=[]))) as session:
         assert _rule(lambda: import_files(session, [path], "never")) == "X4"
+
+
+# --- export -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [lambda _blocks: b"", lambda blocks: blocks.replace(b"founder", b"flounde", 1)],
+    ids=["no blocks", "another entry"],
+)
+def test_a_copy_that_is_not_what_the_checkpoint_says_is_not_made(
+    chain: Chain, tmp_path: Path, lie: Callable[[bytes], bytes]
+) -> None:
+    def handle(request: httpx.Request) -> httpx.Response:
+        true = httpx.get(str(request.url))
+        if request.url.path != "/blocks":
+            return true
+        return httpx.Response(200, content=lie(true.content), headers=dict(true.headers))
+
+    with Session(Place(chain.home, None, None, "system")) as session:
+        session.client.close()
+        session.client = NodeClient(chain.url, transport=httpx.MockTransport(handle))
+        assert _rule(lambda: copy_chain(session, tmp_path / "copy")) == "M2"
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- the wire ---------------------------------------------------------------------------------
