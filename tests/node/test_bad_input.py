@@ -17,7 +17,7 @@ import msgspec
 import pytest
 from cbor2 import CBORTag
 
-from cli.screen import EXIT_CODES, exit_code, explain, set_language
+from cli.screen import EXIT_CODES, exit_code, explain, set_json, set_language
 from ledger.encoding import b64url, encode_time, signature_input
 from ledger.errors import AllianceError
 from ledger.records import decode_entry
@@ -289,7 +289,10 @@ def check_goes_on(stage: Stage, seq: int) -> None:
 
 def check_sentences(error: AllianceError, capsys: pytest.CaptureFixture[str]) -> None:
     """What the command prints says what was wrong and what to do, in the language asked for."""
+    set_json(False)
     capsys.readouterr()
+    # A command that ran before in this process may have asked for JSON.
+    set_json(False)
     for language, chinese in (("en", False), ("zh", True)):
         set_language(language)
         explain(error)
