@@ -253,19 +253,21 @@ class Api:
 
     def health(self) -> dict[str, object]:
         """GET /health: whether it works, and how far it is."""
-        driver, tip = self.driver, self.driver.view.tip
+        driver, tip = self.driver, self.driver.final.tip
+        published = driver.published
         return {
             "clock_ahead_ms": driver.clock.ahead_ms(),
             "height": tip.height,
             "org": driver.keys.member.org,
             "pending": driver.pending,
+            "published": None if published is None else published.tip.size,
             "size": tip.size,
             "status": driver.status,
         }
 
     def metrics(self) -> str:
         """GET /metrics: counters in Prometheus' text form."""
-        tip = self.driver.view.tip
+        tip = self.driver.final.tip
         gauges = {"height": tip.height, "size": tip.size, "pending": self.driver.pending}
         counts = {**self.driver.counters, "fsyncs": self.store.fsyncs}
         lines = [f"# TYPE alliance_{k} gauge\nalliance_{k} {v}\n" for k, v in gauges.items()]

@@ -282,11 +282,16 @@ class Driver:
             self._wake.notify()
 
     @property
+    def published(self) -> View | None:
+        """The newest published block; None while a node that just started knows of none."""
+        return self._published
+
+    @property
     def view(self) -> View:
         """The newest published block. Raises `BusyError` (O4.quorum) when this node, just started,
         does not know of any yet.
         """
-        published = self._published
+        published = self.published
         if published is None:
             raise BusyError("O4.quorum", quorum=self.final.tip.config.q)
         return published
