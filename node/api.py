@@ -268,7 +268,12 @@ class Api:
     def metrics(self) -> str:
         """GET /metrics: counters in Prometheus' text form."""
         tip = self.driver.final.tip
-        gauges = {"height": tip.height, "size": tip.size, "pending": self.driver.pending}
+        gauges = {
+            "height": tip.height,
+            "pending": self.driver.pending,
+            "size": tip.size,
+            "view": self.driver.consensus_view,
+        }
         counts = {**self.driver.counters, "fsyncs": self.store.fsyncs}
         lines = [f"# TYPE alliance_{k} gauge\nalliance_{k} {v}\n" for k, v in gauges.items()]
         lines += [

@@ -282,6 +282,11 @@ class Driver:
             self._wake.notify()
 
     @property
+    def consensus_view(self) -> int:
+        """The view that consensus is in: it stands still while there is nothing to do."""
+        return self._machine.view
+
+    @property
     def published(self) -> View | None:
         """The newest published block; None while a node that just started knows of none."""
         return self._published

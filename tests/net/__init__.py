@@ -1,0 +1,1 @@
+"""Several real nodes on loopback: they agree, and one that fails harms nobody."""
