@@ -292,7 +292,6 @@ def check_sentences(error: AllianceError, capsys: pytest.CaptureFixture[str]) ->
     set_json(False)
     capsys.readouterr()
     # A command that ran before in this process may have asked for JSON.
-    set_json(False)
     for language, chinese in (("en", False), ("zh", True)):
         set_language(language)
         explain(error)
