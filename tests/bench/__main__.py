@@ -1,11 +1,12 @@
 """`python -m tests.bench`: run all measurements, print the table, keep it as JSON."""
 
+import itertools
 import json
 import platform
 import sys
 from pathlib import Path
 
-from tests.bench import core
+from tests.bench import core, node
 from tests.bench.measure import Goal
 
 RESULTS = Path(__file__).parent / "results.json"
@@ -22,7 +23,7 @@ def main() -> int:
     """Exit code 1 when a bound is missed."""
     print("| measurement | what | ratio | bound | met |\n|---|---|--:|--:|---|")
     goals = []
-    for goal in core.goals():
+    for goal in itertools.chain(core.goals(), node.goals()):
         goals.append(goal)
         print(line_of(goal), flush=True)
     kept = {

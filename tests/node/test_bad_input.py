@@ -289,10 +289,9 @@ def check_goes_on(stage: Stage, seq: int) -> None:
 
 def check_sentences(error: AllianceError, capsys: pytest.CaptureFixture[str]) -> None:
     """What the command prints says what was wrong and what to do, in the language asked for."""
-    set_json(False)
-    capsys.readouterr()
     # A command that ran before in this process may have asked for JSON.
     set_json(False)
+    capsys.readouterr()
     for language, chinese in (("en", False), ("zh", True)):
         set_language(language)
         explain(error)
