@@ -15,7 +15,7 @@ from typer.main import get_command
 from cli import catalogue, create, importing, keys, operate, records, reports
 from cli.audit import audit_app
 from cli.demo import demo
-from cli.options import at_place, signing
+from cli.options import TAKES_ID, at_place, signing
 from cli.screen import EXIT_INTERNAL, EXIT_INTERRUPTED, exit_code, explain, say
 from ledger.errors import AllianceError
 
@@ -35,17 +35,17 @@ app.add_typer(records.member, name="member")
 app.add_typer(records.key, name="key")
 app.command("resolution")(signing("committee")(records.resolution))
 app.command("policy")(signing("committee")(records.policy))
-app.command("endorse")(signing("committee")(records.endorse))
+app.command("endorse", context_settings=TAKES_ID)(signing("committee")(records.endorse))
 app.add_typer(records.dataset, name="dataset")
 app.add_typer(records.version, name="version")
 app.add_typer(records.access, name="access")
 app.command("source-close")(signing("system")(records.close))
-app.command("correction")(signing("officer")(records.correction))
+app.command("correction", context_settings=TAKES_ID)(signing("officer")(records.correction))
 app.add_typer(importing.app, name="import")
 app.command("accesses")(at_place(reports.accesses))
-app.command("proof")(at_place(reports.proof))
+app.command("proof", context_settings=TAKES_ID)(at_place(reports.proof))
 app.command("subject")(at_place(reports.subject))
-app.command("state")(at_place(reports.state))
+app.command("state", context_settings=TAKES_ID)(at_place(reports.state))
 app.command("findings")(at_place(reports.findings))
 app.add_typer(audit_app, name="audit")
 app.command("demo")(demo)

@@ -213,6 +213,10 @@ class Past:
         """See `History`."""
         return {leaf: self._locate(leaf) for leaf in leaves if leaf in self.leaves}
 
+    def known_leaves(self, leaves: Sequence[bytes]) -> set[bytes]:
+        """See `History`."""
+        return self.leaves.keys() & set(leaves)
+
     def _locate(self, leaf: bytes) -> Located:
         index = self.leaves[leaf]
         entry = decode_entry(self._read(index))

@@ -24,6 +24,9 @@ def _check_json(value: bool) -> bool:
 
 
 DEFAULT_HOME: Final = Path("alliance-home")
+TAKES_ID: Final = {"ignore_unknown_options": True}
+"""For commands that take a key id or a leaf hash: one of 64 begins with a dash, and is no option.
+"""
 
 Lang = Annotated[
     str | None,

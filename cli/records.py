@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from cli.home import read_file
-from cli.options import Place, signing
+from cli.options import TAKES_ID, Place, signing
 from cli.screen import finding_text, say, show
 from cli.session import Recorded, Session
 from cli.statements import clock_ms, make_body, make_record, new_id, sign
@@ -337,4 +337,4 @@ member.command("admit")(signing("committee")(admit))
 for _action in ("suspend", "restore", "exit"):
     member.command(_action)(signing("committee")(_member_action(_action)))
 key.command("register")(signing("officer")(register))
-key.command("revoke")(signing("officer")(revoke))
+key.command("revoke", context_settings=TAKES_ID)(signing("officer")(revoke))

@@ -6,7 +6,7 @@ A block is a run of entries that ends in a seal. The seal commits to the entries
 state after them, and to the seal before: one hash chain, inside the one tree.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from hashlib import sha256
 from typing import NamedTuple, Protocol
 
@@ -36,6 +36,7 @@ from ledger.rules import (
     apply,
     find_signer,
     leaves_of,
+    targets_of,
 )
 from ledger.rules.governance import (
     check_policy_body,
@@ -60,7 +61,12 @@ class History(Protocol):
         """Of these `kid || id` (32 bytes each), those in use, with the leaf hash of their entry."""
 
     def find_leaves(self, leaves: Sequence[bytes]) -> Mapping[bytes, Located]:
-        """Of these leaf hashes, those on the chain, and what stands there."""
+        """Of these leaf hashes, those of records on the chain, and what stands there."""
+
+    def known_leaves(self, leaves: Sequence[bytes]) -> Collection[bytes]:
+        """Of these leaf hashes, those of records on the chain. A record may name hundreds, and
+        nobody reads old blocks for them.
+        """
 
 
 class Tip(NamedTuple):
@@ -113,10 +119,16 @@ class _Executed(NamedTuple):
 # ------------------------------------------------------------------------------
 
 
-def _resolve(entries: Sequence[Entry], history: History) -> dict[bytes, Located]:
-    """Everything on the chain that these entries refer to."""
-    wanted = {leaf for entry in entries for leaf in leaves_of(entry.record)}
-    return dict(history.find_leaves(sorted(wanted))) if wanted else {}
+def _resolve(entries: Sequence[Entry], history: History) -> dict[bytes, Located | None]:
+    """Everything on the chain that these entries refer to; for targets, what stands there."""
+    resolved: dict[bytes, Located | None] = {}
+    targets = {leaf for entry in entries for leaf in targets_of(entry.record)}
+    named = {leaf for entry in entries for leaf in leaves_of(entry.record)} - targets
+    if named:
+        resolved.update(dict.fromkeys(history.known_leaves(sorted(named))))
+    if targets:
+        resolved.update(history.find_leaves(sorted(targets)))
+    return resolved
 
 
 def _execute(

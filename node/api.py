@@ -7,6 +7,7 @@ the parser.
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
@@ -41,7 +42,11 @@ ENTRY_TYPES: Final = frozenset({"application/scitt-statement+cose", "application
 BUNDLE_TYPE: Final = "application/vnd.alliance.entries"
 BLOCKS_TYPE: Final = "application/vnd.alliance.blocks"
 MAX_BLOCKS: Final = 64
-LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
+PAGE_BYTES: Final = 16 << 20
+"""Blocks are joined in memory: a page ends with the one that reaches this."""
+LOOPBACK: Final = re.compile(
+    r"\A(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]{1,5})?\Z", re.ASCII | re.IGNORECASE
+)
 IMMUTABLE: Final = {"Cache-Control": "max-age=604800, immutable"}
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -74,8 +79,8 @@ class Api:
     async def _body(self, request: Request) -> bytes:
         """The whole body within size and time, or an error. Raises O5.large, O5.truncated."""
         limit = self.driver.config.max_request_bytes
-        stated = request.headers.get("content-length", "")
-        if stated.isdigit() and int(stated) > limit:
+        stated = _number(request.headers.get("content-length", ""))
+        if stated is not None and stated > limit:
             raise TooLargeError("O5.large", limit=limit)
         parts: list[bytes] = []
         received = 0
@@ -88,7 +93,7 @@ class Api:
                     parts.append(part)
         except (ClientDisconnect, TimeoutError):
             raise MalformedError("O5.truncated", received=received) from None
-        if stated.isdigit() and int(stated) != received:
+        if stated is not None and stated != received:
             raise MalformedError("O5.truncated", received=received)
         return b"".join(parts)
 
@@ -250,7 +255,11 @@ class Api:
 
     def _blocks(self, first: int, limit: int) -> bytes:
         parts: list[bytes] = []
+        size = 0
         for block in self.store.blocks(first, limit):
+            if size >= PAGE_BYTES:
+                break  # the caller asks on from here
+            size += len(block.body)
             for part in (block.body, block.certificate or b"", block.checkpoint):
                 parts += (len(part).to_bytes(4, "big"), part)
         return b"".join(parts)
@@ -316,9 +325,9 @@ class LoopbackOnly:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what is meant for this machine."""
         if scope["type"] == "http":
-            host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
-            name = host if host.endswith("]") else host.rpartition(":")[0] or host
-            if name.lower() not in LOOPBACK:
+            hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+            host = ",".join(hosts)
+            if LOOPBACK.match(host) is None:
                 await respond(problem_of(RefusedError("O5.host", host=host[:80])))(
                     scope, receive, send
                 )
@@ -339,13 +348,19 @@ def _refusal(raw: bytes, error: AllianceError) -> dict[str, object]:
     return result
 
 
+def _number(text: str) -> int | None:
+    """A plain decimal, or None: Python takes digits of any script, and only so many of them."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 16 else None
+
+
 def _parameter(request: Request, name: str, default: int, limit: int) -> int:
     text = request.query_params.get(name)
     if text is None:
         return default
-    if not (text.isascii() and text.isdigit() and len(text) <= 16 and int(text) <= limit):
+    number = _number(text)
+    if number is None or number > limit:
         raise MalformedError("Q2", field=name)
-    return int(text)
+    return number
 
 
 def _json(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:

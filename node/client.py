@@ -4,6 +4,7 @@ Errors come back as the classes of `ledger.errors`, with the node's rule number 
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from string import Formatter
 from types import TracebackType
 from typing import Any, ClassVar, Final
 
@@ -16,6 +17,7 @@ from ledger.errors import (
     BusyError,
     ConfigError,
     ConflictError,
+    Fact,
     MalformedError,
     NotFoundError,
     ProofError,
@@ -69,7 +71,15 @@ def error_of(problem: Mapping[str, Any]) -> AllianceError:
         return RemoteError("O9")
     kind = CLASSES.get(str(problem.get("code", "")), RemoteError)
     facts = problem.get("facts")
-    return kind(rule, **(facts if isinstance(facts, dict) else {}))
+    return kind(rule, **_facts_of(rule, facts if isinstance(facts, dict) else {}))
+
+
+def _facts_of(rule: str, given: Mapping[str, Any]) -> dict[str, Fact]:
+    """What the sentences of a rule need, whatever a node of another version sends."""
+    parts = Formatter().parse("".join(RULES[rule]))
+    names = [name for _text, name, _spec, _conversion in parts if name]
+    facts = {name: given.get(name) for name in names}
+    return {name: fact if isinstance(fact, Fact) else "?" for name, fact in facts.items()}
 
 
 class NodeClient:

@@ -388,6 +388,7 @@ class Driver:
     def _settle_all(self, error: AllianceError, taken: Sequence[Submission]) -> None:
         """Tell everybody who still waits."""
         for submission in taken:
+            self.signatures.forget([e for e in submission.entries if isinstance(e, Entry)])
             for position, outcome in enumerate(submission.outcomes):
                 if outcome is None:
                     submission.settle(position, error)
@@ -435,6 +436,9 @@ class Driver:
             self._waiting[key] = _Waiting(entry, [(submission, position)])
             return
         first = waiting.entry if waiting is not None else self._on_chain(on_chain[key])
+        if waiting is None or first.statement.signature != entry.statement.signature:
+            # It was verified, and goes no further.
+            self.signatures.forget([entry])
         if first.statement.payload != entry.statement.payload:
             self.counters["refused"] += 1
             submission.settle(position, ConflictError("S6", id=entry.record.id))

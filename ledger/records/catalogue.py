@@ -57,7 +57,7 @@ class DatasetVersionBody(Shape, frozen=True, kw_only=True):
     identifiability: Literal["identified", "deid", "anon"]
     records_bucket: Natural
     series_id: Code
-    sources: tuple[Digest, ...] = ()
+    sources: Annotated[tuple[Digest, ...], msgspec.Meta(max_length=256)] = ()
     standard: Code | None = None
-    terms: tuple[Term, ...] = ()
+    terms: Annotated[tuple[Term, ...], msgspec.Meta(max_length=64)] = ()
     version: Code

@@ -39,6 +39,7 @@ from ledger.rules.structure import (
     check_sub,
     find_signer,
     leaves_of,
+    targets_of,
 )
 from ledger.rules.subjects import subjects_of
 from ledger.rules.values import VALUES, DecisionState, FindingState, Vote
@@ -58,6 +59,7 @@ __all__ = [
     "check_signer",
     "find_signer",
     "leaves_of",
+    "targets_of",
 ]
 
 RULES_VERSION = 1

@@ -7,7 +7,7 @@ from ledger.records.envelope import Record, Shape
 from ledger.rules.decisions import Alternatives, Need
 from ledger.rules.draft import At, Draft
 from ledger.rules.governance import check_resolution_ref
-from ledger.rules.values import DatasetState, Holder, VersionState
+from ledger.rules.values import Bound, DatasetState, Holder, VersionState
 from ledger.state import state_key
 
 Changes = dict[bytes, Shape]
@@ -68,16 +68,26 @@ def check_version(
 
 
 def version_alternatives(draft: Draft, body: DatasetVersionBody, org: str) -> Alternatives:
-    """A derived version with weaker terms than a source needs an officer of that source's
+    """A derived version with weaker terms than a custodian asks for needs an officer of that
     custodian.
     """
     terms = {term.code for term in body.terms}
-    custodians = set()
+    asked = _asked(draft, body, org)
+    custodians = sorted(custodian for custodian, codes in asked.items() if not codes <= terms)
+    return (tuple(Need(1, custodian) for custodian in custodians),) if custodians else ()
+
+
+def _asked(draft: Draft, body: DatasetVersionBody, org: str) -> dict[str, set[str]]:
+    """The terms that other custodians ask for: of the sources, and of what these come from."""
+    asked: dict[str, set[str]] = {}
     for leaf in body.sources:
         source = draft.get(VersionState, "version-leaf", leaf)
-        if source is not None and source.custodian != org and not terms.issuperset(source.terms):
-            custodians.add(source.custodian)
-    return (tuple(Need(1, custodian) for custodian in sorted(custodians)),) if custodians else ()
+        if source is not None:
+            own = Bound(custodian=source.custodian, terms=source.terms)
+            for bound in (own, *source.bound):
+                if bound.custodian != org:
+                    asked.setdefault(bound.custodian, set()).update(bound.terms)
+    return asked
 
 
 def effect_version(draft: Draft, record: Record[DatasetVersionBody], _at: At, leaf: str) -> Changes:
@@ -86,11 +96,16 @@ def effect_version(draft: Draft, record: Record[DatasetVersionBody], _at: At, le
     series = draft.get(DatasetState, "dataset", body.series_id)
     if series is None:
         raise RefusedError("D4", series=body.series_id)
+    terms = {term.code for term in body.terms}
+    asked = _asked(draft, body, series.custodian)
+    # What is asked for and not kept was given up by that custodian's officer.
+    kept = {custodian: tuple(sorted(codes & terms)) for custodian, codes in sorted(asked.items())}
     version = VersionState(
+        bound=tuple(Bound(custodian=name, terms=codes) for name, codes in kept.items() if codes),
         custodian=series.custodian,
         leaf=leaf,
         name=f"{body.series_id}@{body.version}",
-        terms=tuple(sorted({term.code for term in body.terms})),
+        terms=tuple(sorted(terms)),
     )
     return {
         state_key("version", version.name): version,

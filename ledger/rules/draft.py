@@ -77,7 +77,7 @@ class Tally:
 class Draft:
     """Reads through to the parent state; takes the outcomes of records in order; flushes once."""
 
-    def __init__(self, parent: State, resolved: Mapping[bytes, Located]) -> None:
+    def __init__(self, parent: State, resolved: Mapping[bytes, Located | None]) -> None:
         self.parent = parent
         self.resolved = resolved
         self.changes: dict[bytes, Shape] = {}

@@ -141,6 +141,14 @@ def occurred(text: str) -> int:
     return decode_date(text) if len(text) == 10 else decode_time(text)
 
 
+def targets_of(record: Record) -> tuple[bytes, ...]:  # type: ignore[type-arg]
+    """The earlier entry that a record decides on or corrects: the rules ask what stands there, and
+    not only whether it is on the chain.
+    """
+    body = record.body
+    return (unb64url(body.target, 32),) if isinstance(body, EndorseBody | CorrectionBody) else ()
+
+
 def leaves_of(record: Record) -> tuple[bytes, ...]:  # type: ignore[type-arg]
     """The earlier entries that a record names, in order."""
     body = record.body

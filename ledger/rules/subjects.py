@@ -17,7 +17,7 @@ from ledger.records.use import (
 )
 from ledger.rules.draft import Located
 
-Resolved = Mapping[bytes, Located]
+Resolved = Mapping[bytes, Located | None]
 
 
 def subjects_of(org: str, record: Record, resolved: Resolved) -> tuple[str, ...]:  # type: ignore[type-arg]

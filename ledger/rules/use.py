@@ -3,7 +3,7 @@ decision 1).
 """
 
 from ledger.encoding import decode_date, unb64url
-from ledger.errors import RefusedError
+from ledger.errors import RefusedError, unreachable
 from ledger.records.envelope import Record
 from ledger.records.use import (
     AccessBatchBody,
@@ -187,6 +187,8 @@ def apply_correction(
     """U5, U6: by the author's organisation, with a new value or a commitment to one."""
     body = record.body
     target = draft.resolved[unb64url(body.target, 32)]
+    if target is None:
+        unreachable("what a record corrects is looked up")
     if target.org != org:
         raise RefusedError("U5", org=target.org)
     if (body.new_value is None) == (body.commit is None):

@@ -102,9 +102,20 @@ class DatasetState(Shape, frozen=True, kw_only=True):
     versions: int = 0
 
 
-class VersionState(Shape, frozen=True, kw_only=True):
-    """`version`: a version, by `series@version`, and `version-leaf`: the same by leaf hash."""
+class Bound(Shape, frozen=True, kw_only=True):
+    """Terms that another custodian, whose data a version comes from, still asks for."""
 
+    custodian: str
+    terms: tuple[str, ...]
+
+
+class VersionState(Shape, frozen=True, kw_only=True):
+    """`version`: a version, by `series@version`, and `version-leaf`: the same by leaf hash.
+
+    `bound` goes on to whatever is derived: a version of one's own in between loosens nothing.
+    """
+
+    bound: tuple[Bound, ...] = ()
     custodian: str
     leaf: str
     name: str

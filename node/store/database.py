@@ -8,9 +8,10 @@ Truth is `block` and what stands beside it; `derive` and `state_rows` make the r
 import zlib
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
+from itertools import groupby
 from pathlib import Path
 from threading import Lock as Mutex
 from typing import Any, Final, NamedTuple
@@ -554,6 +555,19 @@ class Store:
         marks = ",".join("?" * len(ids))
         return self.select(f"SELECT id, kid, idx FROM entry_id WHERE id IN ({marks})", *ids)
 
+    def select_leaves(self, leaves: Sequence[bytes]) -> list[int]:
+        """The indexes of entries whose leaf hashes begin like these."""
+        prefixes = [int.from_bytes(leaf[:8], "big", signed=True) for leaf in leaves]
+        marks = ",".join("?" * len(prefixes))
+        rows = self.select(f"SELECT idx FROM entry_leaf WHERE prefix IN ({marks})", *prefixes)
+        return [row[0] for row in rows]
+
+    def is_seal(self, index: int) -> bool:
+        """Whether the last entry of a block stands at this index."""
+        following = bisect_right(self.starts, index)
+        end = self.starts[following] if following < len(self.starts) else self.tree.size
+        return index == end - 1
+
     def find_leaf(self, leaf: bytes) -> int | None:
         """The index of an entry by its leaf hash."""
         prefix = int.from_bytes(leaf[:8], "big", signed=True)
@@ -615,16 +629,30 @@ class _StoredHistory:
         return found
 
     def find_leaves(self, leaves: Sequence[bytes]) -> Mapping[bytes, Located]:
-        """See `ledger.chain.History`."""
+        """See `ledger.chain.History`. Every block is read once, however many stand in it."""
         store = self._store
+        places = {index: leaf for leaf, index in self._indexes(leaves).items()}
         found: dict[bytes, Located] = {}
-        for leaf in leaves:
-            index = store.find_leaf(leaf)
-            if index is not None and index < self._size:
-                raw = store.entry(index)
-                located = locate(index, raw)
-                if located is not None:
-                    found[leaf] = located
+        for height, indexes in groupby(sorted(places), store.height_of):
+            block = store.block(height)
+            raws = block.entries()
+            for index in indexes:
+                found[places[index]] = locate(index, raws[index - block.start])
+        return found
+
+    def known_leaves(self, leaves: Sequence[bytes]) -> Collection[bytes]:
+        """See `ledger.chain.History`."""
+        return self._indexes(leaves)
+
+    def _indexes(self, leaves: Sequence[bytes]) -> dict[bytes, int]:
+        """Where the records with these leaf hashes stand; nothing refers to seals."""
+        store, wanted = self._store, set(leaves)
+        found: dict[bytes, int] = {}
+        for at in range(0, len(leaves), IN_CHUNK):
+            for index in store.select_leaves(leaves[at : at + IN_CHUNK]):
+                leaf = store.tree.leaf(index)
+                if leaf in wanted and index < self._size and not store.is_seal(index):
+                    found[leaf] = index
         return found
 
 
@@ -655,14 +683,17 @@ class Overlay:
         rest = [leaf for leaf in leaves if leaf not in here]
         return {**(self._below.find_leaves(rest) if rest else {}), **here}
 
+    def known_leaves(self, leaves: Sequence[bytes]) -> Collection[bytes]:
+        """See `ledger.chain.History`."""
+        here = self._leaves.keys() & set(leaves)
+        rest = [leaf for leaf in leaves if leaf not in here]
+        return here.union(self._below.known_leaves(rest)) if rest else here
 
-def locate(index: int, raw: bytes) -> Located | None:
-    """What stands at an index, for records that refer to it; None for a seal: nothing refers to
-    those.
-    """
+
+def locate(index: int, raw: bytes) -> Located:
+    """What stands at the index of a record."""
     statement = decode_statement(raw)
-    kind = type_of(statement.payload)
-    return None if kind == "seal" else Located(index, kind, statement.iss, statement.sub)
+    return Located(index, type_of(statement.payload), statement.iss, statement.sub)
 
 
 def _checked_leaves(block: StoredBlock, previous: bytes) -> list[bytes]:

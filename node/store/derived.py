@@ -3,14 +3,14 @@ made again.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from ledger.chain import Applied, History
 from ledger.encoding import b64url, decode_uuid
 from ledger.records.envelope import Entry
 from ledger.records.use import AccessBody, AccessEvent, Source
-from ledger.rules import leaves_of
+from ledger.rules import targets_of
 from ledger.rules.structure import occurred
 from ledger.rules.subjects import subjects_of
 
@@ -216,9 +216,9 @@ def postings(
 ) -> list[tuple[int, int]]:
     """Which subject logs the entries that are no accesses join."""
     rows: list[tuple[int, int]] = []
+    resolved = history.find_leaves([leaf for _, e in others for leaf in targets_of(e.record)])
     for index, entry in others:
-        resolved: Mapping[bytes, object] = history.find_leaves(leaves_of(entry.record))
-        subjects = subjects_of(entry.statement.iss, entry.record, resolved)  # type: ignore[arg-type]
+        subjects = subjects_of(entry.statement.iss, entry.record, resolved)
         rows.extend(
             (terms.intern("subject", subject), index) for subject in dict.fromkeys(subjects)
         )

@@ -206,7 +206,9 @@ class Queries:
     def _finding(self, code: str) -> _Condition:
         terms = self.store.terms
         numbers = tuple(
-            number for text, number in terms.kind("findings").items() if code in text.split(",")
+            number
+            for text, number in list(terms.kind("findings").items())
+            if code in text.split(",")
         )
         if not numbers:
             raise _Nothing
@@ -358,9 +360,9 @@ class Queries:
         """A series also has the accesses to its versions."""
         names = [text]
         if "@" not in text:
-            names += [
-                name for name in self.store.terms.kind("dataset") if name.startswith(f"{text}@")
-            ]
+            # The writer adds words at any time: look through a copy.
+            words = list(self.store.terms.kind("dataset"))
+            names += [name for name in words if name.startswith(f"{text}@")]
         return [index for name in names for index in self._of_column("dataset", name)]
 
     def counts(self, kind: str) -> dict[str, int]:

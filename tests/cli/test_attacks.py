@@ -17,6 +17,7 @@ from ledger.encoding import b64url
 from ledger.merkle import Tree, leaf_hashes
 from ledger.notes import Checkpoint, Note, cosign, encode_checkpoint, encode_note, sign_note
 from ledger.verify import cosigner_name
+from tests.cli.conftest import call
 from tests.cli.test_audit import chain_of, copy_of, failed
 from tests.support.copies import Chain, write_copy
 from tests.support.world import GENESIS_MS, make_world, sign_seal
@@ -270,3 +271,19 @@ def test_a_receipt_gives_no_orders_to_a_terminal(tmp_path: Path) -> None:
             assert "S1" in result.output
             assert "\x1b" not in result.output
             assert "\x9b" not in result.output
+
+
+@pytest.mark.parametrize("dashes", ["-", "--"])
+def test_an_id_that_begins_with_a_dash_is_no_option(tmp_path: Path, dashes: str) -> None:
+    """One key id of 64 does: nobody could revoke such a key."""
+    kid, leaf = dashes + "b" * (22 - len(dashes)), dashes + "b" * (43 - len(dashes))
+    for words in (
+        ["key", "revoke", kid],
+        ["endorse", leaf],
+        ["correction", leaf, "--field", "x", "--value", "y", "--reason", "z"],
+        ["proof", leaf],
+        ["state", "key", kid],
+    ):
+        result = call(*words, "--home", tmp_path / "none", "--lang", "en")
+        assert result.code not in (0, 1, 2), (words, result.err)
+    assert call("proof", "--nothing", "x", "--home", tmp_path / "none").code == 2

@@ -16,7 +16,7 @@ from ledger.members import Limits, check_config
 from ledger.merkle import Tree
 from ledger.notes import decode_note, encode_note
 from ledger.records import DECODERS, decode_entry
-from ledger.records.catalogue import Alias, DatasetBody
+from ledger.records.catalogue import Alias, DatasetBody, Term
 from ledger.records.envelope import ENCODE, Record, Ref, decode_canonical
 from ledger.records.governance import (
     FounderAcceptanceBody,
@@ -281,6 +281,39 @@ def test_the_last_of_several_policies_in_one_block_replaces_the_others() -> None
     assert ledger.value("policy", "current").body.decision_days == 30
     made = ledger.record("dataset", dataset(), time_ms=NOW + DAY_MS // 2)
     assert ledger.decision(made).deadline_ms == NOW + DAY_MS // 2 + 30 * DAY_MS
+
+
+def test_a_version_in_between_loosens_no_terms() -> None:
+    """A custodian's terms go on through versions of one's own, until its officer gives them up."""
+    ledger = three()
+    strict = (Term(code="DUO:0000042"), Term(code="EC:STAY"))
+    for org, series in (("h2", "S"), ("h1", "D1"), ("h3", "T")):
+        ledger.record("dataset", dataset(series, org), org=org)
+
+    def derive(org: str, series: str, number: str, source: str, *terms: Term) -> str:
+        body = version(number, series_id=series, sources=(source,), terms=terms)
+        return ledger.record("dataset-version", body, org=org)
+
+    root = version(series_id="S", terms=strict)
+    source = ledger.record("dataset-version", root, org="h2")
+    same = derive("h1", "D1", "1", source, *strict)
+    assert ledger.decision(same).status == "EFFECTIVE"
+    loose = derive("h1", "D1", "2", same)
+    assert ledger.decision(loose).status == "PENDING"
+    third = derive("h3", "T", "1", same, *strict)
+    assert ledger.decision(third).status == "EFFECTIVE"
+    # Of what h1 passed on, h3 needs both: h1 and h2.
+    weak = derive("h3", "T", "2", third)
+    endorse(ledger, weak, "h1", by="officer")
+    assert ledger.decision(weak).status == "PENDING"
+    endorse(ledger, weak, "h2", by="officer")
+    assert ledger.decision(weak).status == "EFFECTIVE"
+    endorse(ledger, loose, "h2", by="officer")
+    assert ledger.decision(loose).status == "EFFECTIVE"
+    # What its officer gave up, h2 asks for no more.
+    assert ledger.decision(derive("h1", "D1", "3", loose)).status == "EFFECTIVE"
+    many = version("9", terms=tuple(Term(code=f"T{n}") for n in range(65)))
+    assert refused(ledger, ledger.sign("dataset-version", many)) == "S1"
 
 
 # --- keys ---

@@ -237,6 +237,9 @@ START = checkpoint_text() + b"\n"
         (b"", "N3"),
         (b"\n", "N3"),
         (b"\n\n", "N3"),
+        (LINE, "N3"),
+        (b"\n" + LINE, "N3"),
+        (b"x" + LINE, "N3"),
         (START, "N3"),
         (START + b"\n", "N3"),
         (checkpoint_text() + LINE, "N3"),
@@ -386,6 +389,7 @@ ROOT = b64(TREE.root())
         ("o\n3\n", "N6"),
         (f"o\n3\n{ROOT}\n\n", "N6"),
         (f"o\n3\n{ROOT}\nextension\n", "N6"),
+        (f"o\n3\n{ROOT}\nextension", "N6"),
         (f"\no\n3\n{ROOT}\n", "N6"),
         (f"\n3\n{ROOT}\n", "N2"),
         (f"o o\n3\n{ROOT}\n", "N2"),
@@ -510,12 +514,22 @@ def test_a_policy_as_others_write_it() -> None:
         (BASE + "quorum none\r\n", "N7"),
         (BASE + "quorum none\x00\n", "N7"),
         (BASE + "quorum none\x7f\n", "N7"),
+        (BASE + "# \r\nquorum none\n", "N7"),
+        (BASE + "# \x00\nquorum none\n", "N7"),
+        (BASE + "# \x7f\nquorum none\n", "N7"),
         (BASE + "log x\nquorum none\n", "N1"),
         (BASE + "#" * MAX_NOTE_BYTES + "\nquorum none\n", "N7"),
     ],
 )
 def test_policies_in_any_other_form_are_refused(text: str, rule: str) -> None:
     assert rule_of(decode_policy, text.encode()) == rule
+
+
+def test_a_policy_may_be_as_large_as_the_limit_says() -> None:
+    text = BASE + "quorum none\n#"
+    comment = "x" * (MAX_NOTE_BYTES - len(text))
+    assert decode_policy((text + comment).encode()).quorum is None
+    assert rule_of(decode_policy, (text + comment + "x").encode()) == "N7"
 
 
 def test_a_policy_is_utf_8() -> None:
@@ -557,6 +571,7 @@ HASH = b"Aippeebat6pa5MPl5F9+l3ESp+Y1k4INvsHsc4ok+Tw=\n"
         (b"", "N8"),
         (b"c2sp.org/tlog-proof@v1", "N8"),
         (b"c2sp.org/tlog-proof@v1\n\n", "N8"),
+        (b"c2sp.org/tlog-proof@v1\nindex 1", "N8"),
         (GOOD.replace(b"@v1", b"@v2"), "N8"),
         (GOOD.replace(b"@v1", b"@v1 "), "N8"),
         (GOOD.replace(b"c2sp", b"C2SP"), "N8"),

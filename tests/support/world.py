@@ -235,6 +235,10 @@ class Blocks:
         """See `ledger.chain.History`."""
         return {leaf: self.leaves[leaf] for leaf in leaves if leaf in self.leaves}
 
+    def known_leaves(self, leaves: Sequence[bytes]) -> set[bytes]:
+        """See `ledger.chain.History`."""
+        return self.leaves.keys() & set(leaves)
+
 
 def sign_record(signer: Signer, org: str, sub: str, record: Record[Any]) -> bytes:
     """The entry of a record: COSE_Sign1 over its canonical JSON."""

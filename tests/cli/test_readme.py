@@ -1,0 +1,57 @@
+"""What the README tells people to type works, word for word; and the demo with a log."""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from cli.idash import read_lines
+from tests.cli.conftest import call, free_port, log_file, serving
+
+ROOT = Path(__file__).parents[2]
+
+
+def typed(name: str) -> list[list[str]]:
+    """The commands of "A chain of your own", without what is said beside them."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    lines = re.findall(r"^alliance (.*?)(?:  #.*)?$", text, re.M)
+    return [line.strip().split() for line in lines]
+
+
+def test_a_chain_of_your_own_as_the_readme_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    first, second, *others = typed("README.md")
+    assert first == ["init", "--org", "h1"]
+    assert second == ["node", "run", "&"]
+    founded = call(*first, "--port", str(free_port()), "--json").json
+    with serving(tmp_path / "alliance-home"):
+        for words in others:
+            said = [founded["pin"] if word == "PIN" else word for word in words]
+            done = call(*said)
+            assert done.code == 0, (said, done.err)
+    assert {words[0] for words in others} >= {"proof", "export", "audit"}
+    assert len(list((tmp_path / "proof").iterdir())) == 2
+
+
+def test_both_readmes_type_the_same() -> None:
+    assert typed("README.md") == typed("README.zh-CN.md")
+
+
+@pytest.mark.slow
+def test_the_demo_counts_what_a_scan_counts(tmp_path: Path) -> None:
+    """With a small log: each answer stands beside the count of a plain scan, and they agree."""
+    data = tmp_path / "data"
+    data.mkdir()
+    files = [log_file(data / f"node{node}.tsv", 400, node=node) for node in (1, 2, 3)]
+    done = call("demo", "--data", data, "--out", tmp_path / "out", "--lang", "en")
+    assert done.code == 0, done.out + done.err
+    scans = [int(count) for count in re.findall(r"plain scan of the files gives (\d+)", done.out)]
+    totals = [int(total) for total in re.findall(r"^\d+ of (\d+) rows", done.out, re.M)]
+    counts = Counter(line.resource for path in files for line in read_lines(path))
+    assert scans == totals
+    assert scans[0] == max(counts.values())
+    assert len(scans) == 4
+    assert (tmp_path / "out" / "copy" / "checkpoint").is_file()
