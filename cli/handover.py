@@ -2,8 +2,7 @@
 is believed.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +14,7 @@ from ledger.chain import Applied, Founding, check_acceptance, check_draft, check
 from ledger.crypto import EDDSA, check_public_key, verify
 from ledger.encoding import b64url, decode_bundle, decode_time, unb64url
 from ledger.errors import (
+    AllianceError,
     ConfigError,
     ConflictError,
     MalformedError,
@@ -28,25 +28,18 @@ from ledger.records.governance import GenesisBody
 from ledger.rules.governance import kid_of
 
 PARTS: Final = msgspec.json.Decoder(Part)
+FORM_ERRORS: Final = (MalformedError, SignatureError, ProofError)
 FORM_RULES: Final = ("L9", "L10")
 """A block-0 entry of no known form, or of another type: not the file that it was taken for."""
 
 
-@contextmanager
-def reading(rule: str, file: Path) -> Iterator[None]:
-    """Bytes of another form than this file must have are its fault: `MalformedError` with `rule`.
-
-    What a well-formed file says wrongly leaves as it is.
+def form_rule(error: AllianceError) -> str:
+    """The rule that bytes of another form than their file must have break; what a well-formed file
+    says wrongly is raised again as it is.
     """
-    try:
-        yield
-    except (MalformedError, SignatureError) as error:
-        raise MalformedError(rule, file=file.name, inner=error.rule) from error
-    except ProofError as error:
-        if error.rule not in FORM_RULES:
-            raise
-        inner = error.facts.get("inner", error.rule)
-        raise MalformedError(rule, file=file.name, inner=inner) from error
+    if isinstance(error, ProofError) and error.rule not in FORM_RULES:
+        raise error
+    return str(error.facts.get("inner", error.rule))
 
 
 # --- parts ---
@@ -54,12 +47,15 @@ def reading(rule: str, file: Path) -> Iterator[None]:
 
 def read_part(file: Path) -> Part:
     """A founder's part. Raises `ConfigError` (X1.file), `MalformedError` (X7.part, X7.keys)."""
-    with reading("X7.part", file):
-        part = decode_canonical(read_file(file), PARTS)
+    data = read_file(file)
+    try:
+        part = decode_canonical(data, PARTS)
         for key in _node_keys(part):
             check_public_key(EDDSA, unb64url(key, 32))
         for description in part.keys:
             kid_of(description)
+    except FORM_ERRORS as error:
+        raise MalformedError("X7.part", file=file.name, inner=form_rule(error)) from error
     orgs = {part.org, part.member.org, *(key.org for key in part.keys)}
     lasting = all(key.valid_until is None for key in part.keys)
     officer = any(key.capacity == "so" for key in part.keys)
@@ -141,8 +137,11 @@ def read_draft(file: Path) -> Founding:
     """A draft, checked. Raises `ConfigError` (X1.file), `MalformedError` (X7.draft), `ProofError`
     (L12, L14, L15), or `RefusedError` (G*).
     """
-    with reading("X7.draft", file):
-        return check_draft(_only_entry(read_file(file)), verify)
+    data = read_file(file)
+    try:
+        return check_draft(_only_entry(data), verify)
+    except FORM_ERRORS as error:
+        raise MalformedError("X7.draft", file=file.name, inner=form_rule(error)) from error
 
 
 def read_acceptances(draft: Founding, files: Sequence[Path]) -> dict[str, bytes]:
@@ -165,10 +164,13 @@ def read_acceptances(draft: Founding, files: Sequence[Path]) -> dict[str, bytes]
 
 
 def _read_acceptance(draft: Founding, file: Path) -> tuple[str, bytes]:
-    with reading("X7.acceptance", file):
-        entry = decode_entry(_only_entry(read_file(file)))
+    data = read_file(file)
+    try:
+        entry = decode_entry(_only_entry(data))
         if entry.record.type != "founder-acceptance":
             raise ProofError("L10")
+    except FORM_ERRORS as error:
+        raise MalformedError("X7.acceptance", file=file.name, inner=form_rule(error)) from error
     org = entry.statement.iss
     if entry.record.body.chain_id != b64url(draft.chain_id):
         raise ProofError("X7.other", file=file.name, org=org)
@@ -181,8 +183,10 @@ def read_genesis(file: Path) -> tuple[bytes, Applied]:
     `ProofError` (L11 to L16), or `RefusedError` (G*).
     """
     bundle = read_file(file)
-    with reading("X7.genesis", file):
+    try:
         return bundle, check_genesis(bundle, verify)
+    except FORM_ERRORS as error:
+        raise MalformedError("X7.genesis", file=file.name, inner=form_rule(error)) from error
 
 
 def _only_entry(bundle: bytes) -> bytes:
