@@ -343,6 +343,19 @@ def test_a_key_is_registered_once_whoever_asks() -> None:
     assert refused(ledger, ledger.sign("key", other, org="h2")) == "K2"
 
 
+@pytest.mark.xfail(strict=True, reason="open: a registration proves no possession of the key")
+def test_nobody_registers_the_key_of_somebody_else() -> None:
+    """A member that sees a key in a pending record registers it as its own: the other is VOID."""
+    ledger = three()
+    body = register(ledger, "log", "so")
+    leaf = ledger.record("key", body)
+    squatted = msgspec.structs.replace(body.key, capacity="self", org="h3", subject="x")
+    ledger.record("key", msgspec.structs.replace(body, key=squatted), org="h3")
+    endorse(ledger, leaf, "h1", by="committee")
+    endorse(ledger, leaf, "h2")
+    assert ledger.decision(leaf).status == "EFFECTIVE"
+
+
 def test_revocation_and_use_in_one_block() -> None:
     """A revocation acts from the next height, whatever stands before or after it in its block."""
     ledger = Ledger()

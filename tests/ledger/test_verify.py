@@ -9,10 +9,19 @@ from typing import Any
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives import serialization
+from scitt_cose import parse_signed_statement  # type: ignore[import-untyped]
 
 from ledger.chain import Applied
 from ledger.crypto import EDDSA, ES256, Signer, verify
-from ledger.encoding import b64url, encode_protected, encode_statement, signature_input, unb64url
+from ledger.encoding import (
+    b64url,
+    decode_statement,
+    encode_protected,
+    encode_statement,
+    signature_input,
+    unb64url,
+)
 from ledger.errors import AllianceError, MalformedError, ProofError
 from ledger.merkle import EMPTY_ROOT, Tree, leaf_hash, tree_hash
 from ledger.notes import (
@@ -912,6 +921,25 @@ def test_a_receipt_of_another_chain_is_refused() -> None:
     assert rule_of(verify_receipt, GOOD, other, verify) == "V1"
     stranger = make_world(("x1", "x2", "x3", "x4")).genesis.tip
     assert rule_of(verify_receipt, GOOD, stranger, verify) == "N5"
+
+
+def test_a_stranger_to_this_project_reads_every_entry_of_a_chain() -> None:
+    """Records of every kind here, and seals, are SCITT signed statements to `scitt_cose`."""
+    roles = ("officer", "system", "node", "log")
+    signers = {s.kid: s for own in KEYS.values() for s in (getattr(own, role) for role in roles)}
+    for raw in LOG.raws:
+        ours = decode_statement(raw)
+        pem = (
+            signers[ours.kid]
+            .private.public_key()
+            .public_bytes(
+                serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+            )
+        )
+        theirs = parse_signed_statement(raw, public_key_pem=pem)
+        assert theirs["signature_verified"] is True
+        assert (theirs["issuer"], theirs["subject"]) == (ours.iss, ours.sub)
+        assert theirs["payload"] == ours.payload
 
 
 def test_the_seals_of_this_chain_are_seals() -> None:
