@@ -1,31 +1,43 @@
-"""Founding a chain of one member: its keys, its block 0, its settings (definitions.md 2)."""
+"""Founding a chain: of one member in one go, or of several who each keep their own keys (SPEC 1.5).
+
+    part        what a founder publishes of its home directory: its node and its officers' keys
+    draft       the genesis record made of all parts, signed by the convener's officer
+    acceptance  a founder's signed word that this very genesis is theirs
+    block 0     the draft and all acceptances, sealed by the convener's node
+
+`alliance init` is all four by one founder.
+"""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from cli.home import AnySigner, make_key_dir, save_signer, write_new
+import msgspec
+
+from cli.home import AnySigner, PublicPart, make_key_dir, public_part, save_signer, write_new
 from cli.statements import Author, clock_ms, make_body, new_id, sign
-from ledger.chain import Applied, chain_id_of, check_genesis, first_seal, found
-from ledger.crypto import signer_from_seed, verify
+from ledger.chain import Applied, Founding, check_draft, check_genesis, first_seal, found
+from ledger.crypto import Signer, signer_from_seed, verify
 from ledger.encoding import (
     b64url,
     encode_bundle,
     encode_statement,
     encode_time,
     signature_input,
+    unb64url,
 )
-from ledger.errors import ConflictError
-from ledger.members import EpochConfig, Limits, Member, default_quorum
+from ledger.errors import ConflictError, MalformedError
+from ledger.members import MAX_MEMBERS, EpochConfig, Label, Limits, Member, default_quorum
 from ledger.notes import check_name
-from ledger.records.envelope import ENCODE, Record
+from ledger.records.envelope import Record, Shape
 from ledger.records.governance import (
     AllianceName,
     Founder,
     FounderAcceptanceBody,
     GenesisBody,
     KeyDescription,
+    Kind,
     PolicyBody,
 )
 from ledger.records.seal import encode_seal
@@ -34,6 +46,7 @@ from node.config import check_host
 
 NODE_KEYS: Final = ("node", "log", "cosigner")
 OFFICE_KEYS: Final = {"officer": "so", "committee": "dac", "system": "system"}
+KEY_NAMES: Final = (*NODE_KEYS, *OFFICE_KEYS)
 SYSTEM_SUBJECT: Final = "gateway"
 LIMITS: Final = Limits(block_bytes=8 << 20, block_records=4_096, min_interval_ms=0)
 QUORUM: Final = (2, 3)
@@ -41,121 +54,109 @@ QUORUM: Final = (2, 3)
 
 
 class Plan(NamedTuple):
-    """What the founders agreed on."""
+    """What the founders agreed on, beside who they are."""
 
-    org: str
-    kind: str
     name_en: str
     name_zh: str
     origin: str
     backfill_days: int
     decision_days: int
+    quorum: int | None = None
+    """q of epoch 0; None stands for the default of so many members."""
 
 
-def check_vacant(home: Path) -> None:
-    """Founding never overwrites. Raises `ConflictError` (X1.exists)."""
-    for name in ("genesis", "node.toml", "ledger.db", "keys/passphrase"):
-        if (home / name).exists():
-            raise ConflictError("X1.exists", file=name)
-    for name in (*NODE_KEYS, *OFFICE_KEYS):
-        if (home / "keys" / f"{name}.pem").exists():
-            raise ConflictError("X1.exists", file=f"keys/{name}.pem")
+# --- 1: the parts ---
 
 
-def make_home(
-    home: Path, plan: Plan, passphrase: bytes | None, host: str, port: int
-) -> tuple[Applied, bool]:
-    """Keys, genesis and settings of a new chain; says whether it made a passphrase.
+class Part(Shape, frozen=True, kw_only=True):
+    """What a founder publishes of its home directory; nothing in it is secret.
 
-    Raises `ConflictError` (X1.exists), `ConfigError` (O1.host, X1.file) or `MalformedError` (X2,
-    N2).
+    It is not signed: whoever changes it on its way gets a draft that its founder does not accept.
     """
-    check_vacant(home)
-    check_host(host)
-    check_name(plan.origin)
-    signers = {
-        name: signer_from_seed(secrets.token_bytes(32)) for name in (*NODE_KEYS, *OFFICE_KEYS)
-    }
-    bundle = make_genesis(plan, signers, clock_ms())
-    block = check_genesis(bundle, verify)
-    folder = make_key_dir(home)
-    made = passphrase is None
-    if passphrase is None:
-        passphrase = secrets.token_urlsafe(24).encode()
-        write_new(folder / "passphrase", passphrase + b"\n", 0o600)
-    for name, signer in signers.items():
-        save_signer(home, name, signer, passphrase)
-    write_new(home / "node.toml", f'host = "{host}"\nport = {port}\n'.encode())
-    # The genesis comes last: a home that has one is complete.
-    write_new(home / "genesis", bundle)
-    return block, made
+
+    keys: tuple[KeyDescription, ...]
+    kind: Kind
+    member: Member
+    org: Label
 
 
-def make_genesis(plan: Plan, signers: Mapping[str, AnySigner], at_ms: int) -> bytes:
-    """The genesis file: block 0 as an entry bundle. Raises `MalformedError` (X2)."""
+def make_part(org: str, kind: str, keys: Mapping[str, PublicPart], at_ms: int) -> Part:
+    """The part of a home directory with these keys (`KEY_NAMES`). Raises `MalformedError` (X2)."""
+    descriptions = tuple(
+        make_body(
+            KeyDescription,
+            {
+                "alg": keys[name].alg,
+                "capacity": capacity,
+                "org": org,
+                "public_key": keys[name].public_key,
+                "subject": SYSTEM_SUBJECT if name == "system" else f"{org}-{name}",
+                "valid_from": encode_time(at_ms),
+            },
+        )
+        for name, capacity in OFFICE_KEYS.items()
+    )
+    member = Member(
+        cosigner_pk=keys["cosigner"].public_key,
+        leader_eligible=True,
+        log_pk=keys["log"].public_key,
+        node_pk=keys["node"].public_key,
+        org=org,
+    )
+    return make_body(Part, {"keys": descriptions, "kind": kind, "member": member, "org": org})
+
+
+def dated(part: Part, at_ms: int) -> Part:
+    """The part as a genesis of this time takes it over: its keys are valid from the genesis on."""
+    at = encode_time(at_ms)
+    keys = tuple(msgspec.structs.replace(key, valid_from=at) for key in part.keys)
+    return msgspec.structs.replace(part, keys=keys)
+
+
+# --- 2 to 4: the draft, its acceptances, block 0 ---
+
+
+def make_draft(plan: Plan, parts: Sequence[Part], convener: Author, at_ms: int) -> Founding:
+    """The genesis of these founders, signed by the convener's officer and checked.
+
+    Raises `MalformedError` (N2, R30 to R34, X2), or `ProofError` (L12, L14).
+    """
+    if not 1 <= len(parts) <= MAX_MEMBERS:
+        raise MalformedError("R30", members=len(parts), limit=MAX_MEMBERS)
+    founders = [dated(part, at_ms) for part in sorted(parts, key=lambda part: part.org)]
     genesis = Record(
         at=encode_time(at_ms),
-        body=_body(plan, signers, at_ms),
+        body=_body(plan, founders, at_ms),
         id=new_id(at_ms),
         type="genesis",
         v=1,
     )
-    chain_id = chain_id_of(ENCODE(genesis))
-    chain = b64url(chain_id[:16])
-    author = Author(signers["officer"], plan.org, chain)
-    acceptance = Record(
-        at=encode_time(at_ms),
-        body=FounderAcceptanceBody(chain_id=b64url(chain_id)),
-        chain=chain,
-        id=new_id(at_ms),
-        type="founder-acceptance",
-        v=1,
-    )
-    records = [sign(author, genesis).raw, sign(author, acceptance).raw]
-    node = signers["node"]
-    protected, payload = encode_seal(
-        first_seal(found(records, verify), plan.org), node.alg, node.kid
-    )
-    seal = encode_statement(protected, payload, node.sign(signature_input(protected, payload)))
-    return encode_bundle([*records, seal])
+    return check_draft(sign(convener, genesis).raw, verify)
 
 
-def _body(plan: Plan, signers: Mapping[str, AnySigner], at_ms: int) -> GenesisBody:
-    at = encode_time(at_ms)
-    member = make_member(plan.org, signers)
-    keys = tuple(
-        make_body(
-            KeyDescription,
-            {
-                "alg": "EdDSA",
-                "capacity": capacity,
-                "org": plan.org,
-                "public_key": b64url(signers[name].public_key),
-                "subject": SYSTEM_SUBJECT if name == "system" else f"{plan.org}-{name}",
-                "valid_from": at,
-            },
-        )
-        for name, capacity in OFFICE_KEYS.items()
+def _body(plan: Plan, founders: Sequence[Part], at_ms: int) -> GenesisBody:
+    members = sorted(
+        (part.member for part in founders), key=lambda member: unb64url(member.node_pk, 32)
     )
     return GenesisBody(
         alliance=make_body(AllianceName, {"en": plan.name_en, "zh": plan.name_zh}),
         config=EpochConfig(
             epoch=0,
             limits=LIMITS,
-            members=(member,),
-            q=default_quorum(1),
+            members=tuple(members),
+            q=default_quorum(len(members)) if plan.quorum is None else plan.quorum,
             rules_version=RULES_VERSION,
             v=1,
         ),
-        founders=(make_body(Founder, {"kind": plan.kind, "org": plan.org}),),
-        keys=keys,
+        founders=tuple(Founder(kind=part.kind, org=part.org) for part in founders),
+        keys=tuple(key for part in founders for key in part.keys),
         origin=plan.origin,
         policy=make_body(
             PolicyBody,
             {
                 "backfill_days": plan.backfill_days,
                 "decision_days": plan.decision_days,
-                "effective_from": at,
+                "effective_from": encode_time(at_ms),
                 "min_reviewers": 2,
                 "name": "first",
                 "quorum": {"default": QUORUM},
@@ -166,12 +167,95 @@ def _body(plan: Plan, signers: Mapping[str, AnySigner], at_ms: int) -> GenesisBo
     )
 
 
-def make_member(org: str, signers: Mapping[str, AnySigner]) -> Member:
-    """The entry of an organisation's node in an EpochConfig."""
-    return Member(
-        cosigner_pk=b64url(signers["cosigner"].public_key),
-        leader_eligible=True,
-        log_pk=b64url(signers["log"].public_key),
-        node_pk=b64url(signers["node"].public_key),
-        org=org,
+def make_acceptance(draft: Founding, org: str, officer: Signer, at_ms: int) -> bytes:
+    """A founder's word that this genesis is theirs, as an entry."""
+    acceptance = Record(
+        at=encode_time(at_ms),
+        body=FounderAcceptanceBody(chain_id=b64url(draft.chain_id)),
+        chain=draft.chain,
+        id=new_id(at_ms),
+        type="founder-acceptance",
+        v=1,
     )
+    return sign(Author(officer, org, draft.chain), acceptance).raw
+
+
+def seal_genesis(
+    draft: Founding, acceptances: Mapping[str, bytes], node: Signer
+) -> tuple[bytes, Applied]:
+    """Block 0 as a genesis file, from the acceptance of each founder, and what it comes to.
+
+    Raises `ProofError` (L9 to L16).
+    """
+    body: GenesisBody = draft.entries[0].record.body
+    accepted = [acceptances[founder.org] for founder in body.founders]
+    records = [draft.entries[0].raw, *accepted]
+    seal = first_seal(found(records, verify), draft.entries[0].statement.iss)
+    protected, payload = encode_seal(seal, node.alg, node.kid)
+    entry = encode_statement(protected, payload, node.sign(signature_input(protected, payload)))
+    bundle = encode_bundle([*records, entry])
+    return bundle, check_genesis(bundle, verify)
+
+
+# --- the home directory ---
+
+
+def check_vacant(home: Path) -> None:
+    """Founding never overwrites. Raises `ConflictError` (X1.exists)."""
+    for name in ("genesis", "node.toml", "ledger.db", "keys/passphrase"):
+        if (home / name).exists():
+            raise ConflictError("X1.exists", file=name)
+    for name in KEY_NAMES:
+        if (home / "keys" / f"{name}.pem").exists():
+            raise ConflictError("X1.exists", file=f"keys/{name}.pem")
+
+
+def new_signers() -> dict[str, AnySigner]:
+    """A new key for each of `KEY_NAMES`."""
+    return {name: signer_from_seed(secrets.token_bytes(32)) for name in KEY_NAMES}
+
+
+def public_parts(signers: Mapping[str, AnySigner]) -> dict[str, PublicPart]:
+    """What everybody may know of these keys."""
+    return {name: public_part(signer) for name, signer in signers.items()}
+
+
+def save_home(
+    home: Path, signers: Mapping[str, AnySigner], passphrase: bytes | None, host: str, port: int
+) -> bool:
+    """Keys and settings of a home directory; says whether it made a passphrase.
+
+    Raises `ConflictError` (X1.exists) or `ConfigError` (X1.file).
+    """
+    folder = make_key_dir(home)
+    made = passphrase is None
+    if passphrase is None:
+        passphrase = secrets.token_urlsafe(24).encode()
+        write_new(folder / "passphrase", passphrase + b"\n", 0o600)
+    for name, signer in signers.items():
+        save_signer(home, name, signer, passphrase)
+    write_new(home / "node.toml", f'host = "{host}"\nport = {port}\n'.encode())
+    return made
+
+
+def found_alone(
+    home: Path, org: str, kind: str, plan: Plan, passphrase: bytes | None, host: str, port: int
+) -> tuple[Applied, bool]:
+    """A whole chain of one member in a new home directory; says whether it made a passphrase.
+
+    Raises `ConflictError` (X1.exists), `ConfigError` (O1.host, X1.file) or `MalformedError` (X2,
+    N2).
+    """
+    check_vacant(home)
+    check_host(host)
+    check_name(plan.origin)
+    signers, now = new_signers(), clock_ms()
+    part = make_part(org, kind, public_parts(signers), now)
+    officer = signers["officer"]
+    draft = make_draft(plan, [part], Author(officer, org, ""), now)
+    accepted = {org: make_acceptance(draft, org, officer, now)}
+    bundle, block = seal_genesis(draft, accepted, signers["node"])
+    made = save_home(home, signers, passphrase, host, port)
+    # The genesis comes last: a home that has one is complete.
+    write_new(home / "genesis", bundle)
+    return block, made

@@ -12,7 +12,7 @@ from types import TracebackType
 import typer
 from typer.main import get_command
 
-from cli import catalogue, importing, keys, operate, records, reports
+from cli import catalogue, create, importing, keys, operate, records, reports
 from cli.audit import audit_app
 from cli.demo import demo
 from cli.options import TAKES_ID, at_place, signing
@@ -27,6 +27,7 @@ app = typer.Typer(
     help="A ledger of who used which research data, verifiable by anybody.",
 )
 app.command("init")(operate.init)
+app.add_typer(create.app, name="create")
 app.add_typer(operate.app, name="node")
 app.command("export")(at_place(operate.export))
 app.add_typer(keys.app, name="keys")

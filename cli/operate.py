@@ -9,11 +9,30 @@ import typer
 
 from cli import home as homes
 from cli.exporting import copy_chain
-from cli.founding import Plan, make_home
-from cli.options import DEFAULT_HOME, Home, Json, Lang, PassphraseFile, Place, at_place
+from cli.founding import Plan, found_alone
+from cli.options import (
+    DEFAULT_HOME,
+    BackfillDays,
+    DecisionDays,
+    Home,
+    Host,
+    Json,
+    Kind,
+    Lang,
+    NameEn,
+    NameZh,
+    Org,
+    Origin,
+    PassphraseFile,
+    Place,
+    Port,
+    at_place,
+)
 from cli.screen import local_time, progress, say, show, tell
 from cli.session import Session
 from ledger.encoding import b64url
+from ledger.errors import ConfigError
+from ledger.members import Member
 from node import main as nodes
 from node.config import DEFAULT_PORT, Config, load_config
 
@@ -21,26 +40,24 @@ app = typer.Typer(no_args_is_help=True, help="The node of this home directory.")
 
 
 def init(
-    org: Annotated[str, typer.Option(help="Code of the organisation, as in records.")],
-    name_en: Annotated[str, typer.Option(help="The alliance's name in English.")] = "Alliance",
-    name_zh: Annotated[str, typer.Option(help="The alliance's name in Chinese.")] = "联盟",
-    origin: Annotated[
-        str, typer.Option(help="Name of the chain for ever: a host name you own, and a path.")
-    ] = "chain.example.org/alliance",
-    kind: Annotated[str, typer.Option(help="hospital, centre, institute, operator.")] = "hospital",
-    backfill_days: Annotated[int, typer.Option(min=0, help="Later is BACKFILLED.")] = 30,
-    decision_days: Annotated[int, typer.Option(min=1, help="Time to endorse.")] = 30,
-    host: Annotated[str, typer.Option(help="Loopback address of the node.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65_535, help="Its port.")] = DEFAULT_PORT,
+    org: Org,
+    name_en: NameEn = "Alliance",
+    name_zh: NameZh = "联盟",
+    origin: Origin = "chain.example.org/alliance",
+    kind: Kind = "hospital",
+    backfill_days: BackfillDays = 30,
+    decision_days: DecisionDays = 30,
+    host: Host = "127.0.0.1",
+    port: Port = DEFAULT_PORT,
     home: Home = DEFAULT_HOME,
     passphrase_file: PassphraseFile = None,
     _lang: Lang = None,
     _json: Json = False,
 ) -> None:
     """Found a chain of one member: keys, genesis, settings. Never overwrites."""
-    plan = Plan(org, kind, name_en, name_zh, origin, backfill_days, decision_days)
+    plan = Plan(name_en, name_zh, origin, backfill_days, decision_days)
     passphrase = homes.known_passphrase(home, passphrase_file)
-    block, made = make_home(home, plan, passphrase, host, port)
+    block, made = found_alone(home, org, kind, plan, passphrase, host, port)
     pin, chain = b64url(block.tip.seal_leaf), block.tip.config.chain_id
     lines = [
         say("init-made", org=org, home=str(home)),
@@ -66,6 +83,17 @@ def open_config(home: Path, passphrase_file: Path | None) -> Config:
     return load_config(home, homes.known_passphrase(home, passphrase_file))
 
 
+def member_of(home: Path, passphrase_file: Path | None) -> Member:
+    """The member of the first epoch that this home's node is. Raises `ConfigError` (O1.file,
+    O1.org), `NotFoundError` (X1.key), or what the genesis breaks.
+    """
+    config = homes.load_genesis(home).tip.config
+    member = config.node_kids.get(homes.load_public(home, "node", passphrase_file).kid)
+    if member is None:
+        raise ConfigError("O1.org")
+    return member
+
+
 @app.command("run")
 def run_node(
     home: Home = DEFAULT_HOME,
@@ -79,9 +107,7 @@ def run_node(
     if port is not None:
         config = replace(config, port=port)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    genesis = homes.load_genesis(home)
-    org = genesis.tip.config.members[0].org
-    tell("node-start", org=org, url=homes.node_url(home, None))
+    tell("node-start", org=member_of(home, passphrase_file).org, url=homes.node_url(home, None))
     nodes.serve(config)
 
 

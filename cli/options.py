@@ -47,6 +47,18 @@ NodeUrl = Annotated[
 PassphraseFile = Annotated[
     Path | None, typer.Option("--passphrase-file", help="File that holds the passphrase.")
 ]
+Org = Annotated[str, typer.Option("--org", help="Code of the organisation, as in records.")]
+Kind = Annotated[str, typer.Option("--kind", help="hospital, centre, institute, operator.")]
+NameEn = Annotated[str, typer.Option("--name-en", help="The alliance's name in English.")]
+NameZh = Annotated[str, typer.Option("--name-zh", help="The alliance's name in Chinese.")]
+Origin = Annotated[
+    str,
+    typer.Option("--origin", help="Name of the chain for ever: a host name you own, and a path."),
+]
+BackfillDays = Annotated[int, typer.Option("--backfill-days", min=0, help="Later is BACKFILLED.")]
+DecisionDays = Annotated[int, typer.Option("--decision-days", min=1, help="Time to endorse.")]
+Host = Annotated[str, typer.Option("--host", help="Loopback address of the node.")]
+Port = Annotated[int, typer.Option("--port", min=1, max=65_535, help="Its port.")]
 
 
 class Place(NamedTuple):

@@ -63,6 +63,46 @@ OPERATE: dict[str, Text] = {
     "init-next": Text(
         "Next: alliance node run --home {home}", "下一步：alliance node run --home {home}"
     ),
+    "create-part": Text(
+        "Made keys and node.toml of {org} in {home}. Send {file} to the convener; nothing in it is "
+        "secret.",
+        "已在 {home} 生成 {org} 的密钥与 node.toml。请将 {file} 发给召集方；其中没有秘密。",
+    ),
+    "create-names": Text("Alliance: {en} / {zh}", "联盟：{zh} / {en}"),
+    "create-drafted": Text("Drafted by {org}, {at}", "由 {org} 起草，{at}"),
+    "create-member": Text("  {org}  {kind}", "  {org}  {kind}"),
+    "create-all-needed": Text(
+        "No member may be absent: while one is away, nothing new becomes final.",
+        "不能缺席任何成员：只要有一个离线，新内容便不能成为最终。",
+    ),
+    "create-policy": Text(
+        "First policy: decisions need {shares} of the organisations, within {decision} days; what "
+        "comes later than {backfill} days is BACKFILLED.",
+        "首个策略：决定需 {shares} 的机构在 {decision} 天内同意；"
+        "晚于 {backfill} 天记为 BACKFILLED。",
+    ),
+    "create-draft": Text(
+        "Draft: {file}. Send it to every founder; each accepts it, you too, with alliance create "
+        "accept {file}",
+        "草案：{file}。请发给每个创始方；各方（包括您）用 alliance create accept {file} 接受。",
+    ),
+    "create-accepted": Text(
+        "Signed for {org}: {file}. Read the above; if it is what you agreed on, send {file} to "
+        "{convener}, else delete it.",
+        "已代表 {org} 签署：{file}。请核对以上内容；若与约定一致，请将 {file} 发给 {convener}，"
+        "否则请删除。",
+    ),
+    "create-finished": Text(
+        "Block 0 is sealed: {file}, and in {home}. Send it to every founder, who takes it with "
+        "alliance create take.",
+        "零号区块已封：{file}，并已存入 {home}。请发给每个创始方，"
+        "由其用 alliance create take 取用。",
+    ),
+    "create-taken": Text("Took the genesis into {home}.", "已将创世文件存入 {home}。"),
+    "create-compare": Text(
+        "Compare this pin with the other founders by telephone before you run the node.",
+        "运行节点之前，请与其他创始方电话核对该固定值。",
+    ),
     "node-start": Text(
         "Node of {org} on {url}. Stop it with Ctrl-C.", "{org} 的节点运行于 {url}。按 Ctrl-C 停止。"
     ),

@@ -412,42 +412,66 @@ def chain_id_of(payload: bytes) -> bytes:
     return sha256(CHAIN_TAG + payload).digest()
 
 
+def check_draft(raw: bytes, verify: Verify) -> Founding:
+    """The genesis alone, as its convener proposes it: what the founders read before they accept it.
+
+    Raises `ProofError` (L9, L10, L12, L14, L15) or what the decoders and key checks raise.
+    """
+    entry = _parse(raw, 0)
+    if entry.record.type != "genesis" or entry.record.chain is not None:
+        raise ProofError("L10")
+    body: GenesisBody = entry.record.body
+    chain_id = chain_id_of(entry.statement.payload)
+    config = body.config.with_chain(chain_id)
+    decode_time(entry.record.at)
+    _check_genesis(body)
+    check_config(config)
+    _check_officer(body, entry, verify)
+    return Founding(config, chain_id, body.origin, (entry,), EMPTY_STATE, {})
+
+
+def check_acceptance(draft: Founding, entry: Entry, verify: Verify) -> None:
+    """L12, L13: one founder's word that this very genesis is theirs."""
+    _check_officer(draft.entries[0].record.body, entry, verify)
+    acceptance = entry.record
+    if acceptance.type != "founder-acceptance" or acceptance.chain != draft.chain:
+        raise ProofError("L13", org=entry.statement.iss)
+    accepted: FounderAcceptanceBody = acceptance.body
+    if accepted.chain_id != b64url(draft.chain_id):
+        raise ProofError("L13", org=entry.statement.iss)
+
+
+def _check_officer(body: GenesisBody, entry: Entry, verify: Verify) -> None:
+    """L12: a founding record is signed with an officer's key that the genesis names."""
+    statement = entry.statement
+    officers = (key for key in body.keys if key.capacity == "so" and key.org == statement.iss)
+    key = next((key for key in officers if kid_of(key) == b64url(statement.kid)), None)
+    if key is None:
+        raise ProofError("L12", org=statement.iss)
+    public_key, message = unb64url(key.public_key), statement.to_be_signed()
+    if not verify(statement.alg, public_key, statement.signature, message):
+        raise ProofError("L12", org=statement.iss)
+
+
 def found(records: Sequence[bytes], verify: Verify) -> Founding:
     """The founding records of block 0, checked: the genesis, then one acceptance of each founder in
     its order.
 
-    Raises `ProofError` (L10 to L13) or what the decoders and key checks raise.
+    Raises `ProofError` (L9 to L15) or what the decoders and key checks raise.
     """
-    entries = tuple(_parse(raw, index) for index, raw in enumerate(records))
-    if not entries or entries[0].record.type != "genesis" or entries[0].record.chain is not None:
+    if not records:
         raise ProofError("L10")
-    body: GenesisBody = entries[0].record.body
-    chain_id = chain_id_of(entries[0].statement.payload)
-    config = body.config.with_chain(chain_id)
-    _check_genesis(body)
-    check_config(config)
-    founding = Founding(config, chain_id, body.origin, entries, EMPTY_STATE, {})
-    officers = {kid_of(key): key for key in body.keys}
-    orgs = [entry.statement.iss for entry in entries[1:]]
+    draft = check_draft(records[0], verify)
+    accepted = tuple(_parse(raw, index) for index, raw in enumerate(records[1:], 1))
+    body: GenesisBody = draft.entries[0].record.body
+    orgs = [entry.statement.iss for entry in accepted]
     if orgs != [founder.org for founder in body.founders]:
         raise ProofError("L11")
-    for entry in entries:
-        key = officers.get(b64url(entry.statement.kid))
-        statement = entry.statement
-        if key is None or key.capacity != "so" or key.org != statement.iss:
-            raise ProofError("L12", org=statement.iss)
-        message = statement.to_be_signed()
-        if not verify(statement.alg, unb64url(key.public_key), statement.signature, message):
-            raise ProofError("L12", org=statement.iss)
-    for entry in entries[1:]:
-        acceptance = entry.record
-        if acceptance.type != "founder-acceptance" or acceptance.chain != founding.chain:
-            raise ProofError("L13", org=entry.statement.iss)
-        accepted: FounderAcceptanceBody = acceptance.body
-        if accepted.chain_id != b64url(chain_id):
-            raise ProofError("L13", org=entry.statement.iss)
+    for entry in accepted:
+        check_acceptance(draft, entry, verify)
+    entries = (*draft.entries, *accepted)
     changes = _first_state(body, entries)
-    return founding._replace(state=EMPTY_STATE.update(changes), changes=changes)
+    return draft._replace(entries=entries, state=EMPTY_STATE.update(changes), changes=changes)
 
 
 def _check_genesis(body: GenesisBody) -> None:

@@ -19,6 +19,9 @@ Days = Annotated[int, msgspec.Meta(ge=0, le=36_525)]
 Ratio = tuple[Annotated[int, msgspec.Meta(ge=1, le=64)], Annotated[int, msgspec.Meta(ge=1, le=64)]]
 """Numerator and denominator of a share of the ADMITTED organisations; the quorum is the ceiling."""
 
+Kind = Literal["hospital", "centre", "institute", "operator"]
+"""What sort of organisation a member is."""
+
 
 class KeyDescription(Shape, frozen=True, kw_only=True):
     """A public key and whom it stands for."""
@@ -35,7 +38,7 @@ class KeyDescription(Shape, frozen=True, kw_only=True):
 class Founder(Shape, frozen=True, kw_only=True):
     """An organisation that the genesis admits."""
 
-    kind: Literal["hospital", "centre", "institute", "operator"]
+    kind: Kind
     org: Label
     region: Code | None = None
     uscc: Code | None = None
@@ -86,7 +89,7 @@ class MemberBody(Shape, frozen=True, kw_only=True):
 
     action: Literal["admit", "suspend", "restore", "exit"]
     keys: tuple[KeyDescription, ...] = ()
-    kind: Literal["hospital", "centre", "institute", "operator"] | None = None
+    kind: Kind | None = None
     org: Label
     reason_code: Code | None = None
     region: Code | None = None

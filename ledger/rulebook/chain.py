@@ -4,8 +4,10 @@ from ledger.rulebook.rule import Rule
 
 DISTRUST = "Do not build on this block or copy; compare it with another member's and report the difference."
 DISTRUST_ZH = "请勿采用该区块或副本；请与其他成员的副本比较并报告差异。"
-FOUNDING = "Make the genesis again with `alliance init`, or ask for the right genesis file."
-FOUNDING_ZH = "请用 `alliance init` 重新生成创世文件，或索取正确的创世文件。"
+FOUNDING = (
+    "Found the chain again with `alliance init` or `alliance create`, or ask for the right file."
+)
+FOUNDING_ZH = "请用 `alliance init` 或 `alliance create` 重新建链，或索取正确的文件。"
 
 CHAIN: dict[str, Rule] = {
     "L1.header": Rule(

@@ -6,24 +6,28 @@ from pathlib import Path
 
 import pytest
 
+from cli.home import load_genesis
 from cli.idash import read_lines
 from tests.cli.conftest import call, free_port, log_file, serving
 
 ROOT = Path(__file__).parents[2]
 
 
-def typed(name: str) -> list[list[str]]:
-    """The commands of "A chain of your own", without what is said beside them."""
+def typed(name: str) -> list[list[list[str]]]:
+    """The commands of each block of code, without what is said beside them: "A chain of your own",
+    then "A chain of several members".
+    """
     text = (ROOT / name).read_text(encoding="utf-8")
-    lines = re.findall(r"^alliance (.*?)(?:  #.*)?$", text, re.M)
-    return [line.strip().split() for line in lines]
+    blocks = re.findall(r"^```[^\n]*\n(.*?)^```", text, re.M | re.S)
+    found = [re.findall(r"^alliance (.*?)(?: +#.*)?$", block, re.M) for block in blocks]
+    return [[line.strip().split() for line in lines] for lines in found if lines]
 
 
 def test_a_chain_of_your_own_as_the_readme_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    first, second, *others = typed("README.md")
+    first, second, *others = typed("README.md")[0]
     assert first == ["init", "--org", "h1"]
     assert second == ["node", "run", "&"]
     founded = call(*first, "--port", str(free_port()), "--json").json
@@ -34,6 +38,17 @@ def test_a_chain_of_your_own_as_the_readme_says(
             assert done.code == 0, (said, done.err)
     assert {words[0] for words in others} >= {"proof", "export", "audit"}
     assert len(list((tmp_path / "proof").iterdir())) == 2
+
+
+def test_a_chain_of_several_members_as_the_readme_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for words in typed("README.md")[1]:
+        done = call(*words)
+        assert done.code == 0, (words, done.err)
+    taken = [load_genesis(tmp_path / home).tip.seal_leaf for home in ("h1", "h2")]
+    assert taken[0] == taken[1]
 
 
 def test_both_readmes_type_the_same() -> None:
