@@ -77,7 +77,7 @@ def create_app(config: Config, clock: Clock | None = None) -> FastAPI:
                 await run_in_threadpool(driver.stop)
                 await run_in_threadpool(links.stop)
 
-    app = FastAPI(title="alliance chain node", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(title="alliance chain node", lifespan=lifespan, openapi_url=None)
     app.state.driver = driver
     app.state.links = links
     Api(driver).install(app)

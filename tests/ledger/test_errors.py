@@ -24,7 +24,18 @@ from ledger.errors import (
     ensure,
     unreachable,
 )
-from ledger.rulebook import RULES, Rule, chain, consensus, domain, keys, operation, proofs, receipts
+from ledger.rulebook import (
+    RULES,
+    Rule,
+    chain,
+    consensus,
+    domain,
+    keys,
+    operation,
+    proofs,
+    receipts,
+    transport,
+)
 from ledger.rulebook import bytes as bytes_of
 from node.client import RemoteError, UnreachableError
 from node.problems import STATUS, problem_of
@@ -153,6 +164,7 @@ CHAPTERS = {
     "OPERATION": operation.OPERATION,
     "PROOFS": proofs.PROOFS,
     "RECEIPTS": receipts.RECEIPTS,
+    "TRANSPORT": transport.TRANSPORT,
 }
 
 

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from node.config import load_config
 from node.client import NodeClient, UnreachableError
+from node.config import load_config
 from tests.support.node import make_home
 from tests.support.world import World
 
@@ -42,12 +42,12 @@ def make_network(world: World, folder: Path) -> dict[str, Path]:
     homes = {}
     for org in world.keys:
         homes[org] = make_home(world, folder / org, org)
-        peers = "".join(
-            f'{other} = "http://127.0.0.1:{port}"\n' for other, port in ports.items() if other != org
-        )
-        (homes[org] / "node.toml").write_text(
-            f'port = {free_port()}\npeer_host = "127.0.0.1"\npeer_port = {ports[org]}\n[peers]\n{peers}'
-        )
+        others = [
+            f'{other} = "http://127.0.0.1:{port}"' for other, port in ports.items() if other != org
+        ]
+        lines = [f"port = {free_port()}", 'peer_host = "127.0.0.1"', f"peer_port = {ports[org]}"]
+        text = "\n".join([*lines, "[peers]", *others, ""])
+        (homes[org] / "node.toml").write_text(text)
     return homes
 
 
