@@ -4,34 +4,26 @@ Each step prints the command that it runs; everything that it makes lies in one 
 """
 
 import itertools
-import shlex
-import shutil
-import socket
-import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, Final
 
 import typer
 
+from cli.alliance import show_alliance
 from cli.catalogue import hand_out, use_file
 from cli.idash import read_lines
 from cli.options import Lang, Place
 from cli.records import write
 from cli.screen import say
 from cli.session import Session
-from ledger.errors import AllianceError, ConfigError
-from node.client import NodeClient
+from cli.stage import Demo, clean, free_port, start_node, stop_node, wait_for_node
 
 ORG: Final = "h1"
 ORIGIN: Final = "chain.example.org/critical-care"
-MARK: Final = ".made-by-alliance-demo"
-START_S: Final = 30
-STOP_S: Final = 30
 LEFT_OUT: Final = 2
 """So many datasets of the log stay unregistered, to show what a finding looks like."""
 SAMPLES: Final = {
@@ -42,37 +34,18 @@ SAMPLES: Final = {
 """What the demo reads when there is no log at hand: files that it makes itself."""
 
 
-class Demo(NamedTuple):
-    """Where the demo works, and how it runs a command."""
-
-    out: Path
-    home: Path
-    port: int
-    command: Callable[[list[str]], None]
-    numbers: Iterator[int]
-
-    def step(self, name: str, /, **facts: str | int) -> None:
-        """Print the heading of a step."""
-        heading = f"{next(self.numbers)}. {say(name, **facts)}"
-        typer.echo("\n" + typer.style(heading, bold=True))
-
-    def run(self, *words: str | Path, home: bool = True) -> None:
-        """Print a command and run it in this process, against the demo's home directory."""
-        arguments = [str(word) for word in words]
-        typer.echo(typer.style("$ alliance " + shlex.join(arguments), fg="cyan"))
-        place = ["--home", str(self.home)] if home else []
-        self.command([*arguments, *place])
-
-
 def demo(
     context: typer.Context,
     data: Annotated[
         Path, typer.Option(help="Folder of the iDASH 2018 log (node1.tsv to node4.tsv).")
     ] = Path("../shared/data/idash2018"),
     out: Annotated[Path, typer.Option(help="Folder for everything it makes.")] = Path("demo-out"),
+    alone: Annotated[
+        bool, typer.Option("--alone", help="One institution instead of four; so without a log.")
+    ] = False,
     lang: Lang = None,
 ) -> None:
-    """Found a chain, record real uses, ask, prove, copy, audit: all of it in about a minute."""
+    """Found a chain, record real uses, ask, prove, copy, audit: all of it in a minute or two."""
     started = time.monotonic()
     clean(out)
     root: Any = context.find_root().command
@@ -85,79 +58,41 @@ def demo(
 
     scene = Demo(out, out / "home", free_port(), command, itertools.count(1))
     files = sorted(data.glob("node[0-9]*.tsv"))
-    typer.echo(say("demo-title"))
-    typer.echo(say("demo-data", folder=str(data)) if files else say("demo-no-data"))
+    if files and not alone:
+        typer.echo(say("demo-title-four"))
+        typer.echo(say("demo-data", folder=str(data)))
+        show_alliance(scene, files)
+    else:
+        typer.echo(say("demo-title"))
+        typer.echo(say("demo-data", folder=str(data)) if files else say("demo-no-data"))
+        show_one(scene, files)
+    typer.echo("\n" + say("demo-done", seconds=round(time.monotonic() - started), out=str(out)))
+
+
+def show_one(scene: Demo, files: list[Path]) -> None:
+    """One institution, from its first key to an offline audit."""
     found_chain(scene)
     with node_running(scene):
         entry = use_log(scene, files) if files else use_files(scene)
         prove(scene, entry)
         scene.step("demo-copy")
-        scene.run("export", out / "copy")
+        scene.run("export", scene.out / "copy")
     audit(scene)
-    typer.echo("\n" + say("demo-done", seconds=round(time.monotonic() - started), out=str(out)))
-
-
-# --- the stage ---
-
-
-def clean(out: Path) -> None:
-    """Empty the demo's folder. Raises `ConfigError` (X6.folder, X1.file) for anybody else's."""
-    try:
-        if out.exists():
-            if not (out / MARK).exists() and any(out.iterdir()):
-                raise ConfigError("X6.folder", folder=str(out))
-            shutil.rmtree(out)
-        out.mkdir(parents=True)
-        (out / MARK).touch()
-    except OSError:
-        raise ConfigError("X1.file", file=str(out)) from None
-
-
-def free_port() -> int:
-    """A loopback port that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager
 def node_running(scene: Demo) -> Iterator[None]:
     """A node process of its own, stopped at the end. Raises `ConfigError` (X6.node)."""
     scene.step("demo-node")
-    words = ["node", "run", "--home", str(scene.home)]
-    typer.echo(typer.style("$ alliance " + shlex.join(words) + " &", fg="cyan"))
     log = scene.out / "node.log"
-    with log.open("wb") as file:
-        process = subprocess.Popen(  # noqa: S603  # our own program, words of our own
-            [sys.executable, "-m", "cli", *words], stdout=file, stderr=subprocess.STDOUT
-        )
-        try:
-            wait_for_node(scene.port, process, log)
-            typer.echo(say("demo-node-up", port=scene.port, pid=process.pid))
-            yield
-        finally:
-            process.terminate()
-            try:
-                process.wait(STOP_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+    process = start_node(scene.home, log)
+    try:
+        wait_for_node(scene.port, process, log)
+        typer.echo(say("demo-node-up", port=scene.port, pid=process.pid))
+        yield
+    finally:
+        stop_node(process)
     scene.step("demo-stopped")
-
-
-def wait_for_node(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    """Until the node answers. Raises `ConfigError` (X6.node)."""
-    deadline = time.monotonic() + START_S
-    with NodeClient(f"http://127.0.0.1:{port}") as client:
-        while time.monotonic() < deadline and process.poll() is None:
-            try:
-                client.health()
-            except AllianceError:
-                time.sleep(0.1)
-            else:
-                return
-    raise ConfigError("X6.node", seconds=START_S, log=str(log))
 
 
 # --- the acts ---

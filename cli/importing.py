@@ -8,7 +8,7 @@ command again finds what is there already.
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -98,19 +98,19 @@ def sign_chunks(session: Session, files: list[Path], system: str) -> Iterator[Ch
         yield Chunk([origin for origin, _line in part], entries)
 
 
-def import_files(session: Session, files: list[Path], system: str) -> Imported:
-    """Record every line of these files. Raises `MalformedError` (X3.*) before anything is sent,
-    `RefusedError` (X3.refused), or what the node or its proofs raise.
+def import_files(
+    session: Session, files: list[Path], system: str, advance: Callable[[int], None]
+) -> Imported:
+    """Record every line of these files; `advance` takes how many more are recorded.
+
+    Raises `MalformedError` (X3.*), `RefusedError` (X3.refused), or what the node or its proofs
+    raise.
     """
-    total = check_files(files)
     started = time.monotonic()
     size_before = int(session.client.summary()["size"])
     done = Imported()
     chunks = sign_chunks(session, files, system)
-    with (
-        progress("importing", total) as advance,
-        ThreadPoolExecutor(max_workers=1) as background,
-    ):
+    with ThreadPoolExecutor(max_workers=1) as background:
         chunk = next(chunks, None)
         while chunk is not None:
             waiting = background.submit(_submit, session, chunk)
@@ -176,8 +176,9 @@ def import_idash(
     ] = DEFAULT_SYSTEM,
 ) -> None:
     """Import the access log of the iDASH 2018 competition, one signed entry for each line."""
-    with Session(place) as session:
-        done = import_files(session, files, system)
+    total = check_files(files)
+    with Session(place) as session, progress("importing", total) as advance:
+        done = import_files(session, files, system, advance)
     show(as_json(done), lines_of(done))
 
 

@@ -1,9 +1,10 @@
 """`alliance init`, `alliance node ...`, `alliance export`: founding, running, copying a chain."""
 
+import json
 import logging
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -30,13 +31,16 @@ from cli.options import (
 )
 from cli.screen import local_time, progress, say, show, tell
 from cli.session import Session
+from cli.statements import clock_ms
 from ledger.encoding import b64url
-from ledger.errors import ConfigError
+from ledger.errors import ConfigError, MalformedError
 from ledger.members import Member
 from node import main as nodes
-from node.config import DEFAULT_PORT, Config, load_config
+from node.config import DEFAULT_PORT, SETTINGS, Config, load_config
 
 app = typer.Typer(no_args_is_help=True, help="The node of this home directory.")
+SILENT_MS: Final = 40_000
+"""A member that said nothing for so long is silent; idle members speak every 15 s."""
 
 
 def init(
@@ -129,16 +133,110 @@ def rebuild_node(
 
 
 def node_status(place: Place) -> None:
-    """Say how far the node is, and what it holds."""
+    """Say how far the node is, what it holds, who is silent, and what is tolerated now."""
     with Session(place) as session:
         health, summary = session.client.health(), session.client.summary()
     when = local_time(summary["time_ms"])
     lines = [
         say("status", height=summary["height"], size=summary["size"], time=when),
         say("status-node", status=health["status"], pending=health["pending"]),
+        *member_lines(health, clock_ms()),
         *(say("status-type", type=kind, count=n) for kind, n in summary["types"].items()),
     ]
     show({**summary, "node": health}, lines)
+
+
+def member_lines(health: dict[str, Any], now_ms: int) -> list[str]:
+    """Who is silent since when, and what that means, in plain words."""
+    members, heard = health["members"], health["heard_ms"]
+    n, q = members["n"], members["q"]
+    lines = [
+        say(
+            "status-members",
+            n=n,
+            q=q,
+            offline=members["may_be_absent"],
+            lying=members["may_lie"],
+        )
+    ]
+    silent = {org: seen for org, seen in sorted(heard.items()) if now_ms - seen > SILENT_MS}
+    for org, seen in silent.items():
+        since = local_time(seen) if seen else "-"
+        lines.append(say("status-silent", org=org, since=since))
+    missing = q - (n - len(silent))
+    if missing > 0:
+        lines.append(say("status-stopped", count=missing, orgs=", ".join(silent)))
+    elif silent:
+        lines.append(say("status-going", count=-missing))
+    if health["published"] is None:
+        lines.append(say("status-unpublished", q=q))
+    return lines
+
+
+@app.command("peers")
+def peers(
+    addresses: Annotated[
+        list[str] | None, typer.Argument(metavar="ORG=URL...", help="Where members listen.")
+    ] = None,
+    listen: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Where this node listens for them.")
+    ] = None,
+    dial_out: Annotated[
+        bool | None,
+        typer.Option("--dial-out/--no-dial-out", help="The others cannot reach this node."),
+    ] = None,
+    home: Home = DEFAULT_HOME,
+    _lang: Lang = None,
+    _json: Json = False,
+) -> None:
+    """Show, or change, where the other members are; acts when the node starts again."""
+    config = load_config(home, b"-")
+    change: dict[str, object] = {}
+    if addresses:
+        change["peers"] = {**config.peers, **dict(map(_address, addresses))}
+    if listen is not None:
+        host, _colon, port = listen.rpartition(":")
+        if not (host and port.isascii() and port.isdigit() and 0 < int(port) <= 65_535):
+            raise MalformedError("X2", field="listen")
+        change |= {"peer_host": host, "peer_port": int(port)}
+    if dial_out is not None:
+        change["dial_out"] = dial_out
+    if change:
+        homes.write_over(home / "node.toml", settings_text(replace(config, **change)))  # type: ignore[arg-type]
+        config = load_config(home, b"-")
+    listening = f"{config.peer_host}:{config.peer_port}" if config.peer_host else ""
+    shown = {
+        "dial_out": config.dial_out,
+        "listen": listening or None,
+        "peers": dict(sorted(config.peers.items())),
+    }
+    lines = [
+        say("peers-listen", address=listening or "-"),
+        *([say("peers-dial-out")] if config.dial_out else []),
+        *(f"  {org}  {url}" for org, url in sorted(config.peers.items())),
+    ]
+    show(shown, lines)
+
+
+def _address(text: str) -> tuple[str, str]:
+    org, sign, url = text.partition("=")
+    if not (org and sign and url.startswith(("http://", "https://"))):
+        raise MalformedError("X2", field="peers")
+    return org, url.rstrip("/")
+
+
+def settings_text(config: Config) -> bytes:
+    """The node.toml of a configuration: what differs from the defaults."""
+    lines, tables = [], []
+    plain = Config(home=config.home)
+    for name in sorted(SETTINGS):
+        value = getattr(config, name)
+        if name == "peers":
+            pairs = [f"{json.dumps(org)} = {json.dumps(url)}" for org, url in sorted(value.items())]
+            tables = ["", "[peers]", *pairs] if pairs else []
+        elif value != getattr(plain, name) or name in ("host", "port"):
+            lines.append(f"{name} = {json.dumps(value)}")
+    return "\n".join([*lines, *tables, ""]).encode()
 
 
 def export(

@@ -119,6 +119,28 @@ OPERATE: dict[str, Text] = {
         "Node: {status}, {pending} waiting.", "节点：{status}，等待 {pending} 条。"
     ),
     "status-type": Text("  {type}: {count}", "  {type}：{count}"),
+    "status-members": Text(
+        "Members: n = {n}, quorum q = {q}; {offline} may be absent, {lying} may lie.",
+        "成员：n = {n}，法定数 q = {q}；可缺席 {offline} 个，可作假 {lying} 个。",
+    ),
+    "status-silent": Text("{org} is silent since {since}.", "{org} 自 {since} 起没有应答。"),
+    "status-stopped": Text(
+        "Nothing becomes final until {count} of them answer again: {orgs}.",
+        "在以下成员中有 {count} 个恢复应答之前，不会有新的最终区块：{orgs}。",
+    ),
+    "status-going": Text(
+        "The others go on; {count} more may fall silent.",
+        "其余成员继续运行；还可再有 {count} 个成员失联。",
+    ),
+    "status-unpublished": Text(
+        "This node knows of no tree head that {q} members have cosigned yet.",
+        "本节点尚不知道由 {q} 个成员联署的树头。",
+    ),
+    "peers-listen": Text("Listens for other members at {address}.", "为其他成员监听：{address}。"),
+    "peers-dial-out": Text(
+        "Holds requests open to the others: they cannot reach this node.",
+        "向其他成员保持请求：对方无法主动连接本节点。",
+    ),
     "exporting": Text("Copying the chain", "正在复制链"),
     "exported": Text(
         "Copied {size} entries to {folder} ({files} files). Check it: alliance audit {folder}",
@@ -205,6 +227,47 @@ DEMO: dict[str, Text] = {
         "A hospital keeps a record of who used which research data, and proves it to strangers.",
         "一家医院记录谁使用了哪些科研数据，并向外人证明。",
     ),
+    "demo-title-four": Text(
+        "Four hospitals keep one record of who used which research data; none need be trusted.",
+        "四家医院共同记录谁使用了哪些科研数据，其中任何一家都无需被信任。",
+    ),
+    "demo-found": Text(
+        "{count} institutions found a chain together; each makes and keeps its own keys.",
+        "{count} 家机构共同建链；每家自行生成并保管密钥。",
+    ),
+    "demo-nodes": Text("Start {count} nodes.", "启动 {count} 个节点。"),
+    "demo-all": Text(
+        "Record {count} lines: each member its own log, at its own node, all at the same time. "
+        "In the middle {victim} is killed.",
+        "记录 {count} 行：各成员在自己的节点上同时记录各自的日志。中途强行终止 {victim}。",
+    ),
+    "demo-others": Text(
+        "While it was down the others went on: {counts} lines recorded. Start it again.",
+        "在其停机期间其余成员继续运行：已记录 {counts} 行。重新启动它。",
+    ),
+    "demo-caught-up": Text(
+        "{victim} has caught up; its own log is recorded to the last line, nothing twice.",
+        "{victim} 已追平；其日志已记录至最后一行，无一重复。",
+    ),
+    "demo-copies": Text(
+        "Copy the chain from each of the {count} nodes, and compare.",
+        "从 {count} 个节点各复制一份链并比较。",
+    ),
+    "demo-equal": Text(
+        "{count} copies, equal byte for byte (SHA-256 {digest}...).",
+        "{count} 份副本逐字节相同（SHA-256 {digest}…）。",
+    ),
+    "demo-audit-any": Text(
+        "The nodes are stopped. The auditor checks the copy of {org}, from files alone.",
+        "节点已停止。审计者仅凭文件核查 {org} 的副本。",
+    ),
+    "demo-working": Text("at work", "工作中"),
+    "demo-killed": Text("killed (kill -9)", "已被强行终止（kill -9）"),
+    "demo-column-member": Text("member", "成员"),
+    "demo-column-recorded": Text("recorded", "已记录"),
+    "demo-column-height": Text("height", "高度"),
+    "demo-column-published": Text("published", "已公布"),
+    "demo-column-state": Text("state", "状态"),
     "demo-data": Text(
         "Input: the public access log of the iDASH 2018 competition in {folder}.",
         "输入：{folder} 中的 iDASH 2018 竞赛公开访问日志。",

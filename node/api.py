@@ -188,7 +188,7 @@ class Api:
 
     def summary(self) -> dict[str, object]:
         """GET /api/v1/summary: counts."""
-        tip, queries = self.driver.view.tip, self.receipts.queries
+        tip, queries = self.driver.final.tip, self.receipts.queries
         return {
             "chain": tip.chain,
             "findings": queries.counts("finding"),
@@ -254,10 +254,17 @@ class Api:
     def health(self) -> dict[str, object]:
         """GET /health: whether it works, and how far it is."""
         driver, tip = self.driver, self.driver.final.tip
-        published = driver.published
+        published, members = driver.published, tip.config
         return {
             "clock_ahead_ms": driver.clock.ahead_ms(),
+            "heard_ms": driver.carrier.heard(),
             "height": tip.height,
+            "members": {
+                "may_be_absent": members.offline,
+                "may_lie": members.lying,
+                "n": members.n,
+                "q": members.q,
+            },
             "org": driver.keys.member.org,
             "pending": driver.pending,
             "published": None if published is None else published.tip.size,

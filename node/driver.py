@@ -133,12 +133,19 @@ class Carrier(Protocol):
     def send(self, to: int | None, item: Exchange) -> None:
         """To one member, or to all others."""
 
+    def heard(self) -> dict[str, int]:
+        """When each other member was last heard, by organisation: POSIX ms, 0 for never."""
+
 
 class Nobody:
     """The way to nobody: a chain of one member."""
 
     def send(self, to: int | None, item: Exchange) -> None:
         """There is nobody to tell."""
+
+    def heard(self) -> dict[str, int]:
+        """There is nobody to hear."""
+        return {}
 
 
 class Driver:

@@ -150,6 +150,10 @@ class Links:
         for link in self if to is None else [self.by_index[to]] if to in self.by_index else []:
             link.queue.put(item)
 
+    def heard(self) -> dict[str, int]:
+        """When each other member was last heard: POSIX ms, 0 for never."""
+        return {link.org: link.seen[0] for link in self}
+
     def start(self, take: Take, pin: bytes) -> None:
         """Begin to push, and to hold requests open where this node cannot be reached."""
         for link in self:

@@ -168,4 +168,10 @@ RECEIPTS: dict[str, Rule] = {
         "Copy the chain again as plain files: no links, pipes, folders or devices in their place.",
         "请以普通文件重新复制链：不得以链接、管道、文件夹或设备代替。",
     ),
+    "V28": Rule(
+        "The copies of {count} members are not the same.",
+        "{count} 个成员的副本不一致。",
+        "Compare their checkpoints and blocks; `alliance audit --since` names the first difference.",
+        "请比较其检查点与区块；`alliance audit --since` 会指出首处差异。",
+    ),
 }

@@ -176,7 +176,7 @@ def _only_chunks(lie: Lie) -> Lie:
 def test_an_import_counts_nothing_unseen(chain: Chain, tmp_path: Path, lie: Lie, rule: str) -> None:
     path = log_file(tmp_path / "node1.tsv", 12)
     with lying(chain, _only_chunks(lie)) as session:
-        assert _rule(lambda: import_files(session, [path], "lies")) == rule
+        assert _rule(lambda: import_files(session, [path], "lies", print)) == rule
 
 
 def test_an_import_waits_for_a_busy_node(
@@ -197,7 +197,7 @@ def test_an_import_waits_for_a_busy_node(
             answer["results"][0]["status"] = "busy"
 
     with lying(chain, busy) as session:
-        done = import_files(session, [path], "patience")
+        done = import_files(session, [path], "patience", print)
     assert (done.lines, done.new) == (12, 12)
 
 
@@ -208,7 +208,7 @@ def test_an_import_gives_up_on_a_node_that_stays_busy(
     monkeypatch.setattr(importing, "BUSY_TRIES", 3)
     path = log_file(tmp_path / "node3.tsv", 12, node=3)
     with lying(chain, _only_chunks(lambda answer: answer.update(results=[]))) as session:
-        assert _rule(lambda: import_files(session, [path], "never")) == "X4"
+        assert _rule(lambda: import_files(session, [path], "never", print)) == "X4"
 
 
 # --- export -----------------------------------------------------------------------------------

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from cli.operate import member_lines
 from ledger.encoding import decode_bundle
 from ledger.merkle import tiles_of
 from ledger.notes import decode_checkpoint, decode_note
+from node.config import load_config
 from tests.cli.conftest import Chain, call, log_file, make_chain
 
 
@@ -102,3 +104,51 @@ def test_the_demo_deletes_nothing_of_yours(tmp_path: Path) -> None:
         assert result.code == 18
         assert words in result.err
     assert (tmp_path / "thesis.txt").read_text() == "mine"
+
+
+def test_where_other_members_are(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    assert call("init", "--org", "h1", "--home", home, "--port", "9001").code == 0
+    words = ("node", "peers", "h2=http://127.0.0.1:9002/", "--listen", "127.0.0.1:9003")
+    shown = call(*words, "--dial-out", "--home", home, "--json").json
+    assert shown == {
+        "dial_out": True,
+        "listen": "127.0.0.1:9003",
+        "peers": {"h2": "http://127.0.0.1:9002"},
+    }
+    more = call("node", "peers", "h3=https://h3.example.org", "--no-dial-out", "--home", home)
+    assert (more.code, "h3  https://h3.example.org" in more.out) == (0, True)
+    config = load_config(home, b"-")
+    assert (config.port, config.peer_host, config.peer_port) == (9001, "127.0.0.1", 9003)
+    assert set(config.peers) == {"h2", "h3"}
+    before = (home / "node.toml").read_bytes()
+    for wrong in ("h2", "h2=ftp://x", "=http://x"):
+        result = call("node", "peers", wrong, "--home", home)
+        assert (result.code, "X2" in result.err) == (10, True)
+    for wrong in ("9003", ":9003", "127.0.0.1:0", "127.0.0.1:70000", "127.0.0.1:x"):
+        assert call("node", "peers", "--listen", wrong, "--home", home).code == 10
+    assert (home / "node.toml").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("heard", "expected"),
+    [
+        ({"h2": 99_000, "h3": 98_000, "h4": 97_000}, ["Members: n = 4"]),
+        (
+            {"h2": 99_000, "h3": 98_000, "h4": 0},
+            ["Members", "h4 is silent since -", "others go on"],
+        ),
+        (
+            {"h2": 99_000, "h3": 1_000, "h4": 0},
+            ["Members", "h3 is silent", "h4 is silent", "until 1 of them answer again: h3, h4"],
+        ),
+    ],
+)
+def test_status_says_who_is_silent_and_what_it_means(
+    heard: dict[str, int], expected: list[str]
+) -> None:
+    members = {"n": 4, "q": 3, "may_be_absent": 1, "may_lie": 1}
+    lines = member_lines({"members": members, "heard_ms": heard, "published": 7}, 100_000)
+    assert len(lines) == len(expected)
+    for line, words in zip(lines, expected, strict=True):
+        assert words in line

@@ -61,7 +61,7 @@ def test_the_demo_counts_what_a_scan_counts(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
     files = [log_file(data / f"node{node}.tsv", 400, node=node) for node in (1, 2, 3)]
-    done = call("demo", "--data", data, "--out", tmp_path / "out", "--lang", "en")
+    done = call("demo", "--alone", "--data", data, "--out", tmp_path / "out", "--lang", "en")
     assert done.code == 0, done.out + done.err
     scans = [int(count) for count in re.findall(r"plain scan of the files gives (\d+)", done.out)]
     totals = [int(total) for total in re.findall(r"^\d+ of (\d+) rows", done.out, re.M)]
@@ -70,3 +70,17 @@ def test_the_demo_counts_what_a_scan_counts(tmp_path: Path) -> None:
     assert scans[0] == max(counts.values())
     assert len(scans) == 4
     assert (tmp_path / "out" / "copy" / "checkpoint").is_file()
+
+
+@pytest.mark.slow
+def test_the_demo_of_four_ends_with_equal_copies_and_a_valid_audit(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    for node in (1, 2, 3, 4):
+        log_file(data / f"node{node}.tsv", 60, node=node)
+    done = call("demo", "--data", data, "--out", tmp_path / "out", "--lang", "en")
+    assert done.code == 0, done.out + done.err
+    assert "4 copies, equal byte for byte" in done.out
+    assert "Verdict: VALID" in done.out
+    assert "access                       240" in done.out
+    assert "20 of 20 damages found." in done.out
