@@ -4,7 +4,6 @@ people call it.
 
 import io
 import os
-import socket
 import sys
 import threading
 import time
@@ -21,6 +20,7 @@ from fastapi import FastAPI
 from cli.main import main
 from node.config import load_config
 from node.main import create_app
+from tests.support.process import free_port
 
 DATA = Path(__file__).parents[2] / ".." / "shared" / "data" / "idash2018"
 
@@ -66,14 +66,6 @@ class Chain(NamedTuple):
     def json(self, *words: str | Path) -> Any:  # noqa: ANN401
         """The JSON result of a command, which must succeed."""
         return self(*words, "--json").json
-
-
-def free_port() -> int:
-    """A loopback port that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager
