@@ -256,7 +256,9 @@ class Api:
         driver, tip = self.driver, self.driver.final.tip
         published = driver.published
         return {
+            "alarms": dict(driver.alarms),
             "clock_ahead_ms": driver.clock.ahead_ms(),
+            "clock_offset_ms": driver.clock_offset_ms,
             "height": tip.height,
             "org": driver.keys.member.org,
             "pending": driver.pending,
