@@ -1,7 +1,10 @@
-"""`alliance init`, `alliance node ...`, `alliance export`: founding, running, copying a chain."""
+"""`alliance init`, `alliance node ...`, `alliance export`, `alliance backup`, `alliance restore`:
+founding, running, copying a chain.
+"""
 
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -37,6 +40,7 @@ from ledger.errors import ConfigError, MalformedError
 from ledger.members import Member
 from node import main as nodes
 from node.config import DEFAULT_PORT, SETTINGS, Config, load_config
+from node.store import copying
 
 app = typer.Typer(no_args_is_help=True, help="The node of this home directory.")
 SILENT_MS: Final = 40_000
@@ -130,6 +134,62 @@ def rebuild_node(
             blocks += 1
             advance(1)
     show({"blocks": blocks}, [say("rebuilt", blocks=blocks)])
+
+
+def backup(
+    file: Annotated[Path, typer.Argument(help="New file for the copy.")],
+    home: Home = DEFAULT_HOME,
+    passphrase_file: PassphraseFile = None,
+    _lang: Lang = None,
+    _json: Json = False,
+) -> None:
+    """Copy the node's database into a file, consistently, while the node runs or not."""
+    config = open_config(home, passphrase_file)
+    with progress("backing-up", None) as advance:
+        copied = copying.back_up(config.database_file, file, _pages(advance))
+    result: dict[str, str | int] = {
+        "file": str(file),
+        "height": copied.height,
+        "size": copied.size,
+    }
+    show(result, [say("backed-up", **result)])
+
+
+def restore(
+    file: Annotated[Path, typer.Argument(help="A copy that `alliance backup` made.")],
+    home: Home = DEFAULT_HOME,
+    passphrase_file: PassphraseFile = None,
+    _lang: Lang = None,
+    _json: Json = False,
+) -> None:
+    """Put a copy in the place of a lost database. Never overwrites; the node must not run."""
+    config = open_config(home, passphrase_file)
+    org, bundle = member_of(home, passphrase_file).org, config.genesis_file.read_bytes()
+    alone = homes.load_genesis(home).tip.config.n == 1
+    with progress("backing-up", None) as advance:
+        copied = copying.restore(
+            file, config.database_file, bundle, alone=alone, report=_pages(advance)
+        )
+    result: dict[str, str | int] = {
+        "file": str(file),
+        "height": copied.height,
+        "size": copied.size,
+    }
+    lines = [say("restored", org=org, **result)]
+    lines.append(say("restored-alone" if alone else "restored-doubt"))
+    show({**result, "org": org, "in_doubt": not alone}, lines)
+
+
+def _pages(advance: Callable[[int], None]) -> Callable[[int, int], None]:
+    """Progress from how much is done in all."""
+    before = 0
+
+    def report(done: int, _all: int) -> None:
+        nonlocal before
+        advance(done - before)
+        before = done
+
+    return report
 
 
 def node_status(place: Place) -> None:

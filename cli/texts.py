@@ -111,6 +111,28 @@ OPERATE: dict[str, Text] = {
         "Rebuilt every index from {blocks} blocks.",
         "已由 {blocks} 个区块重建全部索引。",
     ),
+    "backing-up": Text("Copying the database", "正在复制数据库"),
+    "backed-up": Text(
+        "Copied the database to {file}: height {height}, {size} entries. It holds no keys.",
+        "已将数据库复制到 {file}：高度 {height}，条目 {size}。其中不含密钥。",
+    ),
+    "restored": Text(
+        "Restored the database of {org} from {file}: height {height}, {size} entries.",
+        "已由 {file} 恢复 {org} 的数据库：高度 {height}，条目 {size}。",
+    ),
+    "restored-doubt": Text(
+        "It may be older than what this node has said. The node will be silent until other"
+        " members have told it how far it went (quarantine, SPEC 8.4); it then goes on by itself.",
+        "它可能早于本节点已作出的表态。节点将保持沉默，直至其他成员告知其进度（隔离，SPEC 8.4）；"
+        "此后自行继续。",
+    ),
+    "restored-alone": Text(
+        "This chain has one member: nobody can say what is missing. Whatever was recorded after"
+        " this copy is gone, and receipts for it will contradict the chain. To run the node on"
+        " is your decision; tell everybody who holds a receipt (SPEC 8.4).",
+        "该链只有一个成员：无人能说明缺失了什么。此副本之后的记录已丢失，其回执将与链相矛盾。"
+        "是否继续运行节点由您决定；请通知所有持有回执者（SPEC 8.4）。",
+    ),
     "status": Text(
         "Height {height}, {size} entries, last block {time}.",
         "高度 {height}，条目 {size}，最新区块 {time}。",

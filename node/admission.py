@@ -5,6 +5,7 @@ Nothing below decides whether a record is admitted: that is for the rules, in th
 
 import logging
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Final, NamedTuple
 
 from ledger.chain import Tip
@@ -12,7 +13,7 @@ from ledger.consensus import BlockInfo, Fact, Summary, verify_fact
 from ledger.crypto import EDDSA
 from ledger.crypto import verify as verify_signature
 from ledger.encoding import b64url, decode_bundle, unb64url
-from ledger.errors import AllianceError, MalformedError, SignatureError
+from ledger.errors import AllianceError, MalformedError, ProofError, SignatureError
 from ledger.notes import Note, NoteSignature, decode_checkpoint, decode_note, verify_note
 from ledger.records import decode_entry
 from ledger.records.envelope import Entry
@@ -33,23 +34,24 @@ class Signatures:
     """
 
     def __init__(self, limit: int = REMEMBERED) -> None:
-        self._known: dict[bytes, tuple[int, bytes, bytes]] = {}
+        self._known: dict[bytes, bytes] = {}
         self._limit = limit
 
     def check(self, alg: int, key: bytes, signature: bytes, message: bytes) -> bool:
         """Verify, and remember what is right."""
-        if self._known.get(signature) == (alg, key, message):
+        what = _digest(alg, key, message)
+        if self._known.get(signature) == what:
             return True
         right = verify_signature(alg, key, signature, message)
         if right:
-            self._known[signature] = (alg, key, message)
+            self._known[signature] = what
             if len(self._known) > self._limit:
                 self._known.pop(next(iter(self._known)), None)
         return right
 
     def verify(self, alg: int, key: bytes, signature: bytes, message: bytes) -> bool:
         """`ledger.crypto.verify`, answered from memory where the same was checked before."""
-        if self._known.get(signature) == (alg, key, message):
+        if self._known.get(signature) == _digest(alg, key, message):
             return True
         return verify_signature(alg, key, signature, message)
 
@@ -57,6 +59,11 @@ class Signatures:
         """These stand in a final block, or nowhere."""
         for entry in entries:
             self._known.pop(entry.statement.signature, None)
+
+
+def _digest(alg: int, key: bytes, message: bytes) -> bytes:
+    """Of one size, whatever was signed: what is remembered cannot fill the memory."""
+    return sha256(b"%d %d %b%b" % (alg, len(key), key, message)).digest()
 
 
 class Body(NamedTuple):
@@ -164,10 +171,14 @@ class Admission:
             EDDSA, unb64url(member.node_pk), statement.signature, message
         ):
             raise SignatureError("S3.signature", org=statement.iss)
+        limits = tip.config.limits
+        size = sum(map(len, raws[:-1]))
+        if size > limits.block_bytes or len(raws) > limits.block_records + 1:
+            raise ProofError("L5.large", height=seal.seal.height)
         # Checked ahead and remembered; what is wrong, or signed by keys that only later blocks
         # name, is for `check_block` to say.
         self.entries(tip, raws[:-1])
-        return Body(info_of(seal, sum(map(len, raws[:-1]))), raws)
+        return Body(info_of(seal, size), raws)
 
     def cosigned(self, tip: Tip, note: Note) -> list[Cosigned]:
         """The members' words on a tree head, of those lines that are members' cosignatures.

@@ -256,7 +256,9 @@ class Api:
         driver, tip = self.driver, self.driver.final.tip
         published, members = driver.published, tip.config
         return {
+            "alarms": dict(driver.alarms),
             "clock_ahead_ms": driver.clock.ahead_ms(),
+            "clock_offset_ms": driver.clock_offset_ms,
             "heard_ms": driver.carrier.heard(),
             "height": tip.height,
             "members": {

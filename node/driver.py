@@ -25,6 +25,7 @@ import msgspec
 from ledger import consensus as agree
 from ledger.chain import Applied, Tip, build_block, check_block, finish_block, try_entries
 from ledger.consensus import BlockInfo, Consensus
+from ledger.consensus.journal import LAST_VIEW
 from ledger.crypto import verify as verify_signature
 from ledger.encoding import (
     decode_bundle,
@@ -37,6 +38,7 @@ from ledger.errors import (
     AllianceError,
     BusyError,
     ConflictError,
+    MalformedError,
     StorageError,
     unreachable,
 )
@@ -56,6 +58,8 @@ from node.admission import Admission, Body, Delivery, Signatures, info_of
 from node.clock import Clock
 from node.config import Config, NodeKeys
 from node.cosigning import Cosigning, View
+from node.links import size_of
+from node.presence import WARN_MS, Presence
 from node.store import Store
 from node.store.database import Overlay
 from node.wire import Exchange, Want
@@ -72,6 +76,7 @@ LATE_MS: Final = 2_000
 """After so long an entry is offered to the others again, and kept on disk."""
 MAX_OFFERED: Final = 500
 MAX_DELIVERIES: Final = 64
+MAX_DELIVERY_BYTES: Final = 64 << 20
 """Messages of one member that may wait here; more are dropped, and offered again by it."""
 MAX_AHEAD: Final = 4_096
 """Heights above the final one of which blocks are kept."""
@@ -169,9 +174,13 @@ class Driver:
         self.admission = Admission(self.signatures)
         self.carrier: Carrier = Nobody()
         self.counters: dict[str, int] = dict.fromkeys(COUNTERS, 0)
+        self.alarms: Counter[str] = Counter()
+        """What an operator must see, by kind, since the start."""
         self._outbox: list[agree.Send | agree.Fetch] = []
-        self._deliveries: deque[Delivery] = deque()
+        self._deliveries: deque[tuple[Delivery, int]] = deque()
         self._on_the_way: Counter[int] = Counter()
+        self._bytes_on_the_way: Counter[int] = Counter()
+        self._serving: set[int] = set()
         self._boot_id = secrets.token_bytes(16)
         self._gossip_ms = self._beat_ms = 0
         self._fetched_from = 0
@@ -192,6 +201,8 @@ class Driver:
         self._thread = threading.Thread(target=self._run, name="driver", daemon=True)
         self._waiting: dict[bytes, _Waiting] = {}
         self._cosigning = Cosigning(keys.member.org)
+        self._presence = Presence()
+        self._clock_fit = True
         self._unpublished: deque[tuple[Applied, list[_Waiting]]] = deque()
         self._notes: list[tuple[int, bytes]] = []
         self._late: list[Entry] = []
@@ -269,24 +280,33 @@ class Driver:
 
     def deliver(self, peer: int, exchange: Exchange) -> None:
         """Take in what another member sent. Raises `BusyError` (H9) when it sends too fast."""
+        size = size_of(exchange)
         with self._wake:
             if self._stopping:
                 raise BusyError("O4.stopping")
-            if self._on_the_way[peer] >= MAX_DELIVERIES:
+            count, waiting = self._on_the_way[peer], self._bytes_on_the_way[peer]
+            if count and (count >= MAX_DELIVERIES or waiting + size > MAX_DELIVERY_BYTES):
                 self.counters["dropped"] += 1
                 raise BusyError("H9", org=self.final.tip.config.members[peer].org)
             self._on_the_way[peer] += 1
-        self._pool.submit(self._check_delivery, peer, exchange)
+            self._bytes_on_the_way[peer] += size
+        self._pool.submit(self._check_delivery, peer, exchange, size)
 
-    def _check_delivery(self, peer: int, exchange: Exchange) -> None:
+    def _check_delivery(self, peer: int, exchange: Exchange, size: int) -> None:
         try:
             delivery = self.admission.delivery(self.final.tip, peer, exchange)
-        finally:
-            with self._wake:
-                self._on_the_way[peer] -= 1
+        except BaseException:
+            self._forget_delivery(peer, size)
+            raise
         with self._wake:
-            self._deliveries.append(delivery)
+            self._deliveries.append((delivery, size))
             self._wake.notify()
+
+    def _forget_delivery(self, peer: int, size: int) -> None:
+        """A message waits here no more."""
+        with self._wake:
+            self._on_the_way[peer] -= 1
+            self._bytes_on_the_way[peer] -= size
 
     @property
     def consensus_view(self) -> int:
@@ -315,10 +335,14 @@ class Driver:
 
     @property
     def status(self) -> str:
-        """`ok`, `storage-failing` (it goes on by itself) or `broken` (it must be started anew)."""
+        """`ok`, `storage-failing` (it goes on by itself), `silent` (it does not vote: quarantine,
+        or an alarm) or `broken` (it must be started anew).
+        """
         if self.broken:
             return "broken"
-        return "storage-failing" if self.failing else "ok"
+        if self.failing:
+            return "storage-failing"
+        return "ok" if self._machine.voting else "silent"
 
     @property
     def failing(self) -> bool:
@@ -341,7 +365,11 @@ class Driver:
         tip = self.store.load(self.genesis, self.bundle, verify_signature)
         block = self.store.block(tip.height)
         self._continue(View(tip, decode_seal(block.entries()[-1]), block.checkpoint))
-        for entry in self.admission.entries(tip, self.store.waiting()):
+        self._load_waiting()
+
+    def _load_waiting(self) -> None:
+        """The entries that were kept on disk, for they were promised to somebody."""
+        for entry in self.admission.entries(self.final.tip, self.store.waiting()):
             if isinstance(entry, Entry):
                 self._kept.add(entry.leaf)
                 self._waiting.setdefault(entry.id_key, _Waiting(entry, [], 0))
@@ -351,8 +379,11 @@ class Driver:
         say.
         """
         self.final = final
-        note = decode_note(final.checkpoint)
         self._cosigning = Cosigning(self.keys.member.org)
+        self._uncosigned = not final.checkpoint
+        if self._uncosigned:
+            return
+        note = decode_note(final.checkpoint)
         own = Note(note.text, note.signatures[:2])
         published = self._cosigning.advance(final, own)
         words = self.admission.cosigned(final.tip, note)
@@ -374,15 +405,21 @@ class Driver:
         self._saved: dict[bytes, Applied] = {}
         self._deadline: int | None = None
         self._machine = Consensus(self.keys.node.public_key)
+        rows, damaged = _journal(self.store.journal(tip.config.epoch))
         durable = agree.Durable(
             config=tip.config,
             anchor=first,
             final=final,
             certificate=agree.decode_certificate(certificate) if certificate else None,
-            rows=tuple(agree.decode_journal(row) for row in self.store.journal(tip.config.epoch)),
+            rows=rows,
             blocks=tuple(body.info for body in self._bodies.values()),
+            # One member alone has nobody to ask: its operator has decided (consensus.md 2.12).
+            in_doubt=not self._alone and (damaged or self.store.in_doubt()),
         )
-        self._step(agree.Started(durable, len(self._waiting), self.clock.now_ms()))
+        now_ms = self.clock.now_ms()
+        self._step(agree.Started(durable, len(self._waiting), now_ms))
+        if not self._clock_fit:
+            self._step(agree.Health(False, now_ms))
 
     def _saved_bodies(self) -> list[Body]:
         """The blocks above the final one that this node had voted on."""
@@ -397,6 +434,8 @@ class Driver:
         """
         if not self.store.recover():
             self._load()
+        else:
+            self._load_waiting()
         self._begin()
         self._failed = None
 
@@ -448,7 +487,9 @@ class Driver:
         """One turn: new entries, time, and all that follows from them."""
         self._take_in(taken)
         while self._deliveries:
-            self._receive(self._deliveries.popleft())
+            delivery, size = self._deliveries.popleft()
+            self._forget_delivery(delivery.peer, size)
+            self._receive(delivery)
         now_ms = self.clock.now_ms()
         if self._deadline is not None and now_ms >= self._deadline:
             self._deadline = None
@@ -457,6 +498,7 @@ class Driver:
         if not self._alone:
             self._keep_in_touch(now_ms)
         self._save_rows()
+        self._cosign_late()
         self._release()
 
     def _give_up(self, error: StorageError, taken: Sequence[Submission]) -> None:
@@ -584,6 +626,8 @@ class Driver:
         """What another member sent, into the machine."""
         self.counters["rejected"] += delivery.rejected
         peer, now_ms = delivery.peer, self.clock.now_ms()
+        # First: what it is known to have cosigned limits what it may cosign now.
+        self._publish(self._cosigning.learn(delivery.cosigned))
         self._take_over(delivery.entries)
         final = self.final.tip.height
         for body in delivery.bodies:
@@ -591,13 +635,39 @@ class Driver:
             if wanted and body.info.id not in self._bodies and body.info.id not in self._built:
                 self._bodies[body.info.id] = body
                 self._step(agree.BlockReceived(body.info, now_ms))
+                if not self._machine.holds(body.info.id):
+                    # Consensus has no use or no room for it: nor is there room here.
+                    self._bodies.pop(body.info.id, None)
         for fact in delivery.facts:
             self._step(agree.Received(fact, now_ms, peer))
-        self._publish(self._cosigning.learn(delivery.cosigned))
+            if isinstance(fact, agree.Status) and fact.signer == peer:
+                self._learn_presence(fact, now_ms)
         if delivery.summary is not None:
             self._step(agree.PeerSummary(peer, delivery.summary, now_ms))
-        if delivery.wants:
+        if delivery.wants and peer not in self._serving:
+            # One answer to a member at a time: it asks again for what it still lacks.
+            self._serving.add(peer)
             self._pool.submit(self._serve, peer, delivery.wants)
+
+    def _learn_presence(self, status: agree.Status, now_ms: int) -> None:
+        """A member's heartbeat: is this node's clock fit to lead, is that member's key in use
+        twice?
+        """
+        both = self._presence.learn(status, now_ms)
+        if both:
+            # It cannot hear its other self, and must (consensus.md 2.12).
+            self.carrier.send(status.signer, self._message(facts=both))
+        fit, offset = self._presence.is_clock_fit(), self._presence.offset_ms()
+        if fit != self._clock_fit:
+            self._clock_fit = fit
+            self._step(agree.Health(fit, now_ms))
+        if abs(offset) > WARN_MS:
+            LOG.warning("the clocks of the other members are %d ms from this one", offset)
+
+    @property
+    def clock_offset_ms(self) -> int:
+        """How far the members' clocks are ahead of this node's."""
+        return self._presence.offset_ms()
 
     def _take_over(self, entries: Sequence[Entry]) -> None:
         """Entries that other members took in wait here, too; nobody waits for them here."""
@@ -640,7 +710,7 @@ class Driver:
             self._message(
                 summary=self._machine.summary(),
                 entries=tuple(offered),
-                cosignatures=(self._cosigning.own,),
+                cosignatures=(self._cosigning.own,) if self._cosigning.own else (),
             ),
         )
 
@@ -655,13 +725,26 @@ class Driver:
 
     def _serve(self, peer: int, wants: Sequence[Want]) -> None:
         """Answer what another member lacks, off the writer's thread."""
-        for want in wants:
-            if want.block is None:
-                blocks, facts = self._final_blocks(want.first)
-            else:
-                blocks, facts = self._one_block(want.block), ()
+        try:
+            for want in wants:
+                self._serve_one(peer, want)
+        finally:
+            self._serving.discard(peer)
+
+    def _serve_one(self, peer: int, want: Want) -> None:
+        if want.block is not None:
+            blocks = self._one_block(want.block)
             if blocks:
-                self.carrier.send(peer, self._message(blocks=tuple(blocks), facts=facts))
+                self.carrier.send(peer, self._message(blocks=tuple(blocks)))
+            return
+        blocks, facts = self._final_blocks(want.first)
+        if blocks:
+            # Whoever is behind may have been ahead: it is reminded of what it has cosigned.
+            word = self._cosigning.word_of(self.final.tip.config.members[peer].org)
+            words = () if word is None else (word,)
+            self.carrier.send(
+                peer, self._message(blocks=tuple(blocks), facts=facts, cosignatures=words)
+            )
 
     def _final_blocks(self, first: int) -> tuple[list[bytes], tuple[agree.Fact, ...]]:
         """Final blocks from a height on, and the certificate of the last of them."""
@@ -844,14 +927,16 @@ class Driver:
         blocks = [self._built[info.id] for info in effect.blocks]
         certificate = agree.encode_certificate(effect.certificate)
         final, epoch = self.final, effect.certificate.epoch
+        signs = self._may_cosign()
         notes: list[tuple[View, Note]] = []
         store = self.store
         with store.transaction():
             for number, block in enumerate(blocks, 1):
                 last = number == len(blocks)
-                note = self._append(final.tip, block, certificate if last else None)
-                final = View(block.tip, block.seal, encode_note(note))
-                notes.append((final, note))
+                note = self._append(final.tip, block, certificate if last else None, signs)
+                final = View(block.tip, block.seal, encode_note(note) if note else b"")
+                if note is not None:
+                    notes.append((final, note))
             if not blocks:
                 store.replace_certificate(final.tip.height, certificate)
             store.save_justification([
@@ -866,6 +951,7 @@ class Driver:
             store.clear_waiting(sorted(gone))
         self._kept -= gone
         self.final = final
+        self._uncosigned = not final.checkpoint
         for block in blocks:
             self._close(block)
         self._forget_below(final.tip)
@@ -875,15 +961,45 @@ class Driver:
             self.carrier.send(None, self._message(cosignatures=(self._cosigning.own,)))
         return agree.Committed(final.tip.height, len(self._waiting), self.clock.now_ms())
 
-    def _append(self, parent: Tip, block: Applied, certificate: bytes | None) -> Note:
+    def _append(
+        self, parent: Tip, block: Applied, certificate: bytes | None, signs: bool
+    ) -> Note | None:
         """A block and its head into the open transaction; the head is signed under compare-and-
-        swap.
+        swap, or not at all.
         """
         tip = block.tip
+        if not signs:
+            self.store.append(block, certificate, b"")
+            return None
         self.store.advance_cosigned((parent.size, parent.tree.root()), (tip.size, tip.tree.root()))
         note = self._sign_head(tip, self.clock.now_ms())
         self.store.append(block, certificate, encode_note(note))
         return note
+
+    def _may_cosign(self) -> bool:
+        """Whether the next head may be signed together with its block.
+
+        Not while this node may have said more than it remembers: a database that is older than its
+        word leads to a head that contradicts an earlier one as soon as somebody lies.
+        """
+        known = self._cosigning.settle_remembered(self.store.tree)
+        return known and self._machine.voting and not self._uncosigned
+
+    def _cosign_late(self) -> None:
+        """The newest final head, where those below were left out."""
+        known = self._cosigning.settle_remembered(self.store.tree)
+        if not (self._uncosigned and known and self._machine.voting):
+            return
+        tip = self.final.tip
+        note = self._sign_head(tip, self.clock.now_ms())
+        with self.store.transaction():
+            head = tip.size, tip.tree.root()
+            self.store.advance_cosigned(self.store.cosigned(), head)
+            self.store.replace_checkpoint(tip.height, encode_note(note))
+        self._uncosigned = False
+        self.final = self.final._replace(checkpoint=encode_note(note))
+        self._publish(self._cosigning.advance(self.final, note))
+        self.carrier.send(None, self._message(cosignatures=(self._cosigning.own,)))
 
     def _sign_head(self, tip: Tip, now_ms: int) -> Note:
         """The note of a tree head: the log's line, and this member's cosignature."""
@@ -939,8 +1055,15 @@ class Driver:
     def _on_send(self, effect: agree.Send | agree.Fetch) -> None:
         self._outbox.append(effect)
 
-    def _on_alarm(self, effect: agree.Alarm | agree.Evidence) -> None:
-        LOG.critical("consensus alarm: %s", type(effect).__name__)
+    def _on_alarm(self, effect: agree.Alarm) -> None:
+        """For the operator: in the log, in the health and in the counters."""
+        self.alarms[effect.kind] += 1
+        LOG.critical("consensus alarm: %s", effect.kind)
+
+    def _on_evidence(self, effect: agree.Evidence) -> None:
+        self.alarms["evidence"] += 1
+        org = self.final.tip.config.members[effect.first.signer].org
+        LOG.critical("%s has signed two words that contradict each other: %s", org, effect)
 
     # --- rows that no block takes along -----------------------------------------------------------
 
@@ -952,6 +1075,9 @@ class Driver:
     def _write_rows(self) -> None:
         rows = [(*at, agree.encode_journal(row)) for at, row in self._rows.items()]
         self.store.save_journal(rows)
+        if any(row.view == LAST_VIEW for row in self._rows.values()):
+            # From now on the journal itself says how long this node is silent.
+            self.store.clear_doubt()
         for block_id, block in self._saved.items():
             self.store.save_candidate(block_id, block.tip.height, encode_bundle(_raws(block)))
         for height, note in self._notes:
@@ -975,7 +1101,7 @@ _EFFECTS: Final[dict[type, Callable[..., agree.Event | None]]] = {
     agree.BuildBlock: Driver._on_build,
     agree.CheckBlock: Driver._on_check,
     agree.Commit: Driver._on_commit,
-    agree.Evidence: Driver._on_alarm,
+    agree.Evidence: Driver._on_evidence,
     agree.Fetch: Driver._on_send,
     agree.Persist: Driver._on_persist,
     agree.Send: Driver._on_send,
@@ -994,6 +1120,17 @@ def _uncollected() -> Iterator[None]:
         yield
     finally:
         gc.enable()
+
+
+def _journal(saved: Sequence[bytes]) -> tuple[tuple[agree.Row, ...], bool]:
+    """The rows of a vote journal, and whether one of them is damaged."""
+    rows: list[agree.Row] = []
+    for data in saved:
+        try:
+            rows.append(agree.decode_journal(data))
+        except MalformedError as error:
+            LOG.critical("the vote journal is damaged: %s", error)
+    return tuple(rows), len(rows) != len(saved)
 
 
 def _raws(block: Applied) -> list[bytes]:

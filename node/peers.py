@@ -10,10 +10,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
-from ledger.errors import MalformedError, ProofError, SignatureError
+from ledger.errors import BusyError, MalformedError, ProofError, SignatureError
 from node.api import install_errors, read_body
 from node.driver import Driver
-from node.httpsig import Request, Verifier
+from node.httpsig import Head, Verifier, check_body
 from node.links import Link, Links
 from node.wire import (
     EXCHANGE_PATH,
@@ -26,6 +26,8 @@ from node.wire import (
 
 MAX_HELD: Final = 2
 """Requests of one member that may be held open at a time."""
+MAX_ARRIVING: Final = 4
+"""Requests of one member whose bodies may be on their way at a time."""
 
 
 class Peers:
@@ -36,14 +38,14 @@ class Peers:
         self.links = links
         self._verifier = Verifier()
         self._held: dict[int, int] = {}
+        self._arriving: dict[int, int] = {}
 
     async def exchange(self, request: HttpRequest) -> Response:
         """POST /api/v1/exchange: hear, and say."""
         if request.headers.get("content-type") != EXCHANGE_TYPE:
             raise MalformedError("H8")
-        body = await read_body(request, MAX_EXCHANGE_BYTES, self.driver.config.body_ms)
-        link = await run_in_threadpool(self._author, request, body)
-        message = decode_exchange(body)
+        link = await run_in_threadpool(self._author, request)
+        message = await self._read(link, request)
         if message.pin != self.driver.genesis.seal.leaf:
             raise ProofError("H7")
         link.seen[0] = int(time.time() * 1000)
@@ -51,18 +53,33 @@ class Peers:
         answer = await self._answer(link, message.wait_ms)
         return Response(encode_exchange(answer), 200, None, EXCHANGE_TYPE)
 
-    def _author(self, request: HttpRequest, body: bytes) -> Link:
-        """Who asks. Raises `SignatureError` (H1 to H6)."""
+    async def _read(self, link: Link, request: HttpRequest) -> Exchange:
+        """The message itself. Raises `SignatureError` (H4), `MalformedError` (H8, O5) or
+        `BusyError` (H9) for a member with too many on their way.
+        """
+        arriving = self._arriving.get(link.member, 0)
+        if arriving >= MAX_ARRIVING:
+            self.driver.counters["dropped"] += 1
+            raise BusyError("H9", org=link.org)
+        self._arriving[link.member] = arriving + 1
+        try:
+            body = await read_body(request, MAX_EXCHANGE_BYTES, self.driver.config.body_ms)
+        finally:
+            self._arriving[link.member] -= 1
+        check_body(body, request.headers)
+        return decode_exchange(body)
+
+    def _author(self, request: HttpRequest) -> Link:
+        """Who asks. Raises `SignatureError` (H1 to H3, H5, H6)."""
         url = request.url
-        signed = Request(
+        head = Head(
             request.method,
             request.headers.get("host", ""),
             url.path,
             f"?{url.query}",
             request.headers.get("content-type", ""),
-            body,
         )
-        kid = self._verifier.check(signed, request.headers, self.links.find_key, int(time.time()))
+        kid = self._verifier.check(head, request.headers, self.links.find_key, int(time.time()))
         link = self.links.link_of(kid)
         if link is None:
             # Another process with this node's own key: never to be talked to (consensus.md 2.12).

@@ -93,6 +93,7 @@ class Consensus:
         self._halted = False
         self._quarantined = False
         self._doubted_ms = 0
+        self._cloned = False
         self._reports: dict[int, int] = {}
         self._boot_id = b""
         self._beats: dict[int, Status] = {}
@@ -167,6 +168,10 @@ class Consensus:
     def voting(self) -> bool:
         """Whether this node may vote: a member, not stopped, not in quarantine."""
         return self._me is not None and not self._halted and not self._quarantined
+
+    def holds(self, block: bytes) -> bool:
+        """Whether a block is known here, final or above the final one."""
+        return self._blocks.info(block) is not None
 
     def summary(self) -> Summary:
         """What this node holds above its final block, to be sent to peers every second or so
@@ -332,7 +337,8 @@ class Consensus:
         wait_ms = CLOCK_AHEAD_MS if self._config.offline else self._timing.down_ms
         fresh = status.clock_ms > self._doubted_ms + wait_ms
         if status.signer == self._me:
-            if fresh and self._boot_id and status.boot_id != self._boot_id:
+            if fresh and self._boot_id and status.boot_id != self._boot_id and not self._cloned:
+                self._cloned = True
                 self._doubt(Alarm("own-key", (status,)))
         elif self._quarantined and fresh and status.view <= self._view:
             # Only a view that certificates here justify: a liar cannot raise the floor at will.
@@ -346,10 +352,12 @@ class Consensus:
         the chain: then all others must report, `down_ms` later, and the words of mine that they
         hold are all there is to go by. One that is still on its way then looks like a lie; as
         b >= 1, it makes no fork.
+
+        A node whose key is in use elsewhere, now, stays silent until it is started anew.
         """
         config = self._config
         enough = config.offline + max(1, min(config.lying, config.offline))
-        if len(self._reports) < (enough if config.offline else config.n - 1):
+        if self._cloned or len(self._reports) < (enough if config.offline else config.n - 1):
             return
         self._quarantined = False
         for view in self._views.values():

@@ -58,7 +58,7 @@ class StoredBlock(NamedTuple):
     """The codes of every entry but the seal."""
     certificate: bytes | None
     checkpoint: bytes
-    """The signed note of `size`."""
+    """The signed note of `size`; empty where this node has not cosigned it."""
 
     def entries(self) -> list[bytes]:
         """The entries, seal last."""
@@ -316,6 +316,10 @@ class Store:
             body,
         )
 
+    def clear_doubt(self) -> None:
+        """The journal says from now on that this node is in quarantine."""
+        self._one("DELETE FROM doubt")
+
     def save_waiting(self, rows: Sequence[tuple[bytes, bytes]]) -> None:
         """Entries that have waited long, so that a restart does not lose them: (leaf, bytes)."""
         self._many("INSERT OR IGNORE INTO waiting (leaf, body) VALUES (?, ?)", rows)
@@ -394,7 +398,7 @@ class Store:
         last = len(self.starts) - 1
         if height != last or leaf != previous:
             raise StorageError("O2.corrupt", what="tip", height=last)
-        if (size, root) != (frontier.size, frontier.root()):
+        if size > frontier.size or root != self.tree.root(size):
             raise StorageError("O2.corrupt", what="cosigned", height=last)
         rows = self.select("SELECT count(*) FROM entry_leaf")[0][0]
         if indexed != last or rows != frontier.size:
@@ -461,8 +465,12 @@ class Store:
         )
 
     def _check_checkpoint(self, tip: Tip) -> None:
-        """The last signed head is that of the tree on disk; it may lack others' cosignatures."""
+        """The last signed head is that of the tree on disk; it may lack others' cosignatures. A
+        head that this node did not cosign has no note.
+        """
         last = self.block(tip.height)
+        if not last.checkpoint and self.cosigned()[0] < tip.size:
+            return
         try:
             note = decode_note(last.checkpoint)
             verify_note(note, policy_of(tip.config, tip.origin).keys)
@@ -605,6 +613,10 @@ class Store:
         """The vote journal of an epoch."""
         rows = self.select("SELECT body FROM journal WHERE epoch = ? ORDER BY view", epoch)
         return [row[0] for row in rows]
+
+    def in_doubt(self) -> bool:
+        """Whether this database may be older than what its node has said."""
+        return bool(self.select("SELECT 1 FROM doubt"))
 
     def waiting(self) -> list[bytes]:
         """Entries that waited when the node stopped."""

@@ -47,7 +47,8 @@ block = Table(
     Column("leaves", BLOB, nullable=False),  # 32 bytes each, the seal's last
     Column("findings", BLOB, nullable=False),  # zlib of the JSON of the codes of every entry
     Column("certificate", BLOB),
-    Column("checkpoint", BLOB, nullable=False),  # the signed note of `size`
+    # The signed note of `size`; empty where this node has not cosigned it.
+    Column("checkpoint", BLOB, nullable=False),
 )
 
 justification = Table(
@@ -86,6 +87,13 @@ waiting = Table(
     Column("leaf", BLOB, primary_key=True),
     Column("body", BLOB, nullable=False),
     sqlite_with_rowid=False,
+)
+
+doubt = Table(
+    "doubt",
+    TRUTH,
+    # One row while this database may be older than what its node has said (a restored copy).
+    Column("one", Integer, primary_key=True),
 )
 
 state_delta = Table(

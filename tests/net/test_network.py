@@ -155,11 +155,17 @@ def test_strangers_are_heard_by_nobody(network: Make) -> None:
     headers = sign_request(request, member, now, b"3" * 16)
     for changed, rule in (
         ({"signature": "sig1=::"}, "H1"),
-        ({"content-digest": "sha-256=:AAAA:"}, "H4"),
+        ({"content-digest": "sha-256=:AAAA:"}, "H6"),
         ({"signature-input": headers["signature-input"].replace(str(now), str(now + 1))}, "H6"),
     ):
         answer = httpx.post(url + EXCHANGE_PATH, content=body, headers={**headers, **changed})
         assert (answer.status_code, answer.json()["rule"]) == (403, rule)
+    answer = httpx.post(
+        url + EXCHANGE_PATH,
+        content=body + b"more",
+        headers=sign_request(request, member, now, b"5" * 16),
+    )
+    assert (answer.status_code, answer.json()["rule"]) == (403, "H4")
     garbage = sign_request(request._replace(body=b"garbage"), member, now, b"4" * 16)
     answer = httpx.post(url + EXCHANGE_PATH, content=b"garbage", headers=garbage)
     assert (answer.status_code, answer.json()["rule"]) == (400, "H8")

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,8 @@ PROGRAM = (
     "import sys; from pathlib import Path; from node.config import load_config;"
     " from node.main import serve; serve(load_config(Path(sys.argv[1])))"
 )
+FAULTY = "import sys; from tests.support.faulty import main; main(sys.argv[1:])"
+"""A node with one fault from the start: see `tests.support.faulty`."""
 START_S = 30
 STOP_S = 60
 
@@ -36,14 +39,23 @@ def make_served_home(world: World, home: Path) -> Path:
     return home
 
 
-def make_network(world: World, folder: Path) -> dict[str, Path]:
-    """A home directory for each member of a world; all know where the others listen."""
-    ports = {org: free_port() for org in world.keys}
+def make_network(
+    world: World,
+    folder: Path,
+    ports: Mapping[str, int],
+    ways: Mapping[tuple[str, str], int] | None = None,
+) -> dict[str, Path]:
+    """A home directory for each member of a world, which listens for the others on its port.
+
+    Each finds the others there; or where `ways` says for (its name, the other's name).
+    """
     homes = {}
     for org in world.keys:
         homes[org] = make_home(world, folder / org, org)
         others = [
-            f'{other} = "http://127.0.0.1:{port}"' for other, port in ports.items() if other != org
+            f'{other} = "http://127.0.0.1:{ways[org, other] if ways else port}"'
+            for other, port in ports.items()
+            if other != org
         ]
         lines = [f"port = {free_port()}", 'peer_host = "127.0.0.1"', f"peer_port = {ports[org]}"]
         text = "\n".join([*lines, "[peers]", *others, ""])
@@ -58,10 +70,11 @@ class Node(NamedTuple):
     client: NodeClient
 
     @classmethod
-    def start(cls, home: Path) -> "Node":
+    def start(cls, home: Path, *fault: str) -> "Node":
         """Start the node of a home directory of `make_served_home`, and wait until it answers."""
         port = load_config(home, b"-").port
-        process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(home)])
+        program = FAULTY if fault else PROGRAM
+        process = subprocess.Popen([sys.executable, "-c", program, str(home), *fault])
         node = cls(process, NodeClient(f"http://127.0.0.1:{port}", timeout_s=60))
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline and process.poll() is None:
