@@ -20,8 +20,15 @@ from ledger.notes import (
 )
 from ledger.verify import cosigner_name, verify_checkpoint
 from node.admission import Admission, Signatures
-from node.cosigning import MAX_EARLY, Cosigning, View
-from node.httpsig import WINDOW_S, Request, Verifier, content_digest, sign_request
+from node.cosigning import Cosigning, View
+from node.httpsig import (
+    WINDOW_S,
+    Request,
+    Verifier,
+    check_body,
+    content_digest,
+    sign_request,
+)
 from node.links import MAX_QUEUED_BYTES, MESSAGE_BYTES, Links, Queue, merged
 from node.wire import EXCHANGE_PATH, EXCHANGE_TYPE, Exchange, decode_exchange, encode_exchange
 from tests.support.world import GENESIS_MS, Blocks, World, make_world, seed, signer_from_seed
@@ -81,8 +88,13 @@ def test_every_part_of_a_request_is_covered(
 ) -> None:
     signer = world.keys["h2"].node
     changed, headers = change(request(), sign_request(request(), signer, NOW, bytes(16)))
-    with pytest.raises(SignatureError, match=rule):
+
+    def check() -> None:
         Verifier().check(changed, headers, lambda _kid: signer.public_key, NOW)
+        check_body(changed.body, headers)
+
+    with pytest.raises(SignatureError, match=rule):
+        check()
 
 
 def test_old_requests_and_strangers_are_refused(world: World) -> None:
@@ -247,30 +259,6 @@ def test_a_quorum_publishes_and_less_does_not(world: World) -> None:
     tip = block.tip
     _checkpoint, signers = verify_checkpoint(decode_note(view.checkpoint), tip.config, tip.origin)
     assert {org for org, _time in signers} == {"h1", "h2", "h4"}
-
-
-def test_words_that_come_early_are_kept_and_bounded(world: World) -> None:
-    first, second = _blocks(world, 2)
-    cosigning = Cosigning("h1")
-    cosigning.advance(*_head(world, first))
-    early = [_word(world, second, None, org) for org in ("h2", "h3")]
-    assert _learn(world, cosigning, *early) is None
-    view = cosigning.advance(*_head(world, second))
-    assert view is not None
-    assert view.tip.size == second.tip.size
-    word = Admission(Signatures()).cosigned(world.genesis.tip, decode_note(early[0]))[0]
-    far = [word._replace(size=10_000 + n) for n in range(10 * MAX_EARLY)]
-    cosigning.learn(far)
-    assert len(cosigning._early) == MAX_EARLY
-
-
-def test_a_word_on_another_tree_is_never_counted_and_is_reported(world: World) -> None:
-    block = _blocks(world, 1)[0]
-    cosigning = Cosigning("h1")
-    cosigning.advance(*_head(world, block))
-    other = [_word(world, block, None, org, root=bytes(32)) for org in ("h2", "h3", "h4")]
-    assert _learn(world, cosigning, *other) is None
-    assert {word.org for word in cosigning.contradictions} == {"h2", "h3", "h4"}
 
 
 def test_errors_of_transport_speak_both_languages() -> None:
