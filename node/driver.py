@@ -60,6 +60,7 @@ from node.config import Config, NodeKeys
 from node.cosigning import Cosigning, View
 from node.links import size_of
 from node.presence import WARN_MS, Presence
+from node.shares import Shares
 from node.store import Store
 from node.store.database import Overlay
 from node.wire import Exchange, Want
@@ -202,6 +203,7 @@ class Driver:
         self._waiting: dict[bytes, _Waiting] = {}
         self._cosigning = Cosigning(keys.member.org)
         self._presence = Presence()
+        self._shares = Shares()
         self._clock_fit = True
         self._unpublished: deque[tuple[Applied, list[_Waiting]]] = deque()
         self._notes: list[tuple[int, bytes]] = []
@@ -628,7 +630,7 @@ class Driver:
         peer, now_ms = delivery.peer, self.clock.now_ms()
         # First: what it is known to have cosigned limits what it may cosign now.
         self._publish(self._cosigning.learn(delivery.cosigned))
-        self._take_over(delivery.entries)
+        self._take_over(peer, delivery.entries)
         final = self.final.tip.height
         for body in delivery.bodies:
             wanted = final < body.info.height <= final + MAX_AHEAD
@@ -669,7 +671,7 @@ class Driver:
         """How far the members' clocks are ahead of this node's."""
         return self._presence.offset_ms()
 
-    def _take_over(self, entries: Sequence[Entry]) -> None:
+    def _take_over(self, peer: int, entries: Sequence[Entry]) -> None:
         """Entries that other members took in wait here, too; nobody waits for them here."""
         room = self.config.max_pending_entries - len(self._waiting)
         fresh = [entry for entry in entries if entry.id_key not in self._waiting][: max(0, room)]
@@ -677,9 +679,11 @@ class Driver:
             return
         on_chain = self.store.history().find_ids([entry.id_key for entry in fresh])
         now_ms = self.clock.now_ms()
-        for entry in fresh:
-            if entry.id_key not in on_chain:
-                self._waiting[entry.id_key] = _Waiting(entry, [], now_ms)
+        fresh = [entry for entry in fresh if entry.id_key not in on_chain]
+        admitted = self._shares.admit(peer, fresh, self._waiting)
+        self.counters["dropped"] += len(fresh) - len(admitted)
+        for entry in admitted:
+            self._waiting[entry.id_key] = _Waiting(entry, [], now_ms)
 
     def _work_left(self) -> int:
         """How many entries wait that stand in no block up to the machine's tip."""

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from ledger.consensus import (
+    Alarm,
     BlockBuilt,
     BlockChecked,
     BlockInfo,
@@ -599,3 +600,33 @@ def test_four_members_agree_with_real_signatures() -> None:
         assert len({commit.certificate.block for commit in commits}) == 1
         for commit in commits:
             verify_certificate(commit.certificate, FOUR, verify)
+
+
+def status(signer: int, clock_ms: int, boot: int) -> Status:
+    return Status(
+        epoch=0,
+        view=1,
+        final_height=0,
+        final_block=genesis(FOUR).id,
+        final_view=0,
+        clock_ms=clock_ms,
+        boot_id=bytes([boot]) * 16,
+        version="test",
+        signer=signer,
+        signature=bytes(64),
+    )
+
+
+def test_a_key_that_is_in_use_elsewhere_stays_silent_until_a_new_start() -> None:
+    """The reports that end a quarantine do not end this one: the other one still speaks."""
+    for boot, silent in ((9, True), (1, False)):
+        first = genesis(FOUR)
+        machine = Consensus(FOUR.node_keys[1])
+        machine.step(Started(Durable(FOUR, first, first, in_doubt=not silent), 0, 1_000))
+        machine.step(Heartbeat(bytes([1]) * 16, "test", 2_000))
+        effects = machine.step(Received(status(1, 5_000, boot), 5_000))
+        assert any(isinstance(effect, Alarm) for effect in effects) == silent
+        assert not machine.voting
+        for signer in (0, 2, 3):
+            machine.step(Received(status(signer, 9_000, 5), 9_000))
+        assert machine.voting != silent

@@ -4,7 +4,8 @@ disk or clock.
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from ledger.records.envelope import ENCODE, Record
 from ledger.records.use import AccessBody
 from ledger.rules.values import SourceState
 from ledger.state import state_key
+from node import driver as driving
 from node.driver import Driver, Outcome, Published
 from node.main import open_driver
 from tests.support.node import FakeTime, make_config, make_home, running
@@ -365,3 +367,32 @@ def test_a_mistake_of_ours_leaves_nobody_waiting(home: Path, world: World) -> No
     driver.stop()
     with running(make_config(home)) as driver:
         assert len(post(driver, raws)) == 3
+
+
+def test_what_was_promised_waits_on_after_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An entry that is kept on disk was answered 202: a failure later does not drop it."""
+    world = make_world(("h1", "h2", "h3", "h4"))
+    monkeypatch.setattr(driving, "LATE_MS", 0)
+    with running(make_config(make_home(world, tmp_path / "home"))) as driver:
+        kept, lost = (decode_entry(raw) for raw in world.accesses(2))
+        driver.submit([kept.raw])
+        wait_for(lambda: kept.leaf in driver._kept)
+        monkeypatch.setattr(driver.store, "save_waiting", _disk_full)
+        failed = driver.submit([lost.raw]).result(10)[0]
+        assert isinstance(failed, StorageError)
+        monkeypatch.undo()
+        wait_for(lambda: not driver.failing)
+        assert list(driver._waiting) == [kept.id_key]
+
+
+def _disk_full(_rows: object) -> None:
+    raise StorageError("O3.full")
+
+
+def wait_for(reached: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not reached():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -1,0 +1,116 @@
+"""What one member can make this node hold, at most; and that it takes no room of another one."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from ledger.crypto import EDDSA
+from ledger.encoding import b64url, encode_bundle
+from ledger.errors import BusyError, SignatureError
+from ledger.records import decode_entry
+from ledger.records.seal import Previous
+from node import driver as driving
+from node import httpsig, shares
+from node.admission import Signatures
+from node.httpsig import Head, Request, Verifier, sign_request
+from node.main import open_driver
+from node.wire import Exchange
+from tests.support.node import make_config, make_home
+from tests.support.world import make_world, sign_seal
+
+FOUR = ("h1", "h2", "h3", "h4")
+
+
+def test_messages_of_one_member_wait_in_bounded_numbers_and_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(FOUR)
+    driver = open_driver(make_config(make_home(world, tmp_path / "home")))
+    own = world.config.index_of(driver.keys.node.public_key)
+    one, two = [index for index in range(4) if index != own][:2]
+    small = Exchange(v=1, pin=world.genesis.seal.leaf)
+    # The writer does not run: whatever is checked still waits, and counts.
+    for _ in range(driving.MAX_DELIVERIES):
+        driver.deliver(one, small)
+    driver._pool.shutdown(wait=True)
+    with pytest.raises(BusyError, match="H9"):
+        driver.deliver(one, small)
+    monkeypatch.setattr(driver._pool, "submit", lambda *_: None)
+    monkeypatch.setattr(driving, "MAX_DELIVERY_BYTES", 10_000)
+    large = Exchange(v=1, pin=world.genesis.seal.leaf, entries=(bytes(9_000),))
+    driver.deliver(two, large)
+    with pytest.raises(BusyError, match="H9"):
+        driver.deliver(two, large)
+    assert driver.counters["dropped"] == 2
+    driver.stop()
+
+
+def test_blocks_that_consensus_has_no_room_for_are_not_kept(tmp_path: Path) -> None:
+    """And one that is dropped so is taken in when it is asked for: nobody is stuck with it."""
+    world = make_world(FOUR)
+    driver = open_driver(make_config(make_home(world, tmp_path / "home")))
+    first, leader = world.genesis.seal.seal, world.config.members[0].org
+    one = next(i for i, member in enumerate(world.config.members) if member.org != "h1")
+    for start in range(0, 400, 50):
+        blocks = []
+        for number in range(start, start + 50):
+            seal = msgspec.structs.replace(
+                first,
+                height=2 + number,
+                proposer=leader,
+                prev=Previous(index=2, leaf=b64url(number.to_bytes(32, "big"))),
+            )
+            blocks.append(encode_bundle([sign_seal(world.keys[leader].node, seal).raw]))
+        exchange = Exchange(v=1, pin=world.genesis.seal.leaf, blocks=tuple(blocks))
+        delivery = driver.admission.delivery(world.genesis.tip, one, exchange)
+        assert len(delivery.bodies) == 50
+        driver._receive(delivery)
+    assert 0 < len(driver._bodies) <= 16 * 4 + 64
+    assert all(driver._machine.holds(block) for block in driver._bodies)
+    driver.stop()
+
+
+def test_nonces_of_one_key_take_no_room_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(httpsig, "MAX_NONCES", 3)
+    world = make_world(FOUR)
+    verifier = Verifier()
+    parts = ("POST", "127.0.0.1", "/x", "?", "type")
+
+    def check(org: str, nonce: int) -> None:
+        signer = world.keys[org].node
+        headers = sign_request(Request(*parts, b""), signer, 1_000, bytes([nonce]) * 16)
+        verifier.check(Head(*parts), headers, lambda _kid: signer.public_key, 1_000)
+
+    for nonce in range(3):
+        check("h4", nonce)
+    with pytest.raises(SignatureError, match="H3"):
+        check("h4", 9)
+    check("h3", 1)
+
+
+def test_what_is_remembered_of_a_signature_is_small() -> None:
+    world = make_world()
+    signer = world.keys["h1"].node
+    signatures = Signatures(limit=2)
+    for number in range(3):
+        message = bytes([number]) * 60_000
+        assert signatures.check(EDDSA, signer.public_key, signer.sign(message), message)
+    assert len(signatures._known) == 2
+    assert all(len(what) == 32 for what in signatures._known.values())
+    # The same signature over anything else is not taken from memory.
+    assert not signatures.verify(EDDSA, signer.public_key, signer.sign(message), b"other")
+
+
+def test_a_member_fills_its_own_share_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shares, "MAX_ENTRIES", 3)
+    world = make_world()
+    entries = [decode_entry(raw) for raw in world.accesses(10)]
+    held = shares.Shares()
+    waiting = {entry.id_key for entry in entries[:3]}
+    assert held.admit(1, entries[:5], ()) == entries[:3]
+    assert held.admit(1, entries[5:], waiting) == []
+    assert held.admit(2, entries[5:6], waiting) == entries[5:6]
+    assert held.admit(1, entries[5:], {entries[0].id_key}) == entries[5:7]
+    monkeypatch.setattr(shares, "MAX_BYTES", len(entries[0].raw))
+    assert held.admit(3, entries, ()) == entries[:1]
