@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 DATA   ?= ../shared/data/idash2018
 
 .DEFAULT_GOAL := all
-.PHONY: all demo test lint bench vectors thirdparty sim lock clean
+.PHONY: all demo test lint bench vectors thirdparty sim model lock clean
 
 all: lint test
 
@@ -42,6 +42,10 @@ thirdparty: $(READY)
 
 sim: $(READY)
 	SIM_SEEDS=$(or $(SEEDS),100) $(BIN)/python -m pytest tests/sim
+
+# Every state that the rules of agreement can reach, for four members of which one lies; needs spin and gcc.
+model: $(READY)
+	$(BIN)/python -m tests.model
 
 # The lock files are written by hand-run `make lock`; nothing younger than seven days, no index address inside.
 lock:

@@ -97,7 +97,7 @@ def _single(home: Path) -> Iterator[Goal]:
         held += sum(map(len, raws))
         statements = [decode_statement(raw) for raw in raws]
         checks = [(s.signature, s.to_be_signed()) for s in statements]
-        bare_s.append(cpu_s(lambda checks=checks: _verify_all(key, checks)))  # type: ignore[misc]
+        bare_s.append(cpu_s(lambda checks=checks: verify_all(key, checks)))  # type: ignore[misc]
         node_s.append(ingest(node, raws))
     fsyncs, blocks = counter(node.client, "fsyncs_total"), counter(node.client, "height") + 1
     node.stop()
@@ -111,7 +111,8 @@ def _single(home: Path) -> Iterator[Goal]:
     yield Goal(f"node::disk/single/n={ROUNDS * SINGLE}", "G12 database / entries", size / held, 1.6)
 
 
-def _verify_all(key: bytes, checks: Sequence[tuple[bytes, bytes]]) -> None:
+def verify_all(key: bytes, checks: Sequence[tuple[bytes, bytes]]) -> None:
+    """One bare check after the other."""
     for signature, message in checks:
         verify(EDDSA, key, signature, message)
 
@@ -125,14 +126,14 @@ def _batched(home: Path) -> Iterator[Goal]:
         raws = [world.batch(EVENTS, first_seq=first + at * EVENTS) for at in range(BATCHES)]
         node_s.append(ingest(node, raws))
     node.stop()
-    bare_s = min(_bare_insert_s(home / "ledger.db") for _ in range(ROUNDS)) / ROUNDS
+    bare_s = min(bare_insert_s(home / "ledger.db") for _ in range(ROUNDS)) / ROUNDS
     each = min(node_s) / BATCHES / EVENTS * 1e6
     what = f"G7 bare inserts of the same rows / node ({each:.1f} us CPU an event)"
     name = f"node::ingest/batched/n={BATCHES * EVENTS}"
     yield Goal(name, what, bare_s / min(node_s), 0.45, at_least=True)
 
 
-def _bare_insert_s(database: Path) -> float:
+def bare_insert_s(database: Path) -> float:
     """CPU seconds to put all rows of a database into an empty one of the same tables and indexes,
     in as many transactions as it has blocks.
     """
