@@ -7,7 +7,7 @@ from ledger.encoding import b64url
 from ledger.records import decode_entry
 from ledger.records.envelope import Ref, Shape
 from ledger.records.governance import KeyDescription, ResolutionBody, Votes
-from ledger.rules import Located
+from ledger.rules import RIGHTS, Located
 from ledger.rules.values import DecisionState
 from ledger.state import state_key
 from tests.support.world import GENESIS_MS, Blocks, World, encode_time, make_world
@@ -38,7 +38,7 @@ class Ledger:
 
     def sign(self, kind: str, body: Shape, **fields: Any) -> bytes:
         """A signed record of this chain."""
-        if kind in ("member", "key", "policy", "resolution", "dataset", "dataset-version"):
+        if kind in RIGHTS:
             fields.setdefault("not_after", LATER)
         return self.world.record(kind, body, resolved=self.blocks.leaves, **fields)
 
