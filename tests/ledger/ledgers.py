@@ -23,11 +23,13 @@ class Ledger:
         self.blocks = Blocks(self.world.genesis)
         self.tip: Tip = self.world.genesis.tip
         self.last: Applied = self.world.genesis
+        self.applied: list[Applied] = [self.world.genesis]
 
     def add(self, raw: bytes, time_ms: int = GENESIS_MS + 60_000) -> str:
         """Put one entry on the chain; its leaf hash. Raises what the rules raise."""
         self.last = self.world.extend(self.tip, [raw], self.blocks, time_ms)
         self.blocks.add(self.last)
+        self.applied.append(self.last)
         self.tip = self.last.tip
         return b64url(decode_entry(raw).leaf)
 

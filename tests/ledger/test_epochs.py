@@ -2,27 +2,50 @@
 an epoch (SPEC 5.7, 7.3; definitions.md 1; consensus.md 2.17).
 """
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from cli.offline import Audit, Held, Report
 from ledger.chain import Applied, build_block, check_block, finish_block
-from ledger.consensus.messages import Kind, signed_bytes
+from ledger.consensus.messages import (
+    Certificate,
+    Kind,
+    decode_certificate,
+    encode_certificate,
+    signed_bytes,
+)
 from ledger.crypto import signer_from_seed, verify
-from ledger.encoding import b64url
+from ledger.encoding import b64url, unb64url
 from ledger.errors import AllianceError
 from ledger.members import EpochConfig
+from ledger.notes import TlogProof, decode_proof, encode_note, encode_policy, encode_proof
 from ledger.records import decode_entry
 from ledger.records.envelope import Ref
 from ledger.records.epochs import ConfigBody, EndpointBody, EvidenceBody, SignedWord
 from ledger.records.governance import MemberBody
 from ledger.records.seal import decode_seal
+from ledger.verify import (
+    BoundaryProof,
+    Receipt,
+    decode_receipt,
+    encode_epochs,
+    encode_receipt,
+    policy_of,
+    verify_block_receipt,
+    verify_receipt,
+)
 from tests.ledger.ledgers import Ledger
+from tests.support.copies import sign_head
 from tests.support.epochs import (
+    Prover,
     admit,
     approve,
+    chain_of,
     config_of,
+    copy_of,
     decide,
     declare,
     grown,
@@ -503,3 +526,233 @@ def test_words_of_one_epoch_are_no_evidence_in_another() -> None:
     grown(ledger, "h2")
     body = msgspec.structs.replace(old, epoch=1)
     assert refused(ledger, ledger.sign("evidence", body, by="node")) == "R24"
+
+
+# --- receipts ---
+
+
+@pytest.fixture(scope="module")
+def long() -> Ledger:
+    """Three epochs: one member, two, three; an access in each, signed by a node key."""
+    ledger = Ledger()
+    for number, org in enumerate(("h2", "h3", "")):
+        ledger.add(ledger.world.access(seq=number + 1))
+        if org:
+            grown(ledger, org)
+    return ledger
+
+
+def test_a_receipt_verifies_with_the_genesis_alone_across_epochs(long: Ledger) -> None:
+    genesis = long.world.genesis.tip
+    kinds = set()
+    for height in range(len(long.applied)):
+        prover = Prover(long, height)
+        for earlier in {1, height // 2, height} - {0}:
+            if earlier > height:
+                continue
+            receipt = prover.receipt(earlier)
+            assert decode_receipt(encode_receipt(receipt)) == receipt
+            proven = verify_receipt(receipt, genesis, verify)
+            assert proven.height == earlier
+            assert len(proven.head.configs) == proven.head.seal.seal.epoch + 1
+            seal, _head = verify_block_receipt(prover.block_receipt(earlier), genesis)
+            assert seal.leaf == long.applied[earlier].seal.leaf
+            kinds.add((proven.entry.record.type, proven.head.seal.seal.epoch))
+    assert {("ready", 0), ("ready", 1), ("access", 2)} <= kinds
+
+
+def rule_of(receipt: Receipt, ledger: Ledger) -> str:
+    """The rule that a receipt breaks."""
+    with pytest.raises(AllianceError) as caught:
+        verify_receipt(receipt, ledger.world.genesis.tip, verify)
+    caught.value.sentence("zh")
+    return caught.value.rule
+
+
+def test_every_boundary_is_proven(long: Ledger) -> None:
+    prover = Prover(long)
+    good = prover.receipt(1)
+    first, second = good.boundaries
+    other = msgspec.structs.replace
+    later = prover.seal(len(long.applied) - 1)
+    elsewhere = other(first, seal=other(first.seal, index=first.seal.index - 1))
+    unlimited = other(first.config, limits=other(first.config.limits, block_records=9))
+    cases: dict[str, list[tuple[BoundaryProof, ...]]] = {
+        "V28": [
+            (other(first, config=unlimited), second),
+        ],
+        "R21": [(other(first, certificate=second.certificate), second)],
+        "R23": [(other(first, certificate=_fewer(first.certificate)), second)],
+        "R36": [(other(first, config=second.config), second)],
+        "V1": [(second, first), (first, first), (other(first, seal=later), second), (first,), ()],
+        "M2": [(elsewhere, second)],
+    }
+    for rule, wrongs in cases.items():
+        for wrong in wrongs:
+            assert rule_of(other(good, boundaries=wrong), long) in (rule, "M1"), (rule, wrong)
+
+
+def _fewer(certificate: str) -> str:
+    found = decode_certificate(unb64url(certificate))
+    return b64url(encode_certificate(other_signers(found)))
+
+
+def other_signers(found: Certificate) -> Certificate:
+    """The same certificate, said by nobody."""
+    return msgspec.structs.replace(found, signers=0, signatures=())
+
+
+def test_a_block_that_names_no_configuration_ends_no_epoch(long: Ledger) -> None:
+    """Final as it may be: an attacker needs a quorum for the block, not for any block."""
+    chain = chain_of(long)
+    height = long.tip.boundaries[0].height - 1
+    prover = Prover(long)
+    good = prover.receipt(1)
+    wrong = msgspec.structs.replace(
+        good.boundaries[0],
+        certificate=b64url(chain.certificates()[height - 1]),
+        seal=prover.seal(height),
+    )
+    receipt = msgspec.structs.replace(good, boundaries=(wrong, good.boundaries[1]))
+    assert rule_of(receipt, long) == "V28"
+    wrong = msgspec.structs.replace(
+        good.boundaries[0], certificate=b64url(chain.certificates()[height - 1])
+    )
+    receipt = msgspec.structs.replace(good, boundaries=(wrong, good.boundaries[1]))
+    assert rule_of(receipt, long) == "V28"
+
+
+def test_a_checkpoint_is_published_by_the_epoch_of_its_last_seal(long: Ledger) -> None:
+    """The block that closes an epoch belongs to it; the block after it does not."""
+    height = long.tip.boundaries[0].height
+    at_end = Prover(long, height)
+    assert at_end.boundaries == ()
+    good = at_end.receipt(1)
+    verify_receipt(good, long.world.genesis.tip, verify)
+    after = Prover(long, height + 1)
+    # The old quorum alone does not publish what follows.
+    alone = sign_head(long.world, after.tree, orgs=["h1"])
+    proof = decode_proof(after.receipt(1).proof.encode())
+    forged = encode_proof(TlogProof(proof.index, proof.path, alone)).decode()
+    assert rule_of(msgspec.structs.replace(after.receipt(1), proof=forged), long) == "N9"
+    # And what closed an epoch needs no word of the next one.
+    extra = msgspec.structs.replace(good, boundaries=Prover(long).boundaries[:1])
+    assert rule_of(extra, long) in {"N9", "V28", "V1"}
+    both = sign_head(long.world, at_end.tree, orgs=["h1", "h2"])
+    boundary = msgspec.structs.replace(Prover(long).boundaries[0], seal=at_end.seal(height))
+    proof = decode_proof(good.proof.encode())
+    text = encode_proof(TlogProof(proof.index, proof.path, both)).decode()
+    extra = msgspec.structs.replace(good, boundaries=(boundary,), proof=text)
+    assert rule_of(extra, long) == "V28"
+
+
+def test_a_joining_key_is_proven_by_the_state(long: Ledger) -> None:
+    prover = Prover(long)
+    ready = next(
+        height
+        for height, block in enumerate(long.applied)
+        if block.entries[0].record.type == "ready"
+    )
+    good = prover.receipt(ready)
+    assert good.key is not None
+    assert good.key.key.startswith("ready/")
+    for key in (None, prover.state("key", good.key.key[6:]), prover.state("ready", "x")):
+        assert rule_of(msgspec.structs.replace(good, key=key), long) == "V5"
+
+
+# --- copies ---
+
+
+def audit(folder: Path, ledger: Ledger, **held: Any) -> Report:
+    """What an auditor says who holds the genesis."""
+    return Audit(folder, Held(genesis=ledger.world.bundle, **held), workers=0).run()
+
+
+def failure(folder: Path, ledger: Ledger, **held: Any) -> tuple[int, str]:
+    """The first step that fails, and its rule."""
+    failed = audit(folder, ledger, **held).failed
+    if failed is None or failed.error is None:
+        return 0, ""
+    return failed.number, failed.error.rule
+
+
+def test_a_copy_over_several_epochs_is_audited(long: Ledger, tmp_path: Path) -> None:
+    receipts, since, older = [], [], []
+    for height in range(1, len(long.applied)):
+        prover = Prover(long, height)
+        receipts.append((f"r{height}", encode_receipt(prover.receipt(height))))
+        since.append((f"h{height}", encode_note(prover.note)))
+        epoch = prover.tip.own_config.epoch
+        older.append(copy_of(tmp_path / str(height), long, height))
+        report = audit(older[-1], long)
+        assert report.is_valid, (height, report.failed)
+        config = prover.tip.own_config
+        assert report.members == (config.n, config.q, config.offline, config.lying)
+        assert report.final_height == height
+        assert (older[-1] / "epochs").exists() == (epoch > 0)
+    held = {"since": tuple(since), "receipts": tuple(receipts), "older": tuple(older)}
+    report = audit(older[-1], long, **held)
+    assert report.is_valid, report.failed
+    assert len(report.compared) == 3 * len(older)
+
+
+def test_a_copy_whose_epochs_are_wrong_is_found(long: Ledger, tmp_path: Path) -> None:
+    folder = copy_of(tmp_path / "copy", long)
+    good = {name: (folder / name).read_bytes() for name in ("epochs", "policy", "checkpoint")}
+    certificates = folder / "finality/certificates"
+    framed = certificates.read_bytes()
+    first, second = Prover(long).boundaries
+    origin = long.world.genesis.tip.origin
+    forged_place = msgspec.structs.replace(
+        first, seal=msgspec.structs.replace(first.seal, path=first.seal.path[:-1])
+    )
+    cases: list[tuple[dict[str, bytes], tuple[int, str]]] = [
+        ({}, (0, "")),
+        ({"policy": encode_policy(policy_of(long.world.config, origin))}, (1, "V13")),
+        ({"epochs": encode_epochs([second])}, (1, "V1")),
+        ({"epochs": encode_epochs([])}, (1, "V13")),
+        ({"epochs": b"{}"}, (1, "S1")),
+        ({"epochs": encode_epochs([forged_place, second])}, (2, "M2")),
+        (
+            {
+                "epochs": encode_epochs([first]),
+                "policy": encode_policy(policy_of(first.config, origin)),
+            },
+            (4, "V29"),
+        ),
+        (
+            {
+                "epochs": encode_epochs([]),
+                "policy": encode_policy(policy_of(long.world.config, origin)),
+            },
+            (3, "V16"),
+        ),
+    ]
+    for files, expected in cases:
+        for name, data in {**good, **files}.items():
+            (folder / name).write_bytes(data)
+        assert failure(folder, long) == expected, files.keys()
+    for name, data in good.items():
+        (folder / name).write_bytes(data)
+    # Without a certificate of its own a boundary is not final, whatever later ones say.
+    chain = chain_of(long)
+    closing = long.tip.boundaries[0].height
+    items = chain.certificates()
+    items[closing - 1] = b""
+    certificates.write_bytes(b"".join(len(i).to_bytes(4, "big") + i for i in items))
+    assert failure(folder, long) == (5, "V20")
+    # Nor does the quorum of one epoch make blocks of another final.
+    items = chain.certificates()
+    items[closing] = items[closing - 1]
+    certificates.write_bytes(b"".join(len(i).to_bytes(4, "big") + i for i in items))
+    assert failure(folder, long) == (5, "R21")
+    certificates.write_bytes(framed)
+    assert failure(folder, long) == (0, "")
+
+
+def test_an_older_head_counts_under_its_own_epoch(long: Ledger, tmp_path: Path) -> None:
+    """The quorum of the first epoch alone does not vouch for what came after it."""
+    folder = copy_of(tmp_path / "copy", long)
+    height = long.tip.boundaries[0].height
+    alone = sign_head(long.world, Prover(long, height + 1).tree, orgs=["h1"])
+    assert failure(folder, long, since=(("old", encode_note(alone)),)) == (6, "N9")
