@@ -231,14 +231,14 @@ def _counts(hospitals: list[Hospital]) -> str:
 
 
 def _settle(hospitals: list[Hospital]) -> None:
-    """Until all have published the same size. Raises `ProofError` (V28) when they do not."""
+    """Until all have published the same size. Raises `ProofError` (V30) when they do not."""
     end = time.monotonic() + SETTLE_S
     while time.monotonic() < end:
         sizes = {str((h.health() or {}).get("published")) for h in hospitals}
         if len(sizes) == 1 and sizes != {"None"}:
             return
         time.sleep(0.1)
-    raise ProofError("V28", count=len(hospitals))
+    raise ProofError("V30", count=len(hospitals))
 
 
 class Board:
@@ -307,7 +307,7 @@ def compare(scene: Demo, hospitals: list[Hospital]) -> None:
         scene.run("export", folder, "--home", hospital.home, home=False)
         prints.append(_fingerprint(folder))
     if len(set(prints)) != 1:
-        raise ProofError("V28", count=len(hospitals))
+        raise ProofError("V30", count=len(hospitals))
     typer.echo(typer.style(say("demo-equal", count=len(prints), digest=prints[0][:16]), fg="green"))
     for hospital in hospitals[2:]:
         shutil.rmtree(scene.out / f"copy-{hospital.org}")

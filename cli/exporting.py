@@ -1,8 +1,10 @@
 """The offline copy of a chain: files that anybody can check without us (SPEC V; C2SP tlog-tiles).
 
-    checkpoint  genesis  policy  tile/<L>/<N>[.p/W]  tile/entries/<N>[.p/W]  finality/certificates
+    checkpoint  genesis  policy  epochs  tile/<L>/<N>[.p/W]  tile/entries/<N>[.p/W]
+    finality/certificates
 
-`finality/certificates` holds, for each height from 1 on, a big-endian uint32 length and the
+`epochs` is there from the second epoch on (SPEC 9.3). `finality/certificates` holds, for each
+height from 1 on, a big-endian uint32 length and the
 certificate. The copy is complete or it does not exist: it is written aside and renamed at the end.
 """
 
@@ -16,11 +18,23 @@ from typing import NamedTuple
 from cli.home import write_new
 from cli.screen import progress
 from cli.session import Session
-from ledger.encoding import b64url, encode_bundle
+from ledger.encoding import b64url, decode_statement, encode_bundle
 from ledger.errors import ConfigError, ConflictError, ProofError
+from ledger.members import EpochConfig
 from ledger.merkle import ENTRIES, Tile, Tree, tiles_of
-from ledger.notes import Checkpoint, decode_note, encode_policy
-from ledger.verify import policy_of, verify_checkpoint
+from ledger.notes import Checkpoint, decode_checkpoint, decode_note, encode_policy
+from ledger.records import decode_entry
+from ledger.records.envelope import type_of
+from ledger.records.seal import decode_seal
+from ledger.verify import (
+    BoundaryProof,
+    SealProof,
+    encode_epochs,
+    policy_of,
+    verify_boundaries,
+    verify_checkpoint,
+    verify_epochs,
+)
 
 PAGE = 64
 BUNDLE = 256
@@ -58,24 +72,32 @@ def copy_chain(session: Session, folder: Path) -> Copied:
 def _copy_to(session: Session, folder: Path) -> Copied:
     tip = session.genesis.tip
     note = session.client.checkpoint()
-    checkpoint, _cosigners = verify_checkpoint(decode_note(note), tip.config, tip.origin)
+    checkpoint = decode_checkpoint(decode_note(note).text)
+    epochs = _Epochs()
     certificates: list[bytes] = []
     tree = Tree()
     with progress("exporting", checkpoint.size) as advance:
         writer = _Bundles(folder)
         for raws, certificate in _blocks(session, checkpoint):
             tree.extend([sha256(b"\x00" + raw).digest() for raw in raws])
+            epochs.add(raws, certificate, tree.size)
             writer.add(raws)
             certificates.append(certificate)
             advance(len(raws))
         writer.finish()
     if (tree.size, tree.root()) != (checkpoint.size, checkpoint.root):
         raise ProofError("M2")
+    boundaries = epochs.prove(tree)
+    configs = verify_epochs(boundaries, tip)
+    verify_checkpoint(decode_note(note), configs[-1], tip.origin)
+    verify_boundaries(boundaries, checkpoint, tip, configs)
     _write_tiles(folder, tree)
+    if boundaries:
+        _write(folder / "epochs", encode_epochs(boundaries))
     framed = b"".join(len(item).to_bytes(4, "big") + item for item in certificates[1:])
     _write(folder / "finality" / "certificates", framed)
     _write(folder / "genesis", session.client.genesis())
-    _write(folder / "policy", encode_policy(policy_of(tip.config, tip.origin)))
+    _write(folder / "policy", encode_policy(policy_of(configs[-1], tip.origin)))
     write_new(folder / "checkpoint", note)
     files = sum(path.is_file() for path in folder.rglob("*"))
     return Copied(checkpoint.size, files, b64url(checkpoint.root))
@@ -93,6 +115,38 @@ def _blocks(session: Session, checkpoint: Checkpoint) -> Iterator[tuple[list[byt
                 yield raws, certificate
                 size += len(raws)
                 height += 1
+
+
+class _Epochs:
+    """Collects the blocks that close epochs, and the configurations that follow them."""
+
+    def __init__(self) -> None:
+        self._configs: dict[str, EpochConfig] = {}
+        self._closing: list[tuple[bytes, bytes, int]] = []
+
+    def add(self, raws: list[bytes], certificate: bytes, size: int) -> None:
+        """Take a block, after which the tree has this size. Raises `MalformedError`."""
+        for raw in raws[:-1]:
+            if type_of(decode_statement(raw).payload) == "config":
+                config = decode_entry(raw).record.body.config
+                self._configs[b64url(config.config_hash)] = config
+        if decode_seal(raws[-1]).seal.next_config_hash is not None:
+            self._closing.append((raws[-1], certificate, size))
+
+    def prove(self, tree: Tree) -> list[BoundaryProof]:
+        """The ends of all epochs before that of the last block. Raises `ProofError` (V28)."""
+        found: list[BoundaryProof] = []
+        for raw, certificate, size in self._closing:
+            seal = decode_seal(raw).seal
+            config = self._configs.get(seal.next_config_hash or "")
+            if size == tree.size:
+                break
+            if config is None:
+                raise ProofError("V28", epoch=seal.epoch)
+            path = tuple(map(b64url, tree.inclusion(size - 1, tree.size)))
+            place = SealProof(entry=b64url(raw), index=size - 1, path=path)
+            found.append(BoundaryProof(certificate=b64url(certificate), config=config, seal=place))
+        return found
 
 
 class _Bundles:

@@ -26,15 +26,19 @@ from ledger.crypto import EDDSA
 from ledger.crypto import verify as verify_signature
 from ledger.encoding import b64url, decode_bundle, decode_statement, encode_bundle, unb64url
 from ledger.errors import AllianceError, MalformedError, NotFoundError, ProofError
+from ledger.members import EpochConfig
 from ledger.merkle import ENTRIES, TILE_WIDTH, Tile, Tree, leaf_hashes, tiles_of
 from ledger.notes import Checkpoint, Note, decode_checkpoint, decode_note, encode_policy
 from ledger.records import decode_entry
 from ledger.rules import Located
 from ledger.rules.values import KeyState
 from ledger.verify import (
+    decode_epochs,
     decode_receipt,
     policy_of,
+    verify_boundaries,
     verify_checkpoint,
+    verify_epochs,
     verify_growth,
     verify_receipt,
 )
@@ -107,6 +111,9 @@ CERTIFICATES: Final = "finality/certificates"
 one covers it.
 """
 
+
+EPOCHS: Final = "epochs"
+"""How one epoch followed the other; a copy of the first epoch has no such file."""
 
 FIXED: Final = frozenset({"checkpoint", "genesis", "policy", CERTIFICATES})
 
@@ -256,7 +263,7 @@ class Report:
     findings: Counter[str] = field(default_factory=Counter)
     cosigners: list[tuple[str, int]] = field(default_factory=list)
     members: tuple[int, int, int, int] = (0, 0, 0, 0)
-    """n, q, c (may be absent), b (may lie)."""
+    """n, q, c (may be absent), b (may lie), of the last epoch."""
     compared: list[str] = field(default_factory=list)
     """Older heads and receipts that this copy was compared with."""
 
@@ -321,8 +328,8 @@ class Audit:
             return 0
 
     def _trust(self) -> None:
-        """Step 1: the genesis is the one that the auditor pinned; the policy file follows from
-        it.
+        """Step 1: the genesis is the one that the auditor pinned; the epochs and the policy file
+        follow from it.
         """
         self._where = "genesis"
         bundle = self.copy.read("genesis")
@@ -334,18 +341,28 @@ class Audit:
             raise ProofError("V12")
         tip = self.genesis.tip
         self.report.origin = tip.origin
-        config = tip.config
+        self._where = EPOCHS
+        self.boundaries = decode_epochs(self.copy.read(EPOCHS)) if self._has_epochs() else ()
+        self.configs = verify_epochs(self.boundaries, tip)
+        config = self.configs[-1]
         self.report.members = (config.n, config.q, config.offline, config.lying)
         self._where = "policy"
         if self.copy.read("policy") != encode_policy(policy_of(config, tip.origin)):
             raise ProofError("V13")
 
+    def _has_epochs(self) -> bool:
+        return os.path.lexists(self.copy.folder / EPOCHS)
+
     def _head(self) -> None:
-        """Step 2: the checkpoint is signed by the log and cosigned by a quorum."""
+        """Step 2: the checkpoint is signed by the log and cosigned by a quorum of the last
+        epoch.
+        """
         self._where = "checkpoint"
         note = decode_note(self.copy.read("checkpoint"))
         tip = self.genesis.tip
-        self.checkpoint, cosigners = verify_checkpoint(note, tip.config, tip.origin)
+        self.checkpoint, cosigners = verify_checkpoint(note, self.configs[-1], tip.origin)
+        self._where = EPOCHS if self.boundaries else "checkpoint"
+        verify_boundaries(self.boundaries, self.checkpoint, tip, self.configs)
         self.report.size, self.report.root = self.checkpoint.size, b64url(self.checkpoint.root)
         self.report.cosigners = list(cosigners)
 
@@ -371,7 +388,8 @@ class Audit:
         self._where = "checkpoint"
         if self.tree.root() != self.checkpoint.root:
             raise ProofError("V15")
-        extra = sorted(self.copy.names() - {tile.path for tile in tiles_of(size)} - FIXED)
+        known = FIXED | {EPOCHS} if self.boundaries else FIXED
+        extra = sorted(self.copy.names() - {tile.path for tile in tiles_of(size)} - known)
         if extra:
             self._where = printable(extra[0])
             raise ProofError("V16", file=self._where)
@@ -380,7 +398,7 @@ class Audit:
         """Step 4: every block, on top of the one before, by the function that the nodes use."""
         ahead = Ahead(self.copy.folder, self.bundles, self.workers)
         past = Past(self._entry)
-        self.keys = _first_keys(self.genesis)
+        self.keys = _first_keys(self.genesis, self.configs)
         self.seals = [self.genesis.seal.leaf]
         try:
             tip = self._replay(ahead, past)
@@ -389,6 +407,10 @@ class Audit:
         self._where = f"block {tip.height}"
         if tip.size != self.checkpoint.size or tip.tree.root() != self.checkpoint.root:
             raise ProofError("V17", height=tip.height)
+        if tip.configs[: tip.own_config.epoch + 1] != self.configs:
+            self._where = EPOCHS
+            raise ProofError("V29", file=EPOCHS)
+        self.tip = tip
         self.report.height, self.report.last_ms = tip.height, tip.time_ms
         self.report.first_ms = self.genesis.tip.time_ms
 
@@ -440,23 +462,29 @@ class Audit:
             report.findings.update(codes)
 
     def _check_finality(self) -> None:
-        """Step 5: each block, or one above it, has a certificate of a quorum of votes."""
-        config = self.genesis.tip.config
+        """Step 5: each block, or one above it in its epoch, has a certificate of a quorum of
+        votes of that epoch.
+        """
+        closing = {boundary.height for boundary in self.tip.boundaries}
+        epoch = 0
         self._where = CERTIFICATES
         height = last = 0
         for height, data in enumerate(read_certificates(self.copy.folder), 1):
             if height >= len(self.seals):
                 self._where = CERTIFICATES
                 raise ProofError("V16", file=CERTIFICATES)
-            if not data:
-                continue
             self._where = f"block {height}"
+            if not data:
+                if height in closing:
+                    raise ProofError("V20", height=height, final=last)
+                continue
             certificate = decode_certificate(data)
-            verify_certificate(certificate, config, verify_signature)
+            verify_certificate(certificate, self.tip.configs[epoch], verify_signature)
             named = (certificate.kind, certificate.height, certificate.block)
             if named != ("finalize", height, self.seals[height]):
                 raise ProofError("V19", height=height)
             last = height
+            epoch += height in closing
         self.report.final_height = last
         self._where = f"block {self.report.height}"
         if last < self.report.height:
@@ -467,7 +495,7 @@ class Audit:
         tip = self.genesis.tip
         for name, data in self.held.since:
             self._where = name
-            old, _ = verify_checkpoint(decode_note(data), tip.config, tip.origin)
+            old = self._older_head(decode_note(data))
             self._check_growth(old)
             self.report.compared.append(f"{name} ({old.size})")
         for folder in self.held.older:
@@ -480,6 +508,14 @@ class Audit:
                 raise ProofError("V21", index=receipt.index)
             self.report.compared.append(name)
 
+    def _older_head(self, note: Note) -> Checkpoint:
+        """An older checkpoint, published by the epoch of its last seal. Raises `ProofError` (N4,
+        N5, N9).
+        """
+        size = min(decode_checkpoint(note.text).size, self.checkpoint.size)
+        config = self.tip.configs[self.tip.epoch_of(size - 1)]
+        return verify_checkpoint(note, config, self.tip.origin)[0]
+
     def _check_growth(self, old: Checkpoint) -> None:
         if old.size > self.checkpoint.size:
             raise ProofError("V22", old=old.size, new=self.checkpoint.size)
@@ -489,7 +525,7 @@ class Audit:
         """An older copy is a beginning of this one; where it is not, the first entry is named."""
         note: Note = decode_note(older.read("checkpoint"))
         self._where = "checkpoint"
-        old, _ = verify_checkpoint(note, self.genesis.tip.config, self.genesis.tip.origin)
+        old = self._older_head(note)
         try:
             self._check_growth(old)
         except ProofError:
@@ -509,11 +545,12 @@ class Audit:
                 raise ProofError("V23", index=start + offset)
 
 
-def _first_keys(genesis: Applied) -> KeyRing:
-    """The keys of block 0 and of the nodes, for workers to check under."""
+def _first_keys(genesis: Applied, configs: Sequence[EpochConfig]) -> KeyRing:
+    """The keys of block 0 and of the nodes of all epochs, for workers to check under."""
     ring = {
         unb64url(kid): (EDDSA, unb64url(member.node_pk))
-        for kid, member in genesis.tip.config.node_kids.items()
+        for config in configs
+        for kid, member in config.node_kids.items()
     }
     return {**ring, **_new_keys(genesis)}
 

@@ -131,7 +131,7 @@ class Session:
     def check_head(self, answer: StateAnswer | SubjectAnswer) -> Head:
         """The published head of an answer. Raises `ProofError` (N*, V1, V2)."""
         note = decode_note(answer.checkpoint.encode())
-        return verify_head(note, answer.head, self.genesis.tip)
+        return verify_head(note, answer.head, self.genesis.tip, answer.boundaries)
 
     def state(self, kind: type[V], namespace: str, name: str) -> V | None:
         """A value of this kind, proven, or None."""

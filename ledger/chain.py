@@ -69,26 +69,61 @@ class History(Protocol):
         """
 
 
+class Boundary(NamedTuple):
+    """The block that closed an epoch, and the configuration of that epoch."""
+
+    config: EpochConfig
+    height: int
+    seal_index: int
+    seal_leaf: bytes
+
+
 class Tip(NamedTuple):
     """A block and everything that the next one is checked against."""
 
     config: EpochConfig
-    """The configuration in force; its `chain_id` is filled in."""
+    """The configuration in force for the next block; its `chain_id` is filled in."""
     chain: str
     """The short chain id as it stands in records (16 bytes, base64url)."""
     origin: str
     height: int
     view: int
+    """The view of the block, as the next one counts: a block that closed an epoch is view 0 of
+    the next, as block 0 is of the first.
+    """
     time_ms: int
     seal_index: int
     seal_leaf: bytes
     state: State
     tree: Frontier
+    boundaries: tuple[Boundary, ...] = ()
+    """The ends of all epochs before this one, in order."""
 
     @property
     def size(self) -> int:
         """The number of entries up to and with the seal."""
         return self.seal_index + 1
+
+    @property
+    def configs(self) -> tuple[EpochConfig, ...]:
+        """The configurations of all epochs, by number; the last one is in force."""
+        return (*(boundary.config for boundary in self.boundaries), self.config)
+
+    @property
+    def is_boundary(self) -> bool:
+        """Whether this block closed its epoch."""
+        return bool(self.boundaries) and self.boundaries[-1].seal_index == self.seal_index
+
+    @property
+    def own_config(self) -> EpochConfig:
+        """The configuration that this block itself was agreed on and published under: a block that
+        closes an epoch belongs to it.
+        """
+        return self.boundaries[-1].config if self.is_boundary else self.config
+
+    def epoch_of(self, index: int) -> int:
+        """The epoch of the entry at an index up to this block's."""
+        return sum(boundary.seal_index < index for boundary in self.boundaries)
 
 
 class Applied(NamedTuple):
@@ -134,10 +169,13 @@ def _resolve(entries: Sequence[Entry], history: History) -> dict[bytes, Located 
 def _execute(
     parent: Tip, entries: Sequence[Entry], at: At, history: History, verify: Verify, *, stop: bool
 ) -> _Executed:
-    """Apply the entries in order. Refused ones are set aside; with `stop` the first one ends it."""
+    """Apply the entries in order. Refused ones are set aside; with `stop` the first one ends it.
+
+    The record that activates a configuration ends it, too: it is the last of its block (L17).
+    """
     taken = history.find_ids([entry.id_key for entry in entries])
     resolved = _resolve(entries, history)
-    draft = Draft(parent.state, resolved)
+    draft = Draft(parent.state, resolved, parent.configs, verify)
     done = _Executed([], [], draft, [])
     signers: dict[bytes, Signer] = {}
     here: dict[bytes, bytes] = {}
@@ -159,6 +197,8 @@ def _execute(
         index += 1
         done.entries.append(entry)
         done.outcomes.append(outcome)
+        if draft.activated is not None:
+            break
     return done
 
 
@@ -238,8 +278,11 @@ def build_block(
 
     `parent_view` is the view of the certificate that this block builds on: later than the parent's
     own view when the parent was proposed again (R5).
-    `time_ms` is the proposer's clock; the seal's time is later than the parent's in any case.
+    `time_ms` is the proposer's clock; the seal's time is later than the parent's in any case. A
+    record that activates a configuration is the last one; candidates after it wait for the next
+    epoch. Raises `ProofError` (L15) in an epoch whose rules this software does not know.
     """
+    _check_version(parent.config)
     time_ms = max(time_ms, parent.time_ms + 1)
     at = At(parent.height + 1, time_ms)
     chosen = _within_limits(parent.config, candidates)
@@ -251,7 +294,7 @@ def build_block(
         entries_root=b64url(roots.entries),
         epoch=parent.config.epoch,
         height=at.height,
-        next_config_hash=None,
+        next_config_hash=_next_hash(done),
         parent_view=parent.view if parent_view is None else parent_view,
         prev=Previous(index=parent.seal_index, leaf=b64url(parent.seal_leaf)),
         proposer=proposer,
@@ -265,6 +308,20 @@ def build_block(
         view=view,
     )
     return Built(seal, done, roots)
+
+
+def _next_hash(done: _Executed) -> str | None:
+    """What the seal says of the next epoch: the configuration that a record of the block
+    activated.
+    """
+    config = done.draft.activated
+    return None if config is None else b64url(config.config_hash)
+
+
+def _check_version(config: EpochConfig) -> None:
+    """L15: nothing is built or judged in an epoch whose rules this software does not know."""
+    if config.rules_version != RULES_VERSION:
+        raise ProofError("L15", version=config.rules_version, known=RULES_VERSION)
 
 
 def _within_limits(config: EpochConfig, candidates: Sequence[Entry]) -> list[Entry]:
@@ -287,11 +344,18 @@ def finish_block(parent: Tip, built: Built, seal: SealEntry) -> Applied:
 
 
 def _applied(parent: Tip, done: _Executed, roots: _Roots, seal: SealEntry) -> Applied:
+    config, boundaries, index = parent.config, parent.boundaries, parent.size + len(done.entries)
+    following = done.draft.activated
+    if following is not None:
+        boundaries = (*boundaries, Boundary(config, seal.seal.height, index, seal.leaf))
+        config = following
     tip = parent._replace(
+        config=config,
+        boundaries=boundaries,
         height=seal.seal.height,
-        view=seal.seal.view,
+        view=seal.seal.view if following is None else 0,
         time_ms=seal.seal.time_ms,
-        seal_index=parent.size + len(done.entries),
+        seal_index=index,
         seal_leaf=seal.leaf,
         state=roots.state,
         tree=parent.tree.extend([*(entry.leaf for entry in done.entries), seal.leaf]),
@@ -313,6 +377,7 @@ def check_block(parent: Tip, entries: Sequence[bytes], history: History, verify:
     """
     if len(entries) < 2:
         raise ProofError("L5.empty", height=parent.height + 1)
+    _check_version(parent.config)
     seal = decode_seal(entries[-1])
     _check_seal(parent, seal, len(entries) - 1, sum(map(len, entries[:-1])), verify)
     parsed = [_parse(raw, parent.size + i) for i, raw in enumerate(entries[:-1])]
@@ -324,9 +389,19 @@ def check_block(parent: Tip, entries: Sequence[bytes], history: History, verify:
         raise ProofError("L9", index=index, inner=done.refusals[0].error.rule) from done.refusals[
             0
         ].error
+    _check_next(seal, done, len(parsed))
     roots = _roots(parent, done)
     _check_roots(seal, roots)
     return _applied(parent, done, roots, seal)
+
+
+def _check_next(entry: SealEntry, done: _Executed, count: int) -> None:
+    """L2, L17: a block closes its epoch exactly when its last record activated a configuration."""
+    height = entry.seal.height
+    if len(done.entries) < count:
+        raise ProofError("L17", height=height)
+    if entry.seal.next_config_hash != _next_hash(done):
+        raise ProofError("L2", height=height, field="next_config_hash")
 
 
 def _parse(raw: bytes, index: int) -> Entry:
@@ -344,7 +419,6 @@ def _check_seal(parent: Tip, entry: SealEntry, count: int, size: int, verify: Ve
         "config_hash": b64url(config.config_hash),
         "epoch": config.epoch,
         "height": parent.height + 1,
-        "next_config_hash": None,
         "prev": Previous(index=parent.seal_index, leaf=b64url(parent.seal_leaf)),
         "rules_version": config.rules_version,
         "start": parent.size,
@@ -353,7 +427,8 @@ def _check_seal(parent: Tip, entry: SealEntry, count: int, size: int, verify: Ve
         if getattr(seal, field) != value:
             raise ProofError("L2", height=parent.height + 1, field=field)
     # A parent that was proposed again is built on by the certificate of a later view (R5).
-    if not parent.view <= seal.parent_view:
+    # The end of an epoch is final before the next one begins, and never proposed again in it.
+    if not parent.view <= seal.parent_view or (parent.is_boundary and seal.parent_view != 0):
         raise ProofError("L2", height=seal.height, field="parent_view")
     if seal.view <= seal.parent_view:
         raise ProofError("L2", height=seal.height, field="view")

@@ -216,10 +216,15 @@ def check_config(config: EpochConfig) -> None:
 
 def check_next_config(current: EpochConfig, following: EpochConfig) -> None:
     """Check that `following` may come after `current`. Raises `MalformedError` (R30 to R36)."""
-    same = following.chain_id == current.chain_id and following.epoch == current.epoch + 1
-    if not same or following.rules_version < current.rules_version:
+    if not follows(current, following):
         raise MalformedError("R36", epoch=current.epoch + 1)
     check_config(following)
+
+
+def follows(current: EpochConfig, following: EpochConfig) -> bool:
+    """Whether `following` is of the same chain, the next epoch, and has no older rules (R36)."""
+    same = following.chain_id == current.chain_id and following.epoch == current.epoch + 1
+    return same and following.rules_version >= current.rules_version
 
 
 def _check_members(config: EpochConfig) -> None:

@@ -12,10 +12,12 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from ledger.chain import Tip
+from ledger.consensus.messages import decode_certificate, verify_certificate
 from ledger.crypto import EDDSA
+from ledger.crypto import verify as verify_signature
 from ledger.encoding import b64url, unb64url
 from ledger.errors import ProofError
-from ledger.members import EpochConfig, Verify
+from ledger.members import EpochConfig, Verify, check_next_config
 from ledger.merkle import tree_hash, verify_consistency, verify_inclusion
 from ledger.notes import (
     COSIGNATURE_ED25519,
@@ -34,7 +36,7 @@ from ledger.records import decode_entry
 from ledger.records.envelope import ENCODE, Entry, Shape, decode_canonical, decode_shape
 from ledger.records.seal import SealEntry, decode_seal, results_leaf
 from ledger.rules import VALUES, Signer
-from ledger.rules.values import KeyState, SubjectLog
+from ledger.rules.values import KeyState, ReadyState, SubjectLog
 from ledger.state import SUBJECT_START, state_key, subject_head, verify_state
 
 QUORUM_GROUP = ".members"
@@ -47,6 +49,16 @@ class SealProof(Shape, frozen=True, kw_only=True):
     entry: str
     index: int
     path: tuple[str, ...]
+
+
+class BoundaryProof(Shape, frozen=True, kw_only=True):
+    """The end of an epoch: its last seal, the certificate that made it final, and the
+    configuration of the epoch after it.
+    """
+
+    certificate: str
+    config: EpochConfig
+    seal: SealProof
 
 
 class FindingsProof(Shape, frozen=True, kw_only=True):
@@ -72,6 +84,7 @@ class Receipt(Shape, frozen=True, kw_only=True):
     5).
     """
 
+    boundaries: tuple[BoundaryProof, ...] = ()
     entry: str
     findings: FindingsProof
     format: Literal["alliance-receipt/1"]
@@ -84,12 +97,20 @@ class Receipt(Shape, frozen=True, kw_only=True):
 class BlockReceipt(Shape, frozen=True, kw_only=True):
     """One proof for all entries of a block: their leaf hashes and findings re-derive its seal."""
 
+    boundaries: tuple[BoundaryProof, ...] = ()
     checkpoint: str
     findings: tuple[tuple[str, ...], ...]
     format: Literal["alliance-block-receipt/1"]
     head: SealProof
     leaves: tuple[str, ...]
     seal: SealProof
+
+
+class EpochsFile(Shape, frozen=True, kw_only=True):
+    """How one epoch of a copy followed the other; a copy of the first epoch has none."""
+
+    boundaries: tuple[BoundaryProof, ...]
+    format: Literal["alliance-epochs/1"]
 
 
 class Head(NamedTuple):
@@ -99,6 +120,8 @@ class Head(NamedTuple):
     cosigners: tuple[tuple[str, int], ...]
     """Organisation and claimed time (POSIX seconds)."""
     seal: SealEntry
+    configs: tuple[EpochConfig, ...]
+    """The configurations of all epochs up to that of the seal, by number."""
 
 
 class VerifiedReceipt(msgspec.Struct, frozen=True):
@@ -114,6 +137,7 @@ class VerifiedReceipt(msgspec.Struct, frozen=True):
 
 _RECEIPT = msgspec.json.Decoder(Receipt)
 _BLOCK_RECEIPT = msgspec.json.Decoder(BlockReceipt)
+_EPOCHS = msgspec.json.Decoder(EpochsFile)
 
 
 def encode_receipt(receipt: Receipt | BlockReceipt) -> bytes:
@@ -129,6 +153,16 @@ def decode_receipt(data: bytes) -> Receipt:
 def decode_block_receipt(data: bytes) -> BlockReceipt:
     """A block receipt from its file. Raises `MalformedError` (S1, S2)."""
     return decode_shape(data, _BLOCK_RECEIPT)
+
+
+def encode_epochs(boundaries: Sequence[BoundaryProof]) -> bytes:
+    """The canonical JSON of the epochs of a copy."""
+    return ENCODE(EpochsFile(boundaries=tuple(boundaries), format="alliance-epochs/1"))
+
+
+def decode_epochs(data: bytes) -> tuple[BoundaryProof, ...]:
+    """The epochs of a copy from its file. Raises `MalformedError` (S1, S2)."""
+    return decode_shape(data, _EPOCHS).boundaries
 
 
 # --- keys and policy of an epoch ---
@@ -161,13 +195,51 @@ def policy_of(config: EpochConfig, origin: str) -> Policy:
     return Policy(log_keys(config, origin), witnesses, {QUORUM_GROUP: group}, QUORUM_GROUP)
 
 
+# --- epochs ---
+
+
+def verify_epochs(boundaries: Sequence[BoundaryProof], genesis: Tip) -> tuple[EpochConfig, ...]:
+    """The configurations of all epochs, each from the one before: its quorum made the block final
+    that names the next one. Where these blocks stand in a tree is for `verify_head` to say.
+
+    For every seal and checkpoint the one of its own epoch is to be taken.
+
+    Raises `ProofError` (V1, V28, R21 to R23), `SignatureError` (R24) or `MalformedError` (R20,
+    R30 to R36).
+    """
+    configs = [genesis.config]
+    for boundary in boundaries:
+        config = configs[-1]
+        entry = decode_seal(unb64url(boundary.seal.entry))
+        _check_place(entry, genesis.chain, config)
+        seal = entry.seal
+        check_next_config(config, boundary.config)
+        certificate = decode_certificate(unb64url(boundary.certificate))
+        verify_certificate(certificate, config, verify_signature)
+        named = (certificate.kind, certificate.height, certificate.block)
+        following = b64url(boundary.config.config_hash)
+        if named != ("finalize", seal.height, entry.leaf) or seal.next_config_hash != following:
+            raise ProofError("V28", epoch=config.epoch)
+        configs.append(boundary.config)
+    return tuple(configs)
+
+
+def _check_place(entry: SealEntry, chain: str, config: EpochConfig) -> None:
+    """V1: a seal is of this chain and of the epoch of this configuration."""
+    seal, hashed = entry.seal, b64url(config.config_hash)
+    if (seal.chain, seal.epoch, seal.config_hash) != (chain, config.epoch, hashed):
+        raise ProofError("V1")
+
+
 # --- heads ---
 
 
 def verify_checkpoint(
     note: Note, config: EpochConfig, origin: str
 ) -> tuple[Checkpoint, tuple[tuple[str, int], ...]]:
-    """The checkpoint of a note that q members cosigned, and who did.
+    """The checkpoint of a note that q members cosigned, and who did. `config` is that of the
+    epoch of the seal at `size - 1`: a block that closes an epoch is published by that epoch's
+    quorum.
 
     Raises `ProofError` (N4, N5, N9) or `MalformedError` (N6).
     """
@@ -180,30 +252,48 @@ def verify_checkpoint(
     return checkpoint, tuple((orgs[v.key], v.time_s) for v in verified if v.time_s is not None)
 
 
-def verify_head(note: Note, proof: SealProof, genesis: Tip) -> Head:
-    """A published checkpoint and its last seal. Raises `ProofError` (N4, N5, N9, V1, V2, M1,
-    M2).
+def verify_head(
+    note: Note, proof: SealProof, genesis: Tip, boundaries: Sequence[BoundaryProof] = ()
+) -> Head:
+    """A published checkpoint and its last seal, whose epoch follows the last of the boundaries.
+
+    Raises `ProofError` (N4, N5, N9, V1, V2, V28, M1, M2) and what `verify_epochs` raises.
     """
-    checkpoint, cosigners = verify_checkpoint(note, genesis.config, genesis.origin)
-    seal = _verify_seal(proof, checkpoint, genesis)
+    configs = verify_epochs(boundaries, genesis)
+    checkpoint, cosigners = verify_checkpoint(note, configs[-1], genesis.origin)
+    seal = _verify_seal(proof, checkpoint, genesis, configs)
     if proof.index != checkpoint.size - 1:
         raise ProofError("V2")
-    return Head(checkpoint, cosigners, seal)
+    if seal.seal.epoch != len(boundaries):
+        raise ProofError("V28", epoch=seal.seal.epoch)
+    verify_boundaries(boundaries, checkpoint, genesis, configs)
+    return Head(checkpoint, cosigners, seal, configs)
 
 
-def _verify_seal(proof: SealProof, checkpoint: Checkpoint, genesis: Tip) -> SealEntry:
-    """A seal of this chain and epoch that stands in the checkpoint's tree. V1."""
+def verify_boundaries(
+    boundaries: Sequence[BoundaryProof],
+    checkpoint: Checkpoint,
+    genesis: Tip,
+    configs: Sequence[EpochConfig],
+) -> None:
+    """The seals that closed the epochs stand in the checkpoint's tree. Raises `ProofError` (V1, M1,
+    M2).
+    """
+    for boundary in boundaries:
+        _verify_seal(boundary.seal, checkpoint, genesis, configs)
+
+
+def _verify_seal(
+    proof: SealProof, checkpoint: Checkpoint, genesis: Tip, configs: Sequence[EpochConfig]
+) -> SealEntry:
+    """A seal of this chain and one of its epochs that stands in the checkpoint's tree. V1."""
     entry = decode_seal(unb64url(proof.entry))
     path = [unb64url(node, 32) for node in proof.path]
     verify_inclusion(proof.index, checkpoint.size, entry.leaf, path, checkpoint.root)
-    seal, config = entry.seal, genesis.config
-    mine = (seal.chain, seal.epoch, seal.config_hash) == (
-        genesis.chain,
-        config.epoch,
-        b64url(config.config_hash),
-    )
-    if not mine or not seal.start <= proof.index:
+    seal = entry.seal
+    if not (seal.epoch < len(configs) and seal.start <= proof.index):
         raise ProofError("V1")
+    _check_place(entry, genesis.chain, configs[seal.epoch])
     return entry
 
 
@@ -217,12 +307,12 @@ def verify_receipt(receipt: Receipt, genesis: Tip, verify: Verify) -> VerifiedRe
     """
     entry = decode_entry(unb64url(receipt.entry))
     proof = decode_proof(receipt.proof.encode())
-    head = verify_head(proof.note, receipt.head, genesis)
+    head = verify_head(proof.note, receipt.head, genesis, receipt.boundaries)
     checkpoint = head.checkpoint
     verify_inclusion(proof.index, checkpoint.size, entry.leaf, proof.path, checkpoint.root)
-    seal = _verify_seal(receipt.seal, checkpoint, genesis)
+    seal = _verify_seal(receipt.seal, checkpoint, genesis, head.configs)
     verify_place(entry, proof.index, receipt.seal.index, seal, receipt.findings)
-    verify_author(entry, seal, head, receipt.key, genesis, verify)
+    verify_author(entry, seal, head, receipt.key, verify)
     findings = receipt.findings.codes
     return VerifiedReceipt(entry, proof.index, seal.seal.height, seal.seal.time_ms, findings, head)
 
@@ -250,17 +340,19 @@ def verify_author(
     seal: SealEntry,
     head: Head,
     proof: StateProof | None,
-    genesis: Tip,
     verify: Verify,
 ) -> Signer:
-    """The entry is signed by a key of its organisation that was registered before, and not revoked.
+    """The entry is signed by a key of its organisation: a node key of the seal's epoch, one that
+    was registered before and not revoked, or, for `ready`, one of a pending configuration.
 
     Raises `ProofError` (V5, V6, V7, A1).
     """
     kid = b64url(entry.statement.kid)
-    node = genesis.config.node_kids.get(kid)
+    node = head.configs[seal.seal.epoch].node_kids.get(kid)
     if node is not None:
         signer = Signer(EDDSA, unb64url(node.node_pk, 32), node.org, "node", None)
+    elif entry.record.type == "ready":
+        signer = _joining(kid, head, proof)
     else:
         signer = _registered(kid, seal.seal.height, head, proof)
     statement = entry.statement
@@ -286,13 +378,26 @@ def _registered(kid: str, height: int, head: Head, proof: StateProof | None) -> 
     return Signer(key.alg, unb64url(key.public_key), key.org, key.capacity, key)
 
 
+def _joining(kid: str, head: Head, proof: StateProof | None) -> Signer:
+    """A node key that the state at the checkpoint tells to have been pending, and to have declared
+    itself ready. V5.
+    """
+    if proof is None or proof.key != f"ready/{kid}":
+        raise ProofError("V5", kid=kid)
+    ready = verify_state_proof(proof, head)
+    if not isinstance(ready, ReadyState):
+        raise ProofError("V5", kid=kid)
+    return Signer(EDDSA, unb64url(ready.node_pk, 32), ready.org, "joiner", None)
+
+
 def verify_block_receipt(receipt: BlockReceipt, genesis: Tip) -> tuple[SealEntry, Head]:
     """All leaf hashes and findings of a block are those that its seal commits to.
 
     Raises `ProofError` (V3, V4, and those of `verify_head`).
     """
-    head = verify_head(decode_note(receipt.checkpoint.encode()), receipt.head, genesis)
-    seal = _verify_seal(receipt.seal, head.checkpoint, genesis)
+    note = decode_note(receipt.checkpoint.encode())
+    head = verify_head(note, receipt.head, genesis, receipt.boundaries)
+    seal = _verify_seal(receipt.seal, head.checkpoint, genesis, head.configs)
     leaves = [unb64url(leaf, 32) for leaf in receipt.leaves]
     count = receipt.seal.index - seal.seal.start
     if not len(leaves) == len(receipt.findings) == count:

@@ -13,12 +13,20 @@ from ledger.consensus import BlockInfo, Fact, Summary, verify_fact
 from ledger.crypto import EDDSA
 from ledger.crypto import verify as verify_signature
 from ledger.encoding import b64url, decode_bundle, unb64url
-from ledger.errors import AllianceError, MalformedError, ProofError, SignatureError
+from ledger.errors import (
+    AllianceError,
+    MalformedError,
+    ProofError,
+    RefusedError,
+    SignatureError,
+)
+from ledger.members import EpochConfig
 from ledger.notes import Note, NoteSignature, decode_checkpoint, decode_note, verify_note
 from ledger.records import decode_entry
 from ledger.records.envelope import Entry
+from ledger.records.epochs import ConfigBody
 from ledger.records.seal import SealEntry, decode_seal
-from ledger.rules import find_signer, leaves_of
+from ledger.rules import RULES_VERSION, find_signer, leaves_of
 from ledger.verify import cosigner_keys
 from node.wire import Exchange, Want
 
@@ -113,6 +121,7 @@ class Admission:
                 # candidates.
                 _ = entry.id_key, leaves_of(entry.record)
                 self._check_author(tip, entry, signers)
+                check_epochs(tip, entry)
             except AllianceError as error:
                 admitted.append(error)
             else:
@@ -135,6 +144,7 @@ class Admission:
         """What is right of a message; what is not is dropped and counted."""
         found = Delivery(peer, exchange.summary, [], [], [], [], exchange.wants, 0)
         rejected = 0
+        previous = tip.boundaries[-1].config if tip.boundaries else None
         for entry in self.entries(tip, exchange.entries):
             if isinstance(entry, Entry):
                 found.entries.append(entry)
@@ -147,7 +157,7 @@ class Admission:
                 rejected += 1
         for fact in exchange.facts:
             try:
-                verify_fact(fact, tip.config, self._votes.check)
+                verify_fact(fact, tip.config, self._votes.check, previous)
                 found.facts.append(fact)
             except AllianceError:
                 rejected += 1
@@ -194,6 +204,23 @@ class Admission:
                     verify_note(Note(note.text, (line,)), (key,))
                     words.append(Cosigned(org, size, note.text, line))
         return words
+
+
+def check_epochs(tip: Tip, entry: Entry) -> None:
+    """A running node keeps its links and keys: it takes in no configuration that it could not
+    follow. What stands in a block is for `check_block` alone to judge.
+
+    Raises `RefusedError` (O10).
+    """
+    body = entry.record.body
+    if isinstance(body, ConfigBody):
+        same = _keys_of(body.config) == _keys_of(tip.config)
+        if not same or body.config.rules_version != RULES_VERSION:
+            raise RefusedError("O10")
+
+
+def _keys_of(config: EpochConfig) -> list[tuple[str, ...]]:
+    return [(m.org, m.node_pk, m.log_pk, m.cosigner_pk) for m in config.members]
 
 
 def info_of(entry: SealEntry, size: int = 0) -> BlockInfo:

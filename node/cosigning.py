@@ -131,7 +131,7 @@ class Cosigning:
         """The newest head with a quorum; what is older needs no words of its own any more."""
         for size in sorted(self._heads, reverse=True):
             head = self._heads[size]
-            if 1 + len(head.others) < head.view.tip.config.q:
+            if 1 + len(head.others) < head.view.tip.own_config.q:
                 continue
             lines = [head.others[org] for org in sorted(head.others)]
             note = encode_note(Note(head.note.text, (*head.note.signatures, *lines)))

@@ -396,9 +396,9 @@ class Driver:
     def _begin(self) -> None:
         """A consensus machine that continues from the view."""
         tip = self.final.tip
-        first = info_of(self.genesis.seal)
+        anchor, anchor_certificate = self._anchor(tip)
         final = info_of(self.final.seal)
-        certificate = self.store.block(tip.height).certificate
+        certificate = None if final == anchor else self.store.block(tip.height).certificate
         self._tips: dict[bytes, Tip] = {final.id: tip}
         self._built: dict[bytes, Applied] = {}
         self._bodies: dict[bytes, Body] = {body.info.id: body for body in self._saved_bodies()}
@@ -410,7 +410,8 @@ class Driver:
         rows, damaged = _journal(self.store.journal(tip.config.epoch))
         durable = agree.Durable(
             config=tip.config,
-            anchor=first,
+            anchor=anchor,
+            anchor_certificate=anchor_certificate,
             final=final,
             certificate=agree.decode_certificate(certificate) if certificate else None,
             rows=rows,
@@ -422,6 +423,17 @@ class Driver:
         self._step(agree.Started(durable, len(self._waiting), now_ms))
         if not self._clock_fit:
             self._step(agree.Health(False, now_ms))
+
+    def _anchor(self, tip: Tip) -> tuple[BlockInfo, agree.Certificate | None]:
+        """The block that this epoch begins on, and what made it final in the epoch before."""
+        if not tip.boundaries:
+            return info_of(self.genesis.seal), None
+        block = self.store.block(tip.boundaries[-1].height)
+        if block.certificate is None:
+            unreachable("the end of an epoch is committed by itself, with its certificate")
+        return info_of(decode_seal(block.entries()[-1])), agree.decode_certificate(
+            block.certificate
+        )
 
     def _saved_bodies(self) -> list[Body]:
         """The blocks above the final one that this node had voted on."""
@@ -751,7 +763,10 @@ class Driver:
             )
 
     def _final_blocks(self, first: int) -> tuple[list[bytes], tuple[agree.Fact, ...]]:
-        """Final blocks from a height on, and the certificate of the last of them."""
+        """Final blocks from a height on, and the certificate of the last of them. They end with
+        an epoch: only its own certificate means something to a member that is still in it.
+        """
+        closing = {boundary.height for boundary in self.final.tip.boundaries}
         blocks: list[bytes] = []
         last: tuple[int, agree.Certificate] | None = None
         size = 0
@@ -760,7 +775,7 @@ class Driver:
             size += len(stored.body)
             if stored.certificate is not None:
                 last = len(blocks), agree.decode_certificate(stored.certificate)
-                if size >= SERVED_BYTES:
+                if size >= SERVED_BYTES or stored.height in closing:
                     break
         if last is None:
             return [], ()
@@ -963,7 +978,8 @@ class Driver:
             self._publish(self._cosigning.advance(view, note))
         if notes and not self._alone:
             self.carrier.send(None, self._message(cosignatures=(self._cosigning.own,)))
-        return agree.Committed(final.tip.height, len(self._waiting), self.clock.now_ms())
+        following = final.tip.config if blocks and final.tip.is_boundary else None
+        return agree.Committed(final.tip.height, len(self._waiting), self.clock.now_ms(), following)
 
     def _append(
         self, parent: Tip, block: Applied, certificate: bytes | None, signs: bool

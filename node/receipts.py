@@ -18,7 +18,9 @@ from ledger.records.seal import results_leaf
 from ledger.state import state_key
 from ledger.verify import (
     BlockReceipt,
+    BoundaryProof,
     FindingsProof,
+    Head,
     Receipt,
     SealProof,
     StateProof,
@@ -37,6 +39,7 @@ CACHED: Final = 64
 class StateAnswer(Shape, frozen=True, kw_only=True):
     """What the state holds under a key at a published head."""
 
+    boundaries: tuple[BoundaryProof, ...] = ()
     checkpoint: str
     head: SealProof
     state: StateProof
@@ -45,6 +48,7 @@ class StateAnswer(Shape, frozen=True, kw_only=True):
 class SubjectAnswer(Shape, frozen=True, kw_only=True):
     """All records on a subject, proven complete at a published head."""
 
+    boundaries: tuple[BoundaryProof, ...] = ()
     checkpoint: str
     head: SealProof
     indexes: tuple[int, ...]
@@ -70,6 +74,7 @@ class Receipts:
             return known
         stored = self.store.block(height)
         receipt = BlockReceipt(
+            boundaries=self._boundaries(view),
             checkpoint=view.checkpoint.decode(),
             findings=stored.findings,
             format="alliance-block-receipt/1",
@@ -94,15 +99,15 @@ class Receipts:
         if place >= count:
             raise NotFoundError("O6", what="record", name=index)
         raws = stored.entries()
-        statement = decode_statement(raws[place])
         note = decode_note(view.checkpoint)
         path = tuple(self.store.tree.inclusion(index, view.tip.size))
         receipt = Receipt(
+            boundaries=self._boundaries(view),
             entry=b64url(raws[place]),
             findings=self._findings(stored.leaves, stored.findings, place),
             format="alliance-receipt/1",
             head=self._head(view),
-            key=self._key(view, b64url(statement.kid)),
+            key=self._key(view, index, raws[place]),
             proof=encode_proof(TlogProof(index, path, note)).decode(),
             seal=self._seal(height, view.tip.size),
         )
@@ -131,10 +136,24 @@ class Receipts:
         path = self.store.tree.inclusion(index, size)
         return SealProof(entry=b64url(view.seal.raw), index=index, path=tuple(map(b64url, path)))
 
-    def _key(self, view: View, kid: str) -> StateProof | None:
-        if kid in self.genesis.config.node_kids:
+    def _boundaries(self, view: View) -> tuple[BoundaryProof, ...]:
+        """The ends of all epochs before that of the head."""
+        return tuple(
+            BoundaryProof(
+                certificate=b64url(self.store.block(boundary.height).certificate or b""),
+                config=view.tip.configs[number],
+                seal=self._seal(boundary.height, view.tip.size),
+            )
+            for number, boundary in enumerate(view.tip.boundaries, 1)
+            if boundary.seal_index < view.tip.seal_index
+        )
+
+    def _key(self, view: View, index: int, raw: bytes) -> StateProof | None:
+        """The signer's key, unless it is a node key of the entry's own epoch."""
+        tip, kid = view.tip, b64url(decode_statement(raw).kid)
+        if kid in tip.configs[tip.epoch_of(index)].node_kids:
             return None
-        return self._proof(view, "key", kid)
+        return self._proof(view, "ready" if kind_of(raw) == "ready" else "key", kid)
 
     def _proof(self, view: View, namespace: str, name: str) -> StateProof:
         key, state = state_key(namespace, name), view.tip.state
@@ -142,14 +161,19 @@ class Receipts:
         text = None if value is None else ENCODE(value).decode()
         return StateProof(key=f"{namespace}/{name}", proof=b64url(state.prove(key)), value=text)
 
+    def _verified(self, view: View, answer: StateAnswer | SubjectAnswer) -> Head:
+        note = decode_note(view.checkpoint)
+        return verify_head(note, answer.head, self.genesis, answer.boundaries)
+
     def state(self, view: View, namespace: str, name: str) -> StateAnswer:
         """A value, or the proof that there is none."""
         answer = StateAnswer(
+            boundaries=self._boundaries(view),
             checkpoint=view.checkpoint.decode(),
             head=self._head(view),
             state=self._proof(view, namespace, name),
         )
-        head = verify_head(decode_note(view.checkpoint), answer.head, self.genesis)
+        head = self._verified(view, answer)
         verify_state_proof(answer.state, head)
         return answer
 
@@ -158,13 +182,14 @@ class Receipts:
         indexes = self.queries.subject(name, view.tip.size, view.tip.state)
         leaves = [self.store.tree.leaf(index) for index in indexes]
         answer = SubjectAnswer(
+            boundaries=self._boundaries(view),
             checkpoint=view.checkpoint.decode(),
             head=self._head(view),
             indexes=tuple(indexes),
             leaves=tuple(map(b64url, leaves)),
             state=self._proof(view, "subject", name),
         )
-        head = verify_head(decode_note(view.checkpoint), answer.head, self.genesis)
+        head = self._verified(view, answer)
         verify_subject_log(leaves, answer.state, head)
         return answer
 

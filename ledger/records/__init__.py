@@ -5,6 +5,7 @@ import msgspec
 from ledger.records import envelope
 from ledger.records.catalogue import DatasetBody, DatasetVersionBody
 from ledger.records.envelope import Entry, Record
+from ledger.records.epochs import ConfigBody, EndpointBody, EvidenceBody, ReadyBody
 from ledger.records.governance import (
     EndorseBody,
     FounderAcceptanceBody,
@@ -19,15 +20,19 @@ from ledger.records.use import AccessBatchBody, AccessBody, CorrectionBody, Sour
 BODIES: dict[str, type] = {
     "access": AccessBody,
     "access-batch": AccessBatchBody,
+    "config": ConfigBody,
     "correction": CorrectionBody,
     "dataset": DatasetBody,
     "dataset-version": DatasetVersionBody,
     "endorse": EndorseBody,
+    "endpoint": EndpointBody,
+    "evidence": EvidenceBody,
     "founder-acceptance": FounderAcceptanceBody,
     "genesis": GenesisBody,
     "key": KeyBody,
     "member": MemberBody,
     "policy": PolicyBody,
+    "ready": ReadyBody,
     "resolution": ResolutionBody,
     "source-close": SourceCloseBody,
 }

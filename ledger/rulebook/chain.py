@@ -118,4 +118,10 @@ CHAIN: dict[str, Rule] = {
         FOUNDING,
         FOUNDING_ZH,
     ),
+    "L17": Rule(
+        "In block {height} entries stand after the one that activated the next configuration.",
+        "区块 {height} 中，激活下一份配置的条目之后仍有条目。",
+        DISTRUST,
+        DISTRUST_ZH,
+    ),
 }

@@ -284,6 +284,63 @@ GOVERNANCE = {
     ),
 }
 
+EPOCHS = {
+    "G14": Rule(
+        "The configuration lists {org}, which is no member of the alliance.",
+        "配置中列有 {org}，而该机构不是联盟成员。",
+        "Have the committee admit the organisation first, or leave it out.",
+        "请先由委员会接纳该机构，或将其移除。",
+    ),
+    "G15": Rule(
+        "The key {kid}, listed for {org}, has another owner or another role already.",
+        "为 {org} 列出的密钥 {kid} 已有其他持有者或其他角色。",
+        "One key, one role: make a new key for this one.",
+        "一把密钥只有一个角色：请为此角色生成新密钥。",
+    ),
+    "G16": Rule(
+        "The configuration {config} is not the pending one.",
+        "配置 {config} 不是待激活的配置。",
+        "Ask a node for the pending configuration; it may have been replaced or activated.",
+        "请向节点查询待激活的配置；它可能已被替换或已激活。",
+    ),
+    "G17": Rule(
+        "The node key {kid} is not listed in the pending configuration.",
+        "节点密钥 {kid} 未列入待激活的配置。",
+        "Sign with the node key that the pending configuration lists for this organisation.",
+        "请使用待激活配置为该机构列出的节点密钥签名。",
+    ),
+    "G18": Rule(
+        "{org} has declared itself ready for this configuration already.",
+        "{org} 已声明为此配置就绪。",
+        "Nothing more is needed from this member.",
+        "该成员无须再做任何事。",
+    ),
+    "G19": Rule(
+        "The pending configuration follows rules of version {version}, which this node does not support.",
+        "待激活的配置遵循规则版本 {version}，而该节点不支持。",
+        "Install software that knows these rules, then declare readiness again.",
+        "请安装支持该规则版本的软件，然后重新声明就绪。",
+    ),
+    "G20": Rule(
+        "The endpoint is that of {org}; an organisation states its own only.",
+        "该接入点属于 {org}；机构只能声明自己的接入点。",
+        "Have an officer of that organisation sign.",
+        "请由该机构的授权人员签署。",
+    ),
+    "G21": Rule(
+        "An address of the endpoint is not of the form https://host:port.",
+        "接入点的地址不符合 https://主机:端口 的形式。",
+        "Give scheme, host and port, and nothing after them.",
+        "请只填写协议、主机和端口。",
+    ),
+    "G22": Rule(
+        "These are not two words of the kind {kind} in an epoch up to now; the epoch given is {epoch}.",
+        "这不是截至目前某一纪元中 {kind} 类的两条消息；所给纪元为 {epoch}。",
+        "State the epoch of both words, and the kind that they are of.",
+        "请填写两条消息所属的纪元及其类别。",
+    ),
+}
+
 CATALOGUE = {
     "D1": Rule(
         "The custodian of the data is {custodian}; {org} cannot register them.",
@@ -374,4 +431,4 @@ USE = {
     ),
 }
 
-DOMAIN: dict[str, Rule] = {**STRUCTURE, **GOVERNANCE, **CATALOGUE, **USE}
+DOMAIN: dict[str, Rule] = {**STRUCTURE, **GOVERNANCE, **EPOCHS, **CATALOGUE, **USE}

@@ -166,6 +166,12 @@ OPERATION: dict[str, Rule] = {
         "Report it with the node's log; nothing was answered that is not durable.",
         "请附节点日志报告；已答复的内容均已持久保存。",
     ),
+    "O10": Rule(
+        "This version of the node does not take in a configuration with other members, keys or rules than those in force.",
+        "此版本的节点不接收成员、密钥或规则与现行配置不同的配置。",
+        "Change the quorum, the limits or who may lead; for other members wait for newer software.",
+        "可更改法定人数、限值或可主持者；变更成员请等待新版软件。",
+    ),
     "Q1": Rule("{field} is no field of this query.", "{field} 不是该查询的字段。", ASK, ASK_ZH),
     "Q2": Rule("The value of {field} cannot be read.", "无法读取 {field} 的值。", ASK, ASK_ZH),
     "Q3": Rule("Rows cannot be sorted by {field}.", "不能按 {field} 排序。", ASK, ASK_ZH),

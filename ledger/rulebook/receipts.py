@@ -169,6 +169,18 @@ RECEIPTS: dict[str, Rule] = {
         "请以普通文件重新复制链：不得以链接、管道、文件夹或设备代替。",
     ),
     "V28": Rule(
+        "The epochs up to {epoch} are not proven: each must end in a final block that names the next configuration.",
+        "第 {epoch} 纪元及之前的各纪元未获证明：每个纪元须以写明下一份配置的终局区块结束。",
+        AGAIN,
+        AGAIN_ZH,
+    ),
+    "V29": Rule(
+        "The file {file} does not name the epochs that follow from the entries.",
+        "文件 {file} 所列纪元与条目推导的不符。",
+        "Compare the copy with another member's and report the difference.",
+        "请与其他成员的副本比较并报告差异。",
+    ),
+    "V30": Rule(
         "The copies of {count} members are not the same.",
         "{count} 个成员的副本不一致。",
         "Compare their checkpoints and blocks; `alliance audit --since` names the first difference.",

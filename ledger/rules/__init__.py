@@ -16,7 +16,7 @@ from ledger.errors import RefusedError
 from ledger.records import DECODERS
 from ledger.records.envelope import ENCODE, Entry, Record, Shape, decode_canonical
 from ledger.records.governance import EndorseBody
-from ledger.rules import catalogue, governance, use
+from ledger.rules import catalogue, epochs, governance, use
 from ledger.rules.decisions import (
     Alternatives,
     Need,
@@ -65,16 +65,20 @@ __all__ = [
 RULES_VERSION = 1
 
 CHECKS: dict[str, Callable[[Draft, Record[Any], str, str], None]] = {
+    "config": epochs.check_config_record,
     "dataset": catalogue.check_dataset,
     "dataset-version": catalogue.check_version,
+    "endpoint": epochs.check_endpoint,
     "key": governance.check_key,
     "member": governance.check_member,
     "policy": governance.check_policy,
     "resolution": governance.check_resolution,
 }
 EFFECTS: dict[str, Callable[[Draft, Record[Any], At, str], dict[bytes, Shape]]] = {
+    "config": epochs.effect_config,
     "dataset": catalogue.effect_dataset,
     "dataset-version": catalogue.effect_version,
+    "endpoint": epochs.effect_endpoint,
     "key": governance.effect_key,
     "member": governance.effect_member,
     "policy": governance.effect_policy,
@@ -84,6 +88,7 @@ EVIDENCE: dict[str, Callable[[Draft, Record[Any], str, At, int, tuple[str, ...]]
     "access": use.apply_access,
     "access-batch": use.apply_batch,
     "correction": use.apply_correction,
+    "evidence": epochs.apply_evidence,
     "source-close": use.apply_close,
 }
 
@@ -107,6 +112,8 @@ def apply(draft: Draft, entry: Entry, signer: Signer, at: At, chain: str) -> Out
         outcome = evidence(draft, record, org, at, happened, subjects)
     elif record.type == "endorse":
         outcome = _apply_endorse(draft, entry, signer, at, subjects)
+    elif record.type == "ready":
+        outcome = epochs.apply_ready(draft, entry, at, subjects)
     else:
         outcome = _apply_right(draft, entry, signer, at, subjects)
     if not (early or outcome.findings):
@@ -125,7 +132,7 @@ def _alternatives(draft: Draft, record: Record[Any], org: str, committee: int) -
         return governance.key_alternatives(draft, record.body, committee)
     if record.type == "dataset-version":
         return catalogue.version_alternatives(draft, record.body, org)
-    if record.type in ("member", "policy", "resolution"):
+    if record.type in ("config", "member", "policy", "resolution"):
         return ((Need(committee, None),),)
     return ()
 

@@ -10,8 +10,10 @@ from typing import NamedTuple, TypeVar
 
 from ledger.encoding import b64url, unb64url
 from ledger.errors import unreachable
+from ledger.members import EpochConfig, Verify
 from ledger.records.envelope import Shape
 from ledger.rules.values import (
+    ConfigState,
     Count,
     DecisionState,
     MemberState,
@@ -25,6 +27,7 @@ from ledger.state import SUBJECT_START, State, state_key, subject_head
 CHUNK = 1024
 POLICY = state_key("policy", "current")
 NEXT_POLICY = state_key("policy", "next")
+NEXT_CONFIG = state_key("config", "next")
 V = TypeVar("V", bound=Shape)
 
 
@@ -74,12 +77,34 @@ class Tally:
         self.last = state.last if state else 0
 
 
+def pending_config(newest: object, current: EpochConfig) -> ConfigState | None:
+    """The newest configuration of a state, unless its epoch has begun: never two are pending."""
+    if isinstance(newest, ConfigState) and newest.config.epoch == current.epoch + 1:
+        return newest
+    return None
+
+
+def _no_signature(_alg: int, _key: bytes, _signature: bytes, _message: bytes) -> bool:
+    """Block 0 holds no signatures inside records."""
+    return False
+
+
 class Draft:
     """Reads through to the parent state; takes the outcomes of records in order; flushes once."""
 
-    def __init__(self, parent: State, resolved: Mapping[bytes, Located | None]) -> None:
+    def __init__(
+        self,
+        parent: State,
+        resolved: Mapping[bytes, Located | None],
+        configs: tuple[EpochConfig, ...] = (),
+        verify: Verify = _no_signature,
+    ) -> None:
         self.parent = parent
         self.resolved = resolved
+        self.configs = configs
+        """The configurations of all epochs so far, the one in force last; none in block 0."""
+        self.verify = verify
+        self._activated = state_key("config", str(len(configs)))
         self.changes: dict[bytes, Shape] = {}
         self._read: dict[bytes, object] = {}
         self._logs: dict[str, tuple[int, bytes]] = {}
@@ -202,6 +227,18 @@ class Draft:
             return newest
         current = self._get(PolicyState, POLICY)
         return current or newest
+
+    def pending(self) -> ConfigState | None:
+        """The configuration that took effect and is not activated yet."""
+        return pending_config(self._get(ConfigState, NEXT_CONFIG), self.configs[-1])
+
+    @property
+    def activated(self) -> EpochConfig | None:
+        """The configuration that a record of this block activated: nothing may follow that
+        record.
+        """
+        state = self.changes.get(self._activated)
+        return state.config if isinstance(state, ConfigState) else None
 
     def member(self, org: str) -> MemberState | None:
         """An organisation's membership."""

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from ledger.errors import RefusedError
 from ledger.records.catalogue import DatasetBody, DatasetVersionBody
 from ledger.records.envelope import Record
+from ledger.records.epochs import ConfigBody, EndpointBody
 from ledger.records.governance import (
     EndorseBody,
     KeyBody,
@@ -118,10 +119,13 @@ def _of_member(body: MemberBody) -> tuple[str, ...]:
 OPEN: dict[type, Callable[..., tuple[str, ...]]] = {
     AccessBody: _of_access,
     AccessBatchBody: _of_batch,
+    ConfigBody: lambda body: tuple(member.org for member in body.config.members),
     CorrectionBody: lambda body: (body.field_path, body.reason_code, str(body.new_value)),
     DatasetBody: _of_dataset,
     DatasetVersionBody: _of_version,
     EndorseBody: lambda body: (body.reason_code or "",),
+    # Addresses of nodes have a form of their own (G20), which leaves no room for anything else.
+    EndpointBody: lambda body: (body.org,),
     KeyBody: _of_key,
     MemberBody: _of_member,
     PolicyBody: lambda body: (body.name,),

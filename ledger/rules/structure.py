@@ -13,14 +13,26 @@ from ledger.records.catalogue import DatasetVersionBody
 from ledger.records.envelope import Entry, Record
 from ledger.records.governance import EndorseBody
 from ledger.records.use import AccessBatchBody, AccessBody, CorrectionBody
-from ledger.rules.draft import At, Draft
+from ledger.rules.draft import NEXT_CONFIG, At, Draft, pending_config
 from ledger.rules.values import KeyState
 from ledger.state import State, state_key
 
 CLOCK_TOLERANCE_MS = 5 * 60_000
 DAY_MS = 86_400_000
 
-RIGHTS = frozenset({"member", "key", "policy", "resolution", "dataset", "dataset-version"})
+RIGHTS = frozenset(
+    {
+        "config",
+        "dataset",
+        "dataset-version",
+        "endpoint",
+        "key",
+        "member",
+        "policy",
+        "ready",
+        "resolution",
+    }
+)
 """Rights-conferring types (R): non-compliance refuses them. All others are evidence (V)."""
 
 OFFICERS = frozenset({"so", "dac", "ethics", "checker", "self"})
@@ -28,13 +40,17 @@ OBSERVERS = frozenset({"system", "node"})
 SIGNERS: dict[str, frozenset[str]] = {
     "access": OBSERVERS,
     "access-batch": OBSERVERS,
+    "config": frozenset({"so"}),
     "correction": OFFICERS | {"system", "registrar", "auditor"},
     "dataset": frozenset({"so"}),
     "dataset-version": frozenset({"so"}),
     "endorse": OFFICERS,
+    "endpoint": frozenset({"so"}),
+    "evidence": frozenset({"node"}),
     "key": frozenset({"so", "registrar", "dac"}),
     "member": frozenset({"dac"}),
     "policy": frozenset({"dac"}),
+    "ready": frozenset({"node", "joiner"}),
     "resolution": frozenset({"dac"}),
     "source-close": OBSERVERS,
 }
@@ -54,13 +70,18 @@ class Signer(NamedTuple):
 
 
 def find_signer(parent: State, config: EpochConfig, kid: str) -> Signer:
-    """The holder of a key after the previous block: a node key of the epoch, or a registered one.
+    """The holder of a key after the previous block: a node key of the epoch, one of the pending
+    configuration (capacity `joiner`), or a registered one.
 
     Raises `SignatureError` (S3.unknown).
     """
     node = config.node_kids.get(kid)
     if node is not None:
         return Signer(EDDSA, unb64url(node.node_pk, 32), node.org, "node", None)
+    pending = pending_config(parent.get(NEXT_CONFIG), config)
+    joiner = None if pending is None else pending.config.node_kids.get(kid)
+    if joiner is not None:
+        return Signer(EDDSA, unb64url(joiner.node_pk, 32), joiner.org, "joiner", None)
     found = parent.get(state_key("key", kid))
     if not isinstance(found, KeyState):
         raise SignatureError("S3.unknown", kid=kid)

@@ -4,9 +4,10 @@
 
 from collections.abc import Callable, Mapping
 
-from ledger.encoding import unb64url
+from ledger.encoding import b64url, unb64url
 from ledger.records.catalogue import DatasetBody, DatasetVersionBody
 from ledger.records.envelope import Record
+from ledger.records.epochs import ConfigBody, EndpointBody, EvidenceBody, ReadyBody
 from ledger.records.governance import EndorseBody, KeyBody, MemberBody, ResolutionBody
 from ledger.records.use import (
     AccessBatchBody,
@@ -93,6 +94,22 @@ def _of_version(body: DatasetVersionBody, _resolved: Resolved) -> tuple[str, ...
     return (f"dataset:{body.series_id}@{body.version}", f"dataset:{body.series_id}")
 
 
+def _of_config(body: ConfigBody, _resolved: Resolved) -> tuple[str, ...]:
+    return ("config", f"config:{b64url(body.config.config_hash)}")
+
+
+def _of_ready(body: ReadyBody, _resolved: Resolved) -> tuple[str, ...]:
+    return (f"config:{body.config_hash}",)
+
+
+def _of_endpoint(body: EndpointBody, _resolved: Resolved) -> tuple[str, ...]:
+    return (f"org:{body.org}",)
+
+
+def _of_evidence(body: EvidenceBody, _resolved: Resolved) -> tuple[str, ...]:
+    return (f"voter:{body.epoch}/{body.first.signer}",)
+
+
 def _of_close(body: SourceCloseBody, _resolved: Resolved) -> tuple[str, ...]:
     return (f"source:{body.system}",)
 
@@ -100,15 +117,19 @@ def _of_close(body: SourceCloseBody, _resolved: Resolved) -> tuple[str, ...]:
 SUBJECTS: dict[str, Callable[..., tuple[str, ...]]] = {
     "access": lambda body, _resolved: of_access(body),
     "access-batch": _of_batch,
+    "config": _of_config,
     "correction": _of_correction,
     "dataset": _of_dataset,
     "dataset-version": _of_version,
     "endorse": _of_endorse,
+    "endpoint": _of_endpoint,
+    "evidence": _of_evidence,
     "founder-acceptance": lambda _body, _resolved: ("alliance",),
     "genesis": lambda _body, _resolved: ("alliance",),
     "key": _of_key,
     "member": _of_member,
     "policy": lambda _body, _resolved: ("policy",),
+    "ready": _of_ready,
     "resolution": _of_resolution,
     "source-close": _of_close,
 }

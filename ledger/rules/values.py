@@ -6,6 +6,7 @@ so.
 
 from typing import Literal
 
+from ledger.members import EpochConfig
 from ledger.records.envelope import Shape
 from ledger.records.governance import PolicyBody
 
@@ -154,16 +155,50 @@ class FindingState(Shape, frozen=True, kw_only=True):
     codes: tuple[str, ...]
 
 
+class ConfigState(Shape, frozen=True, kw_only=True):
+    """`config`: `next` is the newest configuration that took effect, pending while its epoch is
+    still to come; under its epoch's number stands each that was activated.
+
+    `height` is where it took effect, or, under a number, that of the boundary block; `ready` names
+    the members that declared themselves ready, sorted.
+    """
+
+    config: EpochConfig
+    height: int
+    leaf: str
+    ready: tuple[str, ...] = ()
+
+
+class ReadyState(Shape, frozen=True, kw_only=True):
+    """`ready`: the node key, by kid, that declared itself ready; it may be of no epoch yet."""
+
+    height: int
+    node_pk: str
+    org: str
+
+
+class EndpointState(Shape, frozen=True, kw_only=True):
+    """`endpoint`: where an organisation's node listens, by code."""
+
+    height: int
+    leaf: str
+    tls_pins: tuple[str, ...] = ()
+    urls: tuple[str, ...] = ()
+
+
 VALUES: dict[str, type[Shape]] = {
     "alias": Holder,
+    "config": ConfigState,
     "dataset": DatasetState,
     "decision": DecisionState,
+    "endpoint": EndpointState,
     "finding": FindingState,
     "key": KeyState,
     "member": MemberState,
     "members": Count,
     "number": Holder,
     "policy": PolicyState,
+    "ready": ReadyState,
     "source": SourceState,
     "source-chunk": SourceChunk,
     "subject": SubjectLog,

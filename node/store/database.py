@@ -19,16 +19,17 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from sqlalchemy import Connection
 
-from ledger.chain import Applied, History, Tip, check_block
+from ledger.chain import Applied, Boundary, History, Tip, check_block
 from ledger.encoding import b64url, decode_bundle, decode_statement, encode_bundle, unb64url
 from ledger.errors import AllianceError, InvariantError, NotFoundError, StorageError, ensure
-from ledger.members import Verify
+from ledger.members import EpochConfig, Verify
 from ledger.merkle import Frontier, Tree
 from ledger.notes import decode_checkpoint, decode_note, verify_note
 from ledger.records.envelope import Shape, type_of
 from ledger.records.seal import decode_seal
 from ledger.rules import Located
-from ledger.state import EMPTY_STATE, State
+from ledger.rules.values import ConfigState
+from ledger.state import EMPTY_STATE, State, state_key
 from ledger.verify import policy_of
 from node.store import derived, schema
 from node.store.engine import Lock, open_engine, storage_errors
@@ -454,15 +455,33 @@ class Store:
         if seal.seal.height != height or seal.seal.state_root != b64url(state.root):
             self._flushed = -1
             return start
+        config, boundaries = self._epochs(start, state)
+        closes = bool(boundaries) and boundaries[-1].height == height
         return start._replace(
+            config=config,
+            boundaries=boundaries,
             height=height,
-            view=seal.seal.view,
+            view=0 if closes else seal.seal.view,
             time_ms=seal.seal.time_ms,
             seal_index=block.size - 1,
             seal_leaf=seal.leaf,
             state=state,
             tree=Frontier().extend(self.tree.leaves(0, block.size)),
         )
+
+    def _epochs(self, start: Tip, state: State) -> tuple[EpochConfig, tuple[Boundary, ...]]:
+        """The configuration in force after this state, and the blocks that closed the epochs
+        before.
+        """
+        config, boundaries = start.config, start.boundaries
+        while True:
+            following = state.get(state_key("config", str(config.epoch + 1)))
+            if not isinstance(following, ConfigState):
+                return config, boundaries
+            block = self.block(following.height)
+            leaf = decode_seal(block.entries()[-1]).leaf
+            boundaries += (Boundary(config, following.height, block.size - 1, leaf),)
+            config = following.config
 
     def _check_checkpoint(self, tip: Tip) -> None:
         """The last signed head is that of the tree on disk; it may lack others' cosignatures. A
@@ -473,7 +492,7 @@ class Store:
             return
         try:
             note = decode_note(last.checkpoint)
-            verify_note(note, policy_of(tip.config, tip.origin).keys)
+            verify_note(note, policy_of(tip.own_config, tip.origin).keys)
             checkpoint = decode_checkpoint(note.text)
         except AllianceError as error:
             raise StorageError("O2.corrupt", what=error.rule, height=tip.height) from error

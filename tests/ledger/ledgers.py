@@ -7,7 +7,7 @@ from ledger.encoding import b64url
 from ledger.records import decode_entry
 from ledger.records.envelope import Ref, Shape
 from ledger.records.governance import KeyDescription, ResolutionBody, Votes
-from ledger.rules import Located
+from ledger.rules import RIGHTS, Located
 from ledger.rules.values import DecisionState
 from ledger.state import state_key
 from tests.support.world import GENESIS_MS, Blocks, World, encode_time, make_world
@@ -23,11 +23,13 @@ class Ledger:
         self.blocks = Blocks(self.world.genesis)
         self.tip: Tip = self.world.genesis.tip
         self.last: Applied = self.world.genesis
+        self.applied: list[Applied] = [self.world.genesis]
 
     def add(self, raw: bytes, time_ms: int = GENESIS_MS + 60_000) -> str:
         """Put one entry on the chain; its leaf hash. Raises what the rules raise."""
         self.last = self.world.extend(self.tip, [raw], self.blocks, time_ms)
         self.blocks.add(self.last)
+        self.applied.append(self.last)
         self.tip = self.last.tip
         return b64url(decode_entry(raw).leaf)
 
@@ -38,7 +40,7 @@ class Ledger:
 
     def sign(self, kind: str, body: Shape, **fields: Any) -> bytes:
         """A signed record of this chain."""
-        if kind in ("member", "key", "policy", "resolution", "dataset", "dataset-version"):
+        if kind in RIGHTS:
             fields.setdefault("not_after", LATER)
         return self.world.record(kind, body, resolved=self.blocks.leaves, **fields)
 

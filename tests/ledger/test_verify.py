@@ -670,7 +670,7 @@ def test_the_author_is_told() -> None:
         receipt = LOG.receipt(index, ((),) * 3 if index == MIDDLE else ((),))
         entry = decode_entry(LOG.raws[index])
         seal = BLOCKS[1].seal if index == MIDDLE else BLOCKS[6].seal
-        author = verify_author(entry, seal, head, receipt.key, GENESIS, verify)
+        author = verify_author(entry, seal, head, receipt.key, verify)
         assert (author.org, author.capacity) == ("h1", role)
         assert author.public_key == getattr(KEYS["h1"], role).public_key
         assert (author.state is None) is (role == "node")

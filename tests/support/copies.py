@@ -44,17 +44,16 @@ class Chain:
         return [raw for block in self.blocks for raw in block]
 
     def certificates(self) -> list[bytes]:
-        """The finality certificate of every block from 1 on, signed by all members."""
-        config = self.world.config
+        """The finality certificate of every block from 1 on, signed by all members of its epoch."""
         found = []
         for block in self.applied[1:]:
-            tip = block.tip
-            message = signed_bytes(config, "finalize", tip.view, tip.height, tip.seal_leaf)
+            tip, view, config = block.tip, block.seal.seal.view, block.tip.own_config
+            message = signed_bytes(config, "finalize", view, tip.height, tip.seal_leaf)
             votes = [
                 Vote(
                     "finalize",
                     config.epoch,
-                    tip.view,
+                    view,
                     tip.height,
                     tip.seal_leaf,
                     index,
@@ -66,12 +65,18 @@ class Chain:
         return found
 
 
-def sign_head(world: World, tree: Tree, time_s: int = GENESIS_MS // 1000 + 60) -> Note:
+def sign_head(
+    world: World,
+    tree: Tree,
+    time_s: int = GENESIS_MS // 1000 + 60,
+    orgs: Sequence[str] | None = None,
+) -> Note:
     """The checkpoint of a tree, signed by the first member's log and cosigned by all."""
     origin = world.genesis.tip.origin
     text = encode_checkpoint(Checkpoint(origin, tree.size, tree.root()))
     lines = [sign_note(text, origin, world.keys[world.org].log)]
-    for org, keys in world.keys.items():
+    for org in world.keys if orgs is None else orgs:
+        keys = world.keys[org]
         lines.append(cosign(text, cosigner_name(org, origin), keys.cosigner, time_s))
     return Note(text, tuple(lines))
 
