@@ -16,7 +16,7 @@ from pathlib import Path
 from ledger.encoding import decode_statement
 from tests.bench.measure import Goal, cpu_s
 from tests.bench.node import bare_insert_s, counter, node_cpu_s, verify_all
-from tests.support.process import Node, make_network
+from tests.support.process import Node, free_port, make_network
 from tests.support.world import World, make_world
 
 ORGS = ("h1", "h2", "h3", "h4")
@@ -35,7 +35,7 @@ class Network:
 
     def __init__(self, folder: Path) -> None:
         self.world: World = make_world(ORGS)
-        self.homes = make_network(self.world, folder)
+        self.homes = make_network(self.world, folder, {org: free_port() for org in ORGS})
         self.nodes: dict[str, Node] = {}
 
     def start(self, *orgs: str) -> None:
