@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -21,15 +20,22 @@ from rich.table import Table
 from cli.idash import DEFAULT_SYSTEM, read_lines
 from cli.importing import check_files, import_files
 from cli.options import Place
-from cli.records import write
 from cli.screen import say
 from cli.session import Session
-from cli.stage import Demo, free_port, start_node, stop_node, wait_for_node
+from cli.stage import (
+    LEFT_OUT,
+    ORIGIN,
+    Demo,
+    free_port,
+    names_of,
+    register_quietly,
+    start_node,
+    stop_node,
+    wait_for_node,
+)
 from ledger.errors import AllianceError, ProofError
 from node.client import NodeClient
 
-ORIGIN: Final = "chain.example.org/critical-care"
-LEFT_OUT: Final = 2
 KILL_AFTER: Final = 0.25
 """The part of its log that the member to be killed has recorded by then."""
 GO_ON: Final = 3_000
@@ -162,16 +168,11 @@ def found_together(scene: Demo, hospitals: list[Hospital]) -> None:
 
 def register(scene: Demo, hospitals: list[Hospital]) -> None:
     """The first member's officer registers the datasets of all logs, but for two."""
-    counts = Counter(line.resource for h in hospitals for line in read_lines(h.file))
-    names = [name for name, _count in counts.most_common()]
+    names = names_of(line for h in hospitals for line in read_lines(h.file))
     left = ", ".join(names[-LEFT_OUT:])
     scene.step("demo-datasets", count=len(names) - LEFT_OUT, left=left)
     first = hospitals[0]
-    with Session(Place(first.home, None, None, "officer")) as session:
-        for name in sorted(names[:-LEFT_OUT]):
-            fields = {"custodian": first.org, "openness": "conditional", "series_id": name}
-            done = write(session, "dataset", fields)
-            typer.echo(say("demo-registered", name=name, index=done.index, height=done.height))
+    register_quietly(first.home, first.org, sorted(names[:-LEFT_OUT]))
     scene.step("demo-early-copy")
     scene.run("export", scene.out / "early-copy", "--home", first.home, home=False)
 

@@ -5,7 +5,6 @@ Each step prints the command that it runs; everything that it makes lies in one 
 
 import itertools
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,17 +14,24 @@ import typer
 
 from cli.alliance import show_alliance
 from cli.catalogue import hand_out, use_file
-from cli.idash import read_lines
+from cli.idash import Line, read_lines
 from cli.options import Lang, Place
-from cli.records import write
 from cli.screen import say
 from cli.session import Session
-from cli.stage import Demo, clean, free_port, start_node, stop_node, wait_for_node
+from cli.stage import (
+    LEFT_OUT,
+    ORIGIN,
+    Demo,
+    clean,
+    free_port,
+    names_of,
+    register_quietly,
+    start_node,
+    stop_node,
+    wait_for_node,
+)
 
 ORG: Final = "h1"
-ORIGIN: Final = "chain.example.org/critical-care"
-LEFT_OUT: Final = 2
-"""So many datasets of the log stay unregistered, to show what a finding looks like."""
 SAMPLES: Final = {
     "ward-rounds.csv": "bed,day,heart_rate\n1,1,82\n1,2,79\n2,1,91\n",
     "ventilation.csv": "bed,day,hours\n1,1,4\n2,1,12\n",
@@ -109,38 +115,27 @@ def found_chain(scene: Demo) -> None:
 
 def use_log(scene: Demo, files: list[Path]) -> str:
     """Record the whole log; ask some questions. Gives the index of a record to prove."""
-    counts = Counter(line.resource for path in files for line in read_lines(path))
-    names = [name for name, _count in counts.most_common()]
+    lines = [line for path in files for line in read_lines(path)]
+    names = names_of(lines)
     scene.step("demo-datasets", count=len(names) - LEFT_OUT, left=", ".join(names[-LEFT_OUT:]))
     first, *others = sorted(names[:-LEFT_OUT])
     scene.run("dataset", "register", first, "--openness", "conditional")
-    register_quietly(scene, others)
+    register_quietly(scene.home, ORG, others)
     scene.step("demo-import-first")
     scene.run("import", "idash", files[0])
     scene.step("demo-early-copy")
     scene.run("export", scene.out / "early-copy")
-    scene.step("demo-import", count=sum(counts.values()))
+    scene.step("demo-import", count=len(lines))
     scene.run("import", "idash", *files[1:])
-    ask(scene, files, names)
+    ask(scene, lines, names)
     scene.step("demo-close")
-    nodes = sorted({line.node for path in files for line in read_lines(path)})
-    for node in nodes:
+    for node in sorted({line.node for line in lines}):
         scene.run("source-close", f"idash-{node}")
     return "1000"
 
 
-def register_quietly(scene: Demo, names: list[str]) -> None:
-    """Register more datasets by the same way, with one line for each."""
-    with Session(Place(scene.home, None, None, "officer")) as session:
-        for name in names:
-            fields = {"custodian": ORG, "openness": "conditional", "series_id": name}
-            done = write(session, "dataset", fields)
-            typer.echo(say("demo-registered", name=name, index=done.index, height=done.height))
-
-
-def ask(scene: Demo, files: list[Path], names: list[str]) -> None:
+def ask(scene: Demo, lines: list[Line], names: list[str]) -> None:
     """A few questions, each beside the answer of a plain scan of the files."""
-    lines = [line for path in files for line in read_lines(path)]
     first, last = names[0], names[-1]
     scene.step("demo-ask")
     scene.run("accesses", "--dataset", first, "--count", "--limit", "3")

@@ -147,11 +147,7 @@ def backup(
     config = open_config(home, passphrase_file)
     with progress("backing-up", None) as advance:
         copied = copying.back_up(config.database_file, file, _pages(advance))
-    result: dict[str, str | int] = {
-        "file": str(file),
-        "height": copied.height,
-        "size": copied.size,
-    }
+    result = _copied(file, copied)
     show(result, [say("backed-up", **result)])
 
 
@@ -170,14 +166,14 @@ def restore(
         copied = copying.restore(
             file, config.database_file, bundle, alone=alone, report=_pages(advance)
         )
-    result: dict[str, str | int] = {
-        "file": str(file),
-        "height": copied.height,
-        "size": copied.size,
-    }
+    result = _copied(file, copied)
     lines = [say("restored", org=org, **result)]
     lines.append(say("restored-alone" if alone else "restored-doubt"))
     show({**result, "org": org, "in_doubt": not alone}, lines)
+
+
+def _copied(file: Path, copied: copying.Copied) -> dict[str, str | int]:
+    return {"file": str(file), "height": copied.height, "size": copied.size}
 
 
 def _pages(advance: Callable[[int], None]) -> Callable[[int, int], None]:

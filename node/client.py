@@ -6,7 +6,7 @@ Errors come back as the classes of `ledger.errors`, with the node's rule number 
 from collections.abc import Iterable, Iterator, Mapping
 from string import Formatter
 from types import TracebackType
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Self
 
 import httpx
 import msgspec
@@ -85,21 +85,18 @@ def _facts_of(rule: str, given: Mapping[str, Any]) -> dict[str, Fact]:
     return {name: fact if isinstance(fact, Fact) else "?" for name, fact in facts.items()}
 
 
-class NodeClient:
-    """A connection to one node. Use it with `with`, or `close` it.
-
-    Every method raises what the node refused (`ledger.errors`), or `UnreachableError` (O7).
-    """
+class _Connection:
+    """HTTP to one address. Use it with `with`, or `close` it."""
 
     def __init__(
-        self, url: str, timeout_s: float = 60.0, transport: httpx.BaseTransport | None = None
+        self, url: str, timeout_s: float, transport: httpx.BaseTransport | None = None
     ) -> None:
         self.url = url.rstrip("/")
         self._http = httpx.Client(
             base_url=self.url, timeout=timeout_s, transport=transport, trust_env=False
         )
 
-    def __enter__(self) -> "NodeClient":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -113,6 +110,44 @@ class NodeClient:
     def close(self) -> None:
         """Close the connection."""
         self._http.close()
+
+    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        try:
+            response = self._http.request(method, path, **options)
+        except (httpx.HTTPError, httpx.InvalidURL):
+            raise UnreachableError("O7", url=self.url) from None
+        if response.status_code >= 400:
+            raise self._problem(response)
+        return response
+
+    def _problem(self, response: httpx.Response) -> AllianceError:
+        kind = response.headers.get("content-type", "")
+        if not kind.startswith("application/problem+json"):
+            return self._unexpected(response)
+        return error_of(self._object(response))
+
+    def _object(self, response: httpx.Response) -> dict[str, Any]:
+        try:
+            value = msgspec.json.decode(response.content, type=dict[str, Any])
+        except msgspec.DecodeError:
+            raise self._unexpected(response) from None
+        return value
+
+    def _unexpected(self, response: httpx.Response) -> UnreachableError:
+        """Something else answers in the node's place."""
+        return UnreachableError("O7.answer", url=self.url, status=response.status_code)
+
+
+class NodeClient(_Connection):
+    """A connection to one node.
+
+    Every method raises what the node refused (`ledger.errors`), or `UnreachableError` (O7).
+    """
+
+    def __init__(
+        self, url: str, timeout_s: float = 60.0, transport: httpx.BaseTransport | None = None
+    ) -> None:
+        super().__init__(url, timeout_s, transport)
 
     # --- entries ----------------------------------------------------------------------------------
 
@@ -207,48 +242,14 @@ class NodeClient:
     def _get(self, path: str, params: Mapping[str, str | int] | None = None) -> httpx.Response:
         return self._send("GET", path, params=dict(params) if params else None)
 
-    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
-        try:
-            response = self._http.request(method, path, **options)
-        except (httpx.HTTPError, httpx.InvalidURL):
-            raise UnreachableError("O7", url=self.url) from None
-        if response.status_code >= 400:
-            raise self._problem(response)
-        return response
 
-    def _problem(self, response: httpx.Response) -> AllianceError:
-        kind = response.headers.get("content-type", "")
-        if not kind.startswith("application/problem+json"):
-            return UnreachableError("O7.answer", url=self.url, status=response.status_code)
-        return error_of(self._object(response))
-
-    def _object(self, response: httpx.Response) -> dict[str, Any]:
-        try:
-            value = msgspec.json.decode(response.content, type=dict[str, Any])
-        except msgspec.DecodeError:
-            raise UnreachableError("O7.answer", url=self.url, status=response.status_code) from None
-        return value
-
-
-class PeerClient:
+class PeerClient(_Connection):
     """The way to another node: signed requests with one node key (SPEC 11)."""
 
     def __init__(self, url: str, signer: Signer, timeout_s: float = 20.0) -> None:
-        self.url = url.rstrip("/")
+        super().__init__(url, timeout_s)
         self._signer = signer
         self._address = httpx.URL(self.url)
-        self._http = httpx.Client(base_url=self.url, timeout=timeout_s, trust_env=False)
-
-    def __enter__(self) -> "PeerClient":
-        return self
-
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
-        self._http.close()
 
     def exchange(self, message: Exchange, now_s: int, nonce: bytes) -> Exchange:
         """Say something to the other node, and hear what it has to say.
@@ -260,17 +261,10 @@ class PeerClient:
         path = self._address.path.rstrip("/") + EXCHANGE_PATH
         request = Request("POST", authority, path, "?", EXCHANGE_TYPE, body)
         headers = sign_request(request, self._signer, now_s, nonce)
-        try:
-            response = self._http.post(EXCHANGE_PATH, content=body, headers=headers)
-        except httpx.HTTPError:
-            raise UnreachableError("O7", url=self.url) from None
-        if response.status_code == 200:
-            return decode_exchange(response.content)
-        try:
-            problem = msgspec.json.decode(response.content, type=dict[str, Any])
-        except msgspec.DecodeError:
-            raise UnreachableError("O7.answer", url=self.url, status=response.status_code) from None
-        raise error_of(problem)
+        response = self._send("POST", EXCHANGE_PATH, content=body, headers=headers)
+        if response.status_code != 200:
+            raise self._unexpected(response)
+        return decode_exchange(response.content)
 
 
 def chunks(raws: Iterable[bytes]) -> Iterator[list[bytes]]:

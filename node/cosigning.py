@@ -110,11 +110,6 @@ class Cosigning:
         word = self._newest.get(org)
         return None if word is None else encode_note(Note(word.text, (word.line,)))
 
-    def signers(self, size: int) -> list[str]:
-        """Who has cosigned a head that is not published yet."""
-        head = self._heads.get(size)
-        return [] if head is None else sorted([self.org, *head.others])
-
     def _count(self, word: Cosigned) -> None:
         head = self._heads[word.size]
         if word.text != head.note.text:

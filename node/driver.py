@@ -108,7 +108,6 @@ class Submission:
         self.entries = entries
         self.outcomes: list[Outcome | None] = [None] * len(entries)
         self.left = len(entries)
-        self.size = sum(len(entry.raw) for entry in entries if isinstance(entry, Entry))
         self.future: Future[list[Outcome]] = Future()
 
     def settle(self, position: int, outcome: Outcome) -> None:
@@ -554,14 +553,14 @@ class Driver:
 
     def _take_in(self, taken: Sequence[Submission]) -> None:
         """Entries into the set of those that wait; the same one again joins the first."""
+        if not taken:
+            return
         keys = [
             entry.id_key
             for submission in taken
             for entry in submission.entries
             if isinstance(entry, Entry)
         ]
-        if not taken:
-            return
         on_chain = self.store.history().find_ids(keys)
         fresh: list[Entry] = []
         for submission in taken:
@@ -599,9 +598,7 @@ class Driver:
 
     def _repeat(self, entry: Entry, submission: Submission, position: int) -> None:
         """It is on the chain: answered now, or with the block that waits to be published."""
-        index = self.store.find_leaf(entry.leaf)
-        if index is None:
-            unreachable("an id that is on the chain has an entry")
+        index = self._place_of(entry.leaf)
         for block, unanswered in self._unpublished:
             if index < block.tip.size:
                 since = self.clock.now_ms()
@@ -819,10 +816,13 @@ class Driver:
         return self._fetched_from
 
     def _on_chain(self, leaf: bytes) -> Entry:
+        return decode_entry(self.store.entry(self._place_of(leaf)))
+
+    def _place_of(self, leaf: bytes) -> int:
         index = self.store.find_leaf(leaf)
         if index is None:
             unreachable("an id that is on the chain has an entry")
-        return decode_entry(self.store.entry(index))
+        return index
 
     # --- effects ----------------------------------------------------------------------------------
 
