@@ -5,15 +5,22 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
 
 from cli.idash import read_lines, sign_line
 from cli.options import Place
 from cli.session import Session
 from ledger.encoding import b64url
+from ledger.errors import BusyError
+from node.driver import Outcome
 from tests.cli.conftest import Chain, call, log_file, make_chain, serving
+from tests.support.process import free_port
 
 
 def test_lines_become_accesses_in_order(chain: Chain, tmp_path: Path) -> None:
@@ -82,12 +89,44 @@ def test_files_must_be_there(chain: Chain, tmp_path: Path, name: str) -> None:
     assert chain("import", "idash", tmp_path / name).code == 18
 
 
+@contextmanager
+def taking(app: FastAPI, requests: int) -> Iterator[Callable[[], None]]:
+    """A node that answers so many requests and lets the next ones wait until told to go on: what
+    comes in between is in the middle of an import, however slow this machine is.
+    """
+    driver = app.state.driver
+    submit, held = driver.submit, []
+    left = iter(range(requests))
+
+    def take(raws: Sequence[bytes]) -> "Future[list[Outcome]]":
+        if next(left, None) is not None:
+            return submit(raws)
+        held.append(Future())
+        return held[-1]
+
+    def go_on() -> None:
+        driver.submit = submit
+        while held:
+            future = held.pop()
+            if future.set_running_or_notify_cancel():
+                future.set_exception(BusyError("O4.stopping"))
+
+    driver.submit = take
+    try:
+        yield go_on
+    finally:
+        go_on()
+
+
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_import_goes_on_without_duplicates(
     tmp_path: Path, sent: signal.Signals
 ) -> None:
     path = log_file(tmp_path / "node1.tsv", 6_000)
-    with make_chain(tmp_path / "home") as chain:
+    port = free_port()
+    assert call("init", "--org", "h1", "--port", str(port), "--home", tmp_path / "home").code == 0
+    with serving(tmp_path / "home") as app, taking(app, requests=2) as go_on:
+        chain = Chain(tmp_path / "home", f"http://127.0.0.1:{port}")
         words = [sys.executable, "-m", "cli", "import", "idash", str(path)]
         process = subprocess.Popen(
             [*words, "--home", str(chain.home)],
@@ -107,6 +146,7 @@ def test_an_interrupted_import_goes_on_without_duplicates(
             assert process.returncode == 130
             assert b"Interrupted" in err
             assert b"Traceback" not in err
+        go_on()
         before = chain.json("node", "status")["types"].get("access", 0)
         assert 0 < before < 6_000
         done = chain.json("import", "idash", path)
