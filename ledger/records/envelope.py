@@ -18,6 +18,8 @@ Code = Annotated[
     str, msgspec.Meta(min_length=1, max_length=64, pattern=r"\A[A-Za-z0-9][A-Za-z0-9._:/-]*\Z")
 ]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+Pid = Annotated[str, msgspec.Meta(min_length=32, max_length=32, pattern=r"\A[0-9a-f]{32}\Z")]
+"""A person in one study: 128 random bits in hex, never derived from anything (domain.md D12)."""
 Digest = Annotated[str, msgspec.Meta(min_length=43, max_length=43)]
 """A SHA-256 value, base64url without padding."""
 Natural = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]

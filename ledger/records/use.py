@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from ledger.records.catalogue import Day
-from ledger.records.envelope import Digest, Integer, Name, Natural, Shape
+from ledger.records.envelope import Code, Digest, Instant, Integer, Name, Natural, Shape
 
 Seq = Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]
 Action = Literal["read", "execute", "export", "request", "unknown"]
@@ -96,3 +96,58 @@ class CorrectionBody(Shape, frozen=True, kw_only=True):
     new_value: Annotated[str, msgspec.Meta(max_length=128)] | Integer | None = None
     reason_code: Name
     target: Digest
+
+
+RunState = Literal["requested", "signed-off", "started", "completed", "failed", "aborted"]
+
+
+class Job(Shape, frozen=True, kw_only=True):
+    """What a platform calls a piece of work."""
+
+    name: Name
+    namespace: Name
+
+
+class Used(Shape, frozen=True, kw_only=True):
+    """An input of a run: a dataset or version, a result, or a file known by its digest alone."""
+
+    alias: Code | None = None
+    digest: Digest | None = None
+    kind: Literal["dataset", "result", "file"]
+    name: Name | None = None
+
+
+class ComputeRunBody(Shape, frozen=True, kw_only=True):
+    """One state of a run, as its operator saw it. `compute_node` is `ORG` or `ORG/NODE`.
+
+    `code_digest` and `image_digest` are of what ran; `generated` are digests of what came out.
+    """
+
+    code_digest: Digest | None = None
+    compute_node: Name
+    ended: Instant | None = None
+    engine: Name | None = None
+    generated: Annotated[tuple[Digest, ...], msgspec.Meta(max_length=256)] = ()
+    image_digest: Digest | None = None
+    job: Job
+    permit: Name | None = None
+    person: Name | None = None
+    purpose: Name | None = None
+    run_id: Code
+    started: Instant | None = None
+    state: RunState
+    used: Annotated[tuple[Used, ...], msgspec.Meta(max_length=256)] = ()
+
+
+class IncidentBody(Shape, frozen=True, kw_only=True):
+    """Something went wrong; what exactly is a payload."""
+
+    affected: Annotated[tuple[Digest, ...], msgspec.Meta(max_length=64)] = ()
+    authority_notified: bool
+    class_: Literal["breach", "misuse", "key", "availability", "other"] = msgspec.field(
+        name="class"
+    )
+    contained_at: Instant | None = None
+    detected_at: Instant
+    incident_id: Code
+    severity: Literal["low", "medium", "high"]

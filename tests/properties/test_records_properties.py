@@ -128,7 +128,9 @@ def simple_values(info: inspect.Type) -> st.SearchStrategy[Any]:
 
 
 def texts_like(info: inspect.StrType) -> st.SearchStrategy[str]:
-    """Strings of this length or pattern; the only patterns are those of codes."""
+    """Strings of this length or pattern; the only patterns are those of pids and of codes."""
+    if info.min_length == info.max_length == 32:
+        return st.text("0123456789abcdef", min_size=32, max_size=32)
     if info.pattern is not None:
         slash = "/" if "/" in info.pattern else ""
         return st.text(f"aZ09._:-{slash}", max_size=9).map(lambda text: f"c{text}")
