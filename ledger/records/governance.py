@@ -44,11 +44,65 @@ class Founder(Shape, frozen=True, kw_only=True):
     uscc: Code | None = None
 
 
-class PolicyBody(Shape, frozen=True, kw_only=True):
-    """The rules that the committee sets. `quorum` names the types that need it; others take
-    `default`.
+BasisPoints = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
+Weight = Annotated[int, msgspec.Meta(ge=0, le=1_000)]
+
+
+class Pools(Shape, frozen=True, kw_only=True):
+    """How the 10,000 basis points of an object are divided before anybody is looked at."""
+
+    analysis: BasisPoints
+    clinical: BasisPoints
+    compute: BasisPoints
+    holding: BasisPoints
+    standards: BasisPoints
+    stewardship: BasisPoints
+
+
+class Degrees(Shape, frozen=True, kw_only=True):
+    """What a confirmed contribution weighs, by its degree."""
+
+    equal: Weight
+    lead: Weight
+    supporting: Weight
+
+
+class Attribution(Shape, frozen=True, kw_only=True):
+    """The parameters of the share vector (domain.md D9). `kappa`, a ratio, is what a derived
+    dataset keeps for its maker.
     """
 
+    certificate_months: Annotated[int, msgspec.Meta(ge=1, le=1_200)]
+    degrees: Degrees
+    direct_and_derived: Literal["count_once", "count_both"]
+    egress_days: Days
+    kappa: tuple[
+        Annotated[int, msgspec.Meta(ge=0, le=64)], Annotated[int, msgspec.Meta(ge=1, le=64)]
+    ]
+    objection_days: Days
+    pools: Pools
+
+
+DEFAULT_ATTRIBUTION = Attribution(
+    certificate_months=36,
+    degrees=Degrees(equal=2, lead=3, supporting=1),
+    direct_and_derived="count_once",
+    egress_days=30,
+    kappa=(2, 5),
+    objection_days=15,
+    pools=Pools(
+        analysis=3_000, clinical=1_500, compute=500, holding=3_500, standards=1_000, stewardship=500
+    ),
+)
+"""In force where a policy states none: the illustration of domain.md D9."""
+
+
+class PolicyBody(Shape, frozen=True, kw_only=True):
+    """The rules that the committee sets. `quorum` names the types that need it; others take
+    `default`. Without `attribution` that of domain.md D9 holds.
+    """
+
+    attribution: Attribution | None = None
     backfill_days: Days
     decision_days: Days
     effective_from: Instant

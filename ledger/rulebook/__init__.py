@@ -11,6 +11,7 @@ from ledger.rulebook.keys import KEYS
 from ledger.rulebook.operation import OPERATION
 from ledger.rulebook.proofs import PROOFS
 from ledger.rulebook.receipts import RECEIPTS
+from ledger.rulebook.rights import RIGHTS_RULES
 from ledger.rulebook.rule import Rule
 from ledger.rulebook.transport import TRANSPORT
 
@@ -22,6 +23,7 @@ RULES: dict[str, Rule] = {
     **PROOFS,
     **RECEIPTS,
     **DOMAIN,
+    **RIGHTS_RULES,
     **CHAIN,
     **CONSENSUS,
     **OPERATION,

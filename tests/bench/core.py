@@ -8,11 +8,13 @@ from ledger.crypto import EDDSA, verify
 from ledger.encoding import decode_statement
 from ledger.merkle import Frontier, Tree, leaf_hashes, verify_inclusion
 from tests.bench.measure import Goal, best_cpu_s
+from tests.support.graphs import calculation_of, graph_of, node
 from tests.support.world import Blocks, World, make_world
 
 ENTRIES = 4_000
 BLOCK = 1_000
 LEAVES = 1 << 20
+NODES = 10_000
 
 
 class Chain:
@@ -48,6 +50,7 @@ def goals() -> Iterator[Goal]:
     yield from _tree()
     yield from _audit()
     yield from _proofs()
+    yield from _attribution()
 
 
 def _tree() -> Iterator[Goal]:
@@ -106,3 +109,34 @@ def _proofs() -> Iterator[Goal]:
     for name, work, bound in (("inclusion", "make", 15.0), ("verify_inclusion", "check", 30.0)):
         what = f"G11 {'generate' if work == 'make' else 'verify'} a proof / one node hash"
         yield Goal(f"merkle::{name}/n={LEAVES}", what, best[work] / len(places) / one, bound)
+
+
+def _attribution() -> Iterator[Goal]:
+    """Layers of derived datasets, and the same number of signatures to check: what a second is."""
+    layers = [
+        node(
+            f"d{n}",
+            "dataset-version",
+            [("derived_from", f"d{n - 10 - n % 10 + (n + k * 3) % 10}") for k in range(3) if n >= 10],
+            [(f"org:{n % 30}", "custodian", None), (f"pid:{n % 2000}", "contributor", "lead")],
+        )
+        for n in range(NODES - 2)
+    ]
+    used = [("used", f"d{n}") for n in range(NODES - 12, NODES - 2)]
+    graph = graph_of(
+        [*layers, node("run", "compute-run", used), node("r", "result", [("generated_by", "run")])]
+    )
+    signer = make_world().keys["h1"].system
+    message = b"a message"
+    signature = signer.sign(message)
+
+    def signatures() -> None:
+        for _ in range(NODES):
+            verify(EDDSA, signer.public_key, signature, message)
+
+    best = best_cpu_s(
+        {"shares": lambda: calculation_of(graph, "r").digest, "signatures": signatures}, rounds=3
+    )
+    ratio = best["shares"] / best["signatures"]
+    what = f"attribution of a graph / as many signatures ({best['shares']:.2f} s CPU)"
+    yield Goal(f"attribution::calculate/n={NODES}", what, ratio, 0.8)
