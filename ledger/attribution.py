@@ -31,7 +31,7 @@ RUN: Final = "compute-run"
 CREDITED: Final[frozenset[Relation]] = frozenset(
     {"derived_from", "for_study", "generated_by", "under_permit", "used", "uses_indicator"}
 )
-"""The relations along which credit goes (D8); not to what a record replaces or is about."""
+"""Credit goes along these relations (domain.md D8), not to what a record replaces or is about."""
 
 
 CONTRIBUTOR_TYPE: Final[Mapping[Role, str]] = {
@@ -136,7 +136,7 @@ def calculate(
 
 
 def acknowledge(walk: Walk) -> tuple[Acknowledgement, ...]:
-    """Everybody reached, once for each role and object (D8), also where no share goes."""
+    """Everybody reached, once for each role and object (domain.md D8), also where no share goes."""
     rows = [
         Acknowledgement(
             contributor_type=CONTRIBUTOR_TYPE[part.role],
@@ -167,7 +167,7 @@ def share_out(
     held: Collection[str] = (),
     measured: Mapping[str, int] | None = None,
 ) -> Shares:
-    """The share vector over these nodes, all of which were reached (D9, steps 1 to 9).
+    """The share vector over these nodes, all of which were reached (domain.md D9, steps 1 to 9).
 
     `held` are the parties of open disputes. `measured` replaces the equal split between the roots
     by weights that all their custodians signed. Raises `RefusedError` (W2, W3).
@@ -181,7 +181,7 @@ def share_out(
 def _pools(
     nodes: Mapping[str, Node], kept: Mapping[str, int], parameters: Attribution
 ) -> dict[str, Weights]:
-    """The weights of every pool that has any (D9, steps 3 to 7)."""
+    """The weights of every pool that has any (domain.md D9, steps 3 to 7)."""
     holding: Weights = {}
     compute: Weights = {}
     for leaf, amount in kept.items():
@@ -297,7 +297,7 @@ class _Amount(NamedTuple):
 
 def roots_of(nodes: Mapping[str, Node], *, count_once: bool) -> tuple[str, ...]:
     """The datasets that the runs used with two-sided evidence; with `count_once` none that another
-    of them was derived from (D9, step 2). A dataset that is itself the object is its own root.
+    of them was derived from (domain.md D9, step 2). A dataset that is the object is its own root.
     """
     used = {
         edge.leaf
@@ -345,7 +345,7 @@ def _divisors(nodes: Mapping[str, Node], leaves: Collection[str]) -> list[tuple[
 def _holding(
     nodes: Mapping[str, Node], parameters: Attribution, measured: Mapping[str, int] | None
 ) -> dict[str, int]:
-    """What stays with each dataset, as whole numbers of one common part (D9, step 3)."""
+    """What stays with each dataset, as whole numbers of one common part (domain.md D9, step 3)."""
     roots = roots_of(nodes, count_once=parameters.direct_and_derived == "count_once")
     flow = {
         leaf: _Amount(number, {}) for leaf, number in _root_weights(nodes, roots, measured).items()

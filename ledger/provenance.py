@@ -98,8 +98,9 @@ def backward(
     relations: Collection[Relation] = RELATIONS,
     limit: int = MAX_NODES,
 ) -> Walk:
-    """All that these records come from (Q2), along edges of these relations. Raises `TooLargeError`
-    (W1) beyond the limit.
+    """All that these records come from (domain.md Q2), along edges of these relations.
+
+    Raises `TooLargeError` (W1) beyond the limit.
     """
 
     def earlier(node: Node) -> Iterable[tuple[Relation, str]]:
@@ -109,7 +110,10 @@ def backward(
 
 
 def forward(nodes: Mapping[str, Node], starts: Iterable[str], limit: int = MAX_NODES) -> Walk:
-    """All that rests on these records (Q7). Raises `TooLargeError` (W1) beyond the limit."""
+    """All that rests on these records (domain.md Q7).
+
+    Raises `TooLargeError` (W1) beyond the limit.
+    """
     later: dict[str, list[tuple[Relation, str]]] = {}
     for node in nodes.values():
         for edge in node.edges:

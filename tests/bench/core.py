@@ -117,7 +117,11 @@ def _attribution() -> Iterator[Goal]:
         node(
             f"d{n}",
             "dataset-version",
-            [("derived_from", f"d{n - 10 - n % 10 + (n + k * 3) % 10}") for k in range(3) if n >= 10],
+            [
+                ("derived_from", f"d{n - 10 - n % 10 + (n + k * 3) % 10}")
+                for k in range(3)
+                if n >= 10
+            ],
             [(f"org:{n % 30}", "custodian", None), (f"pid:{n % 2000}", "contributor", "lead")],
         )
         for n in range(NODES - 2)

@@ -34,6 +34,7 @@ from ledger.rulebook import (
     operation,
     proofs,
     receipts,
+    rights,
     transport,
 )
 from ledger.rulebook import bytes as bytes_of
@@ -164,6 +165,7 @@ CHAPTERS = {
     "OPERATION": operation.OPERATION,
     "PROOFS": proofs.PROOFS,
     "RECEIPTS": receipts.RECEIPTS,
+    "RIGHTS_RULES": rights.RIGHTS_RULES,
     "TRANSPORT": transport.TRANSPORT,
 }
 
