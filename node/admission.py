@@ -21,6 +21,7 @@ from ledger.errors import (
     SignatureError,
 )
 from ledger.members import EpochConfig
+from ledger.merkle import leaf_hash, tree_hash
 from ledger.notes import Note, NoteSignature, decode_checkpoint, decode_note, verify_note
 from ledger.records import decode_entry
 from ledger.records.envelope import Entry
@@ -169,11 +170,11 @@ class Admission:
         return found._replace(rejected=rejected)
 
     def _body(self, tip: Tip, bundle: bytes) -> Body:
-        """Raises `MalformedError`, or `SignatureError` (S3.signature) for a seal of nobody here."""
+        """Raises `MalformedError`, `SignatureError` (S3.signature) for a seal of nobody here, or
+        `ProofError` for one whose turn it was not, or over other entries than these (L3, L5, L6).
+        """
         raws = decode_bundle(bundle)
-        if not raws:
-            raise MalformedError("B8", offset=0)
-        seal = decode_seal(raws[-1])
+        body, seal = bound_body(raws)
         statement = seal.statement
         member = tip.config.node_kids.get(b64url(statement.kid))
         message = statement.to_be_signed()
@@ -181,14 +182,16 @@ class Admission:
             EDDSA, unb64url(member.node_pk), statement.signature, message
         ):
             raise SignatureError("S3.signature", org=statement.iss)
+        leader = tip.config.members[tip.config.leader(max(1, seal.seal.view))]
+        if seal.seal.epoch == tip.config.epoch and member is not leader:
+            raise ProofError("L3.leader", height=seal.seal.height, org=leader.org)
         limits = tip.config.limits
-        size = sum(map(len, raws[:-1]))
-        if size > limits.block_bytes or len(raws) > limits.block_records + 1:
+        if body.info.size > limits.block_bytes or len(raws) > limits.block_records + 1:
             raise ProofError("L5.large", height=seal.seal.height)
         # Checked ahead and remembered; what is wrong, or signed by keys that only later blocks
         # name, is for `check_block` to say.
         self.entries(tip, raws[:-1])
-        return Body(info_of(seal, size), raws)
+        return body
 
     def cosigned(self, tip: Tip, note: Note) -> list[Cosigned]:
         """The members' words on a tree head, of those lines that are members' cosignatures.
@@ -204,6 +207,20 @@ class Admission:
                     verify_note(Note(note.text, (line,)), (key,))
                     words.append(Cosigned(org, size, note.text, line))
         return words
+
+
+def bound_body(raws: list[bytes]) -> tuple[Body, SealEntry]:
+    """A block and its seal, which commits to exactly these entries: whatever else travels or lies
+    beside that seal is not the block, and must never be judged in its place.
+
+    Raises `MalformedError`, or `ProofError` (L6).
+    """
+    if not raws:
+        raise MalformedError("B8", offset=0)
+    seal = decode_seal(raws[-1])
+    if seal.seal.entries_root != b64url(tree_hash([leaf_hash(raw) for raw in raws[:-1]])):
+        raise ProofError("L6", height=seal.seal.height)
+    return Body(info_of(seal, sum(map(len, raws[:-1]))), raws), seal
 
 
 def check_epochs(tip: Tip, entry: Entry) -> None:

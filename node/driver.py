@@ -14,7 +14,7 @@ import gc
 import logging
 import secrets
 import threading
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -54,7 +54,7 @@ from ledger.notes import (
 from ledger.records import decode_entry
 from ledger.records.envelope import Entry
 from ledger.records.seal import Seal, SealEntry, decode_seal, encode_seal
-from node.admission import Admission, Body, Delivery, Signatures, info_of
+from node.admission import Admission, Body, Delivery, Signatures, bound_body, info_of
 from node.clock import Clock
 from node.config import Config, NodeKeys
 from node.cosigning import Cosigning, View
@@ -178,12 +178,12 @@ class Driver:
         """What an operator must see, by kind, since the start."""
         self._outbox: list[agree.Send | agree.Fetch] = []
         self._deliveries: deque[tuple[Delivery, int]] = deque()
+        self._unchecked: defaultdict[int, deque[tuple[Exchange, int]]] = defaultdict(deque)
         self._on_the_way: Counter[int] = Counter()
         self._bytes_on_the_way: Counter[int] = Counter()
         self._serving: set[int] = set()
         self._boot_id = secrets.token_bytes(16)
-        self._gossip_ms = self._beat_ms = 0
-        self._fetched_from = 0
+        self._gossip_ms = self._beat_ms = self._fetched_from = 0
         host = genesis.tip.origin.partition("/")[0]
         self._cosigner_name = f"{keys.member.org}.cosigner.{host}"
         self._inbox: deque[Submission] = deque()
@@ -198,6 +198,8 @@ class Driver:
         """Called then, in the writer's thread."""
         self._failed: AllianceError | None = None
         self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="verify")
+        self._archive = ThreadPoolExecutor(max_workers=1, thread_name_prefix="serve")
+        """Looks up what others lack; apart, so that nobody's questions delay what is new."""
         self._thread = threading.Thread(target=self._run, name="driver", daemon=True)
         self._waiting: dict[bytes, _Waiting] = {}
         self._cosigning = Cosigning(keys.member.org)
@@ -228,6 +230,7 @@ class Driver:
         if self._thread.is_alive():
             self._thread.join(self.config.stop_ms / 1000 if timeout_s is None else timeout_s)
         self._pool.shutdown(wait=True)
+        self._archive.shutdown(wait=True)
         self.store.close()
 
     def submit(self, raws: Sequence[bytes]) -> "Future[list[Outcome]]":
@@ -291,17 +294,29 @@ class Driver:
                 raise BusyError("H9", org=self.final.tip.config.members[peer].org)
             self._on_the_way[peer] += 1
             self._bytes_on_the_way[peer] += size
-        self._pool.submit(self._check_delivery, peer, exchange, size)
+            self._unchecked[peer].append((exchange, size))
+            first = len(self._unchecked[peer]) == 1
+        if first:
+            self._pool.submit(self._check_next, peer)
 
-    def _check_delivery(self, peer: int, exchange: Exchange, size: int) -> None:
+    def _check_next(self, peer: int) -> None:
+        """The first message of a member that waits; before its next one, others have their turn."""
+        exchange, size = self._unchecked[peer][0]
         try:
             delivery = self.admission.delivery(self.final.tip, peer, exchange)
         except BaseException:
             self._forget_delivery(peer, size)
             raise
-        with self._wake:
-            self._deliveries.append((delivery, size))
-            self._wake.notify()
+        else:
+            with self._wake:
+                self._deliveries.append((delivery, size))
+                self._wake.notify()
+        finally:
+            with self._wake:
+                self._unchecked[peer].popleft()
+                more = bool(self._unchecked[peer]) and not self._stopping
+            if more:
+                self._pool.submit(self._check_next, peer)
 
     def _forget_delivery(self, peer: int, size: int) -> None:
         """A message waits here no more."""
@@ -436,10 +451,13 @@ class Driver:
 
     def _saved_bodies(self) -> list[Body]:
         """The blocks above the final one that this node had voted on."""
-        bodies = [decode_bundle(body) for body in self.store.candidates()]
-        return [
-            Body(info_of(decode_seal(raws[-1]), sum(map(len, raws[:-1]))), raws) for raws in bodies
-        ]
+        bodies: list[Body] = []
+        for bundle in self.store.candidates():
+            try:
+                bodies.append(bound_body(decode_bundle(bundle))[0])
+            except AllianceError as error:
+                LOG.critical("a saved block is damaged, and is asked for again: %s", error)
+        return bodies
 
     def _recover(self) -> None:
         """After a storage failure: back to what is durable. Raises `StorageError` while
@@ -658,7 +676,7 @@ class Driver:
         if delivery.wants and peer not in self._serving:
             # One answer to a member at a time: it asks again for what it still lacks.
             self._serving.add(peer)
-            self._pool.submit(self._serve, peer, delivery.wants)
+            self._archive.submit(self._serve, peer, delivery.wants)
 
     def _learn_presence(self, status: agree.Status, now_ms: int) -> None:
         """A member's heartbeat: is this node's clock fit to lead, is that member's key in use

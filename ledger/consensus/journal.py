@@ -2,6 +2,7 @@
 2.7, 2.11).
 """
 
+from hashlib import sha256
 from typing import Final
 
 import msgspec
@@ -41,8 +42,11 @@ _DECODER = msgspec.json.Decoder(Row)
 
 
 def encode_journal(row: Row) -> bytes:
-    """A row as canonical JSON, opaque to the store, which keys it by (`epoch`, `view`)."""
-    return msgspec.json.encode(row, order="sorted")
+    """A row as its SHA-256 and its canonical JSON, opaque to the store, which keys it by (`epoch`,
+    `view`). No disk protects a word by itself: one flipped bit would make another word of it.
+    """
+    body = msgspec.json.encode(row, order="sorted")
+    return sha256(body).digest() + body
 
 
 def decode_journal(data: bytes) -> Row:
@@ -50,7 +54,7 @@ def decode_journal(data: bytes) -> Row:
     doubt.
     """
     try:
-        row = _DECODER.decode(data)
+        row = _DECODER.decode(data[32:])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise MalformedError("R40") from error
     if encode_journal(row) != data:

@@ -37,6 +37,7 @@ from ledger.consensus.events import (
 from ledger.consensus.evidence import contradict
 from ledger.consensus.journal import LAST_VIEW, UNSIGNED, Row
 from ledger.consensus.messages import (
+    MAX_SKIPS,
     NO_BLOCK,
     BlockInfo,
     Certificate,
@@ -107,7 +108,7 @@ class Consensus:
         self._bodies: list[bytes] = []
         self._timer: int | None = None
         self._asked: dict[bytes, int] = {}
-        self._range_asked_ms = 0
+        self._range_asked = (0, -1, 0)
         self._reported: set[tuple[int, int, int]] = set()
         self._alarmed: set[bytes] = set()
         self._committing: int | None = None
@@ -290,6 +291,7 @@ class Consensus:
         self._requests.clear()
         self._asked.clear()
         self._seen = [self._now] * config.n
+        self._clocks = [0] * config.n
         self._silent: set[int] = set()
         self._size_target = config.limits.block_bytes
         self._view = 0
@@ -307,7 +309,9 @@ class Consensus:
         ensure(config.config_hash == self.final.next_config_hash, "named by the boundary block")
         ensure(config.epoch == self._config.epoch + 1, "epochs have no gaps")
         self._switching = False
-        guarded, self._floor = self._floor > 0, 0
+        # Whatever was said above this boundary block before the loss, the block is older than the
+        # floor then: what was lost ends below it. One that was proposed later ends the guard.
+        guarded, self._floor = self._floor > self.final.view, 0
         self._reports.clear()
         self._enter_epoch(config, self.final, self._final_cert)
         if self._quarantined:
@@ -331,7 +335,11 @@ class Consensus:
     def _learn_status(self, status: Status) -> None:
         if status.epoch != self._config.epoch:
             return
-        self._presence(status.signer, status.epoch)
+        oldest = max(self._clocks[status.signer], self._now - self._timing.down_ms)
+        if status.clock_ms > oldest:
+            # Anybody may send an old one again: only what is new shows that a member lives.
+            self._clocks[status.signer] = status.clock_ms
+            self._presence(status.signer, status.epoch)
         # Older ones may be replayed. Correct clocks are at most CLOCK_AHEAD_MS off: this is new.
         # Where there will be no floor (c = 0), what I said must have had the time to arrive.
         wait_ms = CLOCK_AHEAD_MS if self._config.offline else self._timing.down_ms
@@ -561,11 +569,14 @@ class Consensus:
 
     def _on_block(self, event: BlockReceived) -> None:
         # Wanted blocks always enter; others while there is room, so that nobody fills the memory.
-        if event.block.epoch != self._config.epoch:
+        block = event.block
+        if block.epoch != self._config.epoch:
             return
-        wanted = event.block.id in self._asked or event.block.height <= self._certified_height()
-        if wanted or len(self._blocks) < 16 * self._config.n + 64:
-            self._blocks.add(event.block)
+        wanted = block.id in self._asked or block.height <= self._certified_height()
+        # Who leads now must not wait because another one has filled the room.
+        offered = block.view == self._view and self._blocks.count_of(block.view) < 2
+        if wanted or offered or len(self._blocks) < 16 * self._config.n + 64:
+            self._blocks.add(block)
 
     def _certified_height(self) -> int:
         """The height of the highest finalization that waits for its blocks."""
@@ -720,10 +731,10 @@ class Consensus:
             if self._leads():
                 times.append(since + self._timing.repropose_ms)
                 times.append(self._pace_ms())
-            proposal = self._at(self._view).proposal
-            info = self._blocks.info(proposal.block) if proposal else None
-            if info is not None:
-                times.append(info.time_ms - CLOCK_AHEAD_MS)
+        proposal = self._views[self._view].proposal if self._view in self._views else None
+        info = self._blocks.info(proposal.block) if proposal else None
+        if info is not None and self._may_act():
+            times.append(info.time_ms - CLOCK_AHEAD_MS)
         return min((at for at in times if at > self._now), default=None)
 
     def _pace_ms(self) -> int:
@@ -998,7 +1009,8 @@ class Consensus:
             view = self._views.get(skipped)
             if view is not None and view.nullification is not None:
                 skips.append(view.nullification)
-        return Proposal(vote, self._certificate_of(number), tuple(skips))
+        # The rest, if ever so many views failed, comes with the summaries.
+        return Proposal(vote, self._certificate_of(number), tuple(skips[-MAX_SKIPS:]))
 
     def _certificate_of(self, number: int) -> Certificate | None:
         view = self._views.get(number)
@@ -1074,14 +1086,20 @@ class Consensus:
 
     def _on_summary(self, event: PeerSummary) -> None:
         theirs = event.summary
-        ahead = theirs.final_height > self.final.height
-        if ahead and self._now >= self._range_asked_ms + self._timing.sync_ms:
-            self._range_asked_ms = self._now
+        if theirs.final_height > self.final.height and self._may_ask(event.peer):
+            self._range_asked = (self._now, event.peer, self.final.height)
             self._effects.append(Fetch(None, self.final.height + 1, event.peer))
         if theirs.epoch == self._config.epoch:
             facts = self._missing_at(theirs)
             if facts:
                 self._effects.append(Send(event.peer, tuple(facts)))
+
+    def _may_ask(self, peer: int) -> bool:
+        """One range in `sync_ms`; whoever was asked and gave nothing lets the others come first."""
+        asked_ms, asked, height = self._range_asked
+        in_vain = (asked, height) == (peer, self.final.height)
+        wait_ms = self._timing.sync_ms * (self._config.n if in_vain else 1)
+        return self._now >= asked_ms + wait_ms
 
     def _missing_at(self, theirs: Summary) -> list[Fact]:
         facts: list[Fact] = []

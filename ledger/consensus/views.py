@@ -102,6 +102,10 @@ class Candidates:
         if info.height > self.final.height and info.id not in self._blocks:
             self._blocks[info.id] = Candidate(info, state, saved)
 
+    def count_of(self, view: int) -> int:
+        """How many blocks of a view are here."""
+        return sum(candidate.info.view == view for candidate in self._blocks.values())
+
     def forget(self, block: bytes) -> None:
         """The body is not here after all."""
         self._blocks.pop(block, None)

@@ -22,8 +22,10 @@ from ledger.consensus import (
     Effect,
     Event,
     Fact,
+    Fetch,
     Heartbeat,
     NothingToBuild,
+    PeerSummary,
     Persist,
     Proposal,
     Received,
@@ -34,6 +36,7 @@ from ledger.consensus import (
     Signed,
     Started,
     Status,
+    Summary,
     Tick,
     Vote,
     Work,
@@ -48,6 +51,7 @@ from ledger.consensus import (
     encode_journal,
     encode_summary,
     fork_culprits,
+    messages,
     signed_bytes,
     status_bytes,
     verify_certificate,
@@ -420,11 +424,21 @@ def test_journal_rows_come_back_or_are_refused() -> None:
     row = Row(epoch=0, view=5, notarized=make_vote(0), notarization=GOOD)
     data = encode_journal(row)
     assert decode_journal(data) == row
-    assert data == canonical_json(msgspec.json.decode(data))
-    for broken in (b"", data[:-1], data + b" ", data.replace(b'"view":5}', b'"view":5,"x":1}')):
+    body = data[32:]
+    assert (data[:32], body) == (sha256(body).digest(), canonical_json(msgspec.json.decode(body)))
+    more = body.replace(b'"view":5}', b'"view":5,"x":1}')
+    for broken in (b"", data[:-1], data + b" ", sha256(more).digest() + more):
         with pytest.raises(MalformedError) as caught:
             decode_journal(broken)
         assert caught.value.rule == "R40"
+
+
+def test_a_flipped_bit_of_the_journal_never_makes_another_word() -> None:
+    data = encode_journal(Row(epoch=0, view=5, nullified=make_vote(0, "nullify"), floor=9))
+    for at in range(len(data)):
+        for bit in (1, 2, 64):
+            with pytest.raises(MalformedError):
+                decode_journal(data[:at] + bytes((data[at] ^ bit,)) + data[at + 1 :])
 
 
 # Evidence.
@@ -630,3 +644,70 @@ def test_a_key_that_is_in_use_elsewhere_stays_silent_until_a_new_start() -> None
         for signer in (0, 2, 3):
             machine.step(Received(status(signer, 9_000, 5), 9_000))
         assert machine.voting != silent
+
+
+# What others send, and how long it may keep this node busy.
+
+
+def summary_of(height: int) -> Summary:
+    return Summary(epoch=0, view=1, final_height=height, final_view=0, views=())
+
+
+def ranges(machine: Consensus, peer: int, now_ms: int) -> list[int]:
+    """The peers that are asked for final blocks when this one says that it is ahead."""
+    effects = machine.step(PeerSummary(peer, summary_of(9), now_ms))
+    return [effect.peer for effect in effects if isinstance(effect, Fetch)]
+
+
+def test_whoever_says_that_it_is_ahead_and_gives_nothing_keeps_nobody_else_out() -> None:
+    first = genesis(FOUR)
+    machine = Consensus(FOUR.node_keys[1])
+    machine.step(Started(Durable(FOUR, first, first), 0, 10_000))
+    asked = [peer for at in range(10_000, 13_900, 100) for peer in ranges(machine, 0, at)]
+    assert asked == [0], "a liar who speaks all the time is asked all the time"
+    # One that says so once a second gets its turn, whatever the other one does.
+    assert ranges(machine, 2, 13_950) == [2]
+    assert ranges(machine, 0, 15_000) == [0]
+
+
+def test_a_proposal_after_ever_so_many_failed_views_can_still_be_sent() -> None:
+    """R5, 2.6: what does not fit comes with the summaries; a message that none can read would stop
+    the chain for ever.
+    """
+    first = genesis(FOUR)
+    views = messages.MAX_SKIPS + 9
+    leader = next(i for i in range(4) if FOUR.leader(views + 1) == i)
+    machine = Consensus(FOUR.node_keys[leader])
+    skip = make_cert(0, 1, 2, kind="nullify", view=1)
+    rows = tuple(
+        Row(epoch=0, view=view, nullification=CHANGED(skip, view=view))
+        for view in range(1, views + 1)
+    )
+    effects = machine.step(Started(Durable(FOUR, first, first, rows=rows), 1, 10_000))
+    effects += machine.step(Tick(11_000))
+    build = next(effect for effect in effects if isinstance(effect, BuildBlock))
+    effects = machine.step(BlockBuilt(seal(build, FOUR), 11_000))
+    sign = next(effect for effect in effects if isinstance(effect, Sign))
+    effects = machine.step(Signed(sign.request, bytes(64), 11_000))
+    sent = [fact for e in effects if isinstance(e, Send) for fact in e.facts]
+    proposal = next(fact for fact in sent if isinstance(fact, Proposal))
+    assert len(proposal.skips) == messages.MAX_SKIPS
+    assert proposal.skips[-1].view == views
+    assert decode_fact(encode_fact(proposal)) == proposal
+
+
+def test_a_block_from_the_future_is_judged_when_its_time_has_come() -> None:
+    """2.18: held while it is more than 2 s ahead, by a member that has no work of its own, too."""
+    first = genesis(FOUR)
+    leader = FOUR.leader(1)
+    machine = Consensus(FOUR.node_keys[(leader + 1) % 4])
+    machine.step(Started(Durable(FOUR, first, first), 0, 10_000))
+    build = BuildBlock(first, 0, 0, 1, 15_000, 1 << 20, 10)
+    info = seal(build, FOUR)
+    vote = CHANGED(make_vote(leader, "propose"), view=1, height=1, block=info.id)
+    effects = machine.step(BlockReceived(info, 10_000))
+    effects += machine.step(BlockChecked(info.id, "valid", 10_000))
+    effects += machine.step(Received(Proposal(vote, None, ()), 10_000))
+    assert not any(isinstance(effect, Sign) for effect in effects)
+    assert effects[-1] == SetTimer(13_000)
+    assert [type(e) for e in machine.step(Tick(13_000))][:2] == [Persist, Sign]

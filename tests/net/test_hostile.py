@@ -14,6 +14,7 @@ from ledger.consensus import Certificate, Vote, signed_bytes
 from ledger.consensus.messages import NO_BLOCK
 from ledger.encoding import b64url, encode_bundle
 from ledger.errors import AllianceError
+from ledger.merkle import leaf_hash, tree_hash
 from ledger.notes import Checkpoint, Note, cosign, encode_checkpoint, encode_note
 from ledger.records.seal import Seal
 from ledger.verify import cosigner_name
@@ -89,19 +90,23 @@ class Hostile:
         tip = self.world.genesis.tip
         first = self.world.genesis.seal.seal
         found = []
+        config = self.world.config
+        turns = [view for view in range(1, 1 << 10) if config.leader(view) == self.index]
         for _ in range(4):
+            raws = [self.random.randbytes(60_000)] * 8
             seal = Seal(
                 **{name: getattr(first, name) for name in Seal.__struct_fields__}
                 | {
                     "height": self.random.randrange(2, 4_000),
-                    "view": self.random.randrange(1, 1 << 30),
+                    "entries_root": b64url(tree_hash([leaf_hash(raw) for raw in raws])),
+                    "view": self.random.choice(turns),
                     "proposer": "h4",
                     "time_ms": tip.time_ms + self.random.randrange(1, 1 << 30),
                     "prev": {"leaf": b64url(self.random.randbytes(32)), "index": 3},
                 }
             )
             signed = sign_seal(self.world.keys["h4"].node, seal)
-            found.append(encode_bundle([self.random.randbytes(60_000)] * 8 + [signed.raw]))
+            found.append(encode_bundle([*raws, signed.raw]))
         return tuple(found)
 
     def heads(self) -> tuple[bytes, ...]:

@@ -1,23 +1,27 @@
 """What one member can make this node hold, at most; and that it takes no room of another one."""
 
+import threading
+import time
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from ledger.chain import Tip
 from ledger.crypto import EDDSA
-from ledger.encoding import b64url, encode_bundle
+from ledger.encoding import b64url, decode_bundle, encode_bundle
 from ledger.errors import BusyError, SignatureError
+from ledger.merkle import tree_hash
 from ledger.records import decode_entry
-from ledger.records.seal import Previous
+from ledger.records.seal import Previous, decode_seal
 from node import driver as driving
 from node import httpsig, shares
-from node.admission import Signatures
+from node.admission import Delivery, Signatures
 from node.httpsig import Head, Request, Verifier, sign_request
 from node.main import open_driver
 from node.wire import Exchange
 from tests.support.node import make_config, make_home
-from tests.support.world import make_world, sign_seal
+from tests.support.world import World, make_world, sign_seal
 
 FOUR = ("h1", "h2", "h3", "h4")
 
@@ -46,28 +50,86 @@ def test_messages_of_one_member_wait_in_bounded_numbers_and_bytes(
     driver.stop()
 
 
+def test_a_member_whose_messages_take_long_delays_nobody_else(tmp_path: Path) -> None:
+    """Thousands of signatures in each of them: what others say is checked in between."""
+    world = make_world(FOUR)
+    driver = open_driver(make_config(make_home(world, tmp_path / "home")))
+    one, two = [i for i, member in enumerate(world.config.members) if member.org != "h1"][:2]
+    small = Exchange(v=1, pin=world.genesis.seal.leaf)
+    release = threading.Event()
+    check = driver.admission.delivery
+
+    def slow(tip: Tip, peer: int, exchange: Exchange) -> Delivery:
+        if peer == one:
+            release.wait(20)
+        return check(tip, peer, exchange)
+
+    driver.admission.delivery = slow  # type: ignore[method-assign]
+    for _ in range(20):
+        driver.deliver(one, small)
+    driver.deliver(two, small)
+    deadline = time.monotonic() + 10
+    while not driver._deliveries and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert [delivery.peer for delivery, _size in driver._deliveries] == [two]
+    release.set()
+    while len(driver._deliveries) < 21 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert [delivery.peer for delivery, _size in driver._deliveries] == [two] + [one] * 20
+    driver.stop()
+
+
 def test_blocks_that_consensus_has_no_room_for_are_not_kept(tmp_path: Path) -> None:
     """And one that is dropped so is taken in when it is asked for: nobody is stuck with it."""
     world = make_world(FOUR)
     driver = open_driver(make_config(make_home(world, tmp_path / "home")))
-    first, leader = world.genesis.seal.seal, world.config.members[0].org
+    views = [v for v in range(2, 9) if world.config.leader(v) != world.config.leader(1)]
     one = next(i for i, member in enumerate(world.config.members) if member.org != "h1")
     for start in range(0, 400, 50):
         blocks = []
         for number in range(start, start + 50):
-            seal = msgspec.structs.replace(
-                first,
-                height=2 + number,
-                proposer=leader,
-                prev=Previous(index=2, leaf=b64url(number.to_bytes(32, "big"))),
-            )
-            blocks.append(encode_bundle([sign_seal(world.keys[leader].node, seal).raw]))
+            blocks.append(hollow_block(world, views[number % len(views)], 2 + number))
         exchange = Exchange(v=1, pin=world.genesis.seal.leaf, blocks=tuple(blocks))
         delivery = driver.admission.delivery(world.genesis.tip, one, exchange)
         assert len(delivery.bodies) == 50
         driver._receive(delivery)
     assert 0 < len(driver._bodies) <= 16 * 4 + 64
     assert all(driver._machine.holds(block) for block in driver._bodies)
+    # Whoever leads now is heard all the same, twice at most.
+    full = len(driver._bodies)
+    for height in (500, 501, 502):
+        block = hollow_block(world, 1, height)
+        exchange = Exchange(v=1, pin=world.genesis.seal.leaf, blocks=(block,))
+        driver._receive(driver.admission.delivery(world.genesis.tip, one, exchange))
+    assert len(driver._bodies) == full + 2
+    driver.stop()
+
+
+def hollow_block(world: World, view: int, height: int) -> bytes:
+    """A block of nothing, well sealed by whoever leads that view."""
+    leader = world.config.members[world.config.leader(view)].org
+    seal = msgspec.structs.replace(
+        world.genesis.seal.seal,
+        entries_root=b64url(tree_hash([])),
+        height=height,
+        prev=Previous(index=2, leaf=b64url(height.to_bytes(32, "big"))),
+        proposer=leader,
+        view=view,
+    )
+    return encode_bundle([sign_seal(world.keys[leader].node, seal).raw])
+
+
+def test_a_seal_of_somebody_whose_turn_it_is_not_is_dropped(tmp_path: Path) -> None:
+    """Nobody fills the room of another leader."""
+    world = make_world(FOUR)
+    driver = open_driver(make_config(make_home(world, tmp_path / "home")))
+    (raw,) = decode_bundle(hollow_block(world, 1, 2))
+    other = world.config.members[world.config.leader(2)].org
+    seal = msgspec.structs.replace(decode_seal(raw).seal, proposer=other)
+    block = encode_bundle([sign_seal(world.keys[other].node, seal).raw])
+    exchange = Exchange(v=1, pin=world.genesis.seal.leaf, blocks=(block,))
+    delivery = driver.admission.delivery(world.genesis.tip, 1, exchange)
+    assert (delivery.bodies, delivery.rejected) == ([], 1)
     driver.stop()
 
 

@@ -11,6 +11,7 @@ from ledger.consensus import (
     Consensus,
     Health,
     Proposal,
+    Status,
     Vote,
     signed_bytes,
 )
@@ -481,6 +482,75 @@ def words_of_the_past(machine: Machine) -> None:
     must(node.core.summary() == before, "a word of the past moved something")
 
 
+def heartbeats_of_the_dead(machine: Machine) -> None:
+    """2.10: old heartbeats of a dead member, sent again and again, do not make it present: its
+    turns cost one second once, and nothing from then on.
+    """
+    world = World(1, 4, machine=machine, faults=Faults(delay_ms=20))
+    dead = by_member(world, world.genesis_config.leaders[1])
+    beats: list[Status] = []
+
+    def listen(sender: Node, _to: Node, item: object) -> bool:
+        if sender is dead and isinstance(item, Status):
+            beats.append(item)
+        return True
+
+    world.filter = listen
+    world.run(60_000)
+    dead.crash()
+    dead.correct = False
+    living = world.correct
+
+    def replay(number: int) -> None:
+        for node in living:
+            node.receive_fact(living[0], beats[number % len(beats)])
+        world.after(50, replay, number + 1)
+
+    replay(0)
+    waits = [wait_for(world, living[i % 3], f"r{i}") for i in range(12)]
+    # The others need a quarter of a second with links like these.
+    must(max(waits) <= 1_500, "a silent member costs more than a second", waits)
+    must(sum(wait > 500 for wait in waits) <= 1, "a silent member costs time again", waits)
+
+
+def wait_for(world: World, node: Node, record: str) -> int:
+    """How long a record takes to be final at all who are up."""
+    start = world.now
+    node.submit(record)
+    up = [other for other in world.correct if other.up]
+    while not all(record in other.disk.included for other in up):
+        must(world.now < start + 60_000, "not final", record)
+        world.run(10)
+    return world.now - start
+
+
+def floor_of_a_quarantine(machine: Machine) -> None:
+    """14, 2.12: after a lost disk a member is silent in views 1 and 2 of the next epoch, if that
+    one may have begun before the loss, and of no later one: there it is needed again.
+    """
+    world = World(1, 4, machine=machine)
+    for epoch in (1, 2):
+        world.plans[f"config/{epoch}"] = (0, 1, 2, 3)
+    world.nodes[0].submit("a")
+    world.run(2_000)
+    world.nodes[3].crash()
+    world.nodes[3].wipe()
+    world.run(10_000)
+    must(world.nodes[3].core.voting, "still in quarantine")
+    for epoch in (1, 2):
+        # Views go on, past the floor, before the epoch ends.
+        for i in range(4):
+            wait_for(world, world.nodes[i], f"e{epoch}-{i}")
+        wait_for(world, world.nodes[0], f"config/{epoch}")
+        world.run(2_000)
+    must({node.core.config.epoch for node in world.nodes} == {2}, "the epochs did not change")
+    # Now that another one is gone, no quorum is without the one that lost its disk.
+    world.nodes[2].crash()
+    world.nodes[2].correct = False
+    waited = wait_for(world, world.nodes[0], "after")
+    must(waited < 10_000, "a floor of long ago", waited)
+
+
 class Forgetful(Node):
     """Its bodies are not where they should be, the first two times."""
 
@@ -508,4 +578,5 @@ SCENARIOS: tuple[Callable[[Machine], None], ...] = (
     offline_for_long, power_cuts, power_cuts_at_a_boundary, lost_disk, lost_disk_of_two,
     cloned_key, skewed_clocks, flood, growing, poison, silent_leaders, hub_only, many_members,
     liars, too_many_liars, two_certificates, unhealthy_clock, words_of_the_past, lost_body,
+    heartbeats_of_the_dead, floor_of_a_quarantine,
 )  # fmt: skip
