@@ -11,7 +11,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final, NamedTuple, Never
 
-from cli.statements import Author, Signed, make_record, sign, uuid7
+from cli.statements import Author, Signed, make_record, sign
+from ledger.encoding import encode_uuid7
 from ledger.errors import ConfigError, MalformedError
 from ledger.records.use import AccessBody, Action, Channel, Source
 
@@ -100,7 +101,7 @@ def _explain(raw: bytes, file: str, number: int) -> Never:
 
 def record_id(org: str, system: str, seq: int, at_ms: int) -> str:
     """The id of a line's record: its time, and chance that follows from its source number."""
-    return uuid7(at_ms, sha256(f"{org}\n{system}\n{seq}".encode()).digest())
+    return encode_uuid7(at_ms, sha256(f"{org}\n{system}\n{seq}".encode()).digest())
 
 
 def body_of(line: Line, system: str) -> AccessBody:

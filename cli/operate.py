@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated
 
 import typer
 
@@ -34,6 +34,7 @@ from cli.options import (
 )
 from cli.screen import local_time, progress, say, show, tell
 from cli.session import Session
+from cli.standing import as_value, standing_lines, standing_of
 from cli.statements import clock_ms
 from ledger.encoding import b64url
 from ledger.errors import ConfigError, MalformedError
@@ -43,8 +44,6 @@ from node.config import DEFAULT_PORT, SETTINGS, Config, load_config
 from node.store import copying
 
 app = typer.Typer(no_args_is_help=True, help="The node of this home directory.")
-SILENT_MS: Final = 40_000
-"""A member that said nothing for so long is silent; idle members speak every 15 s."""
 
 
 def init(
@@ -192,41 +191,15 @@ def node_status(place: Place) -> None:
     """Say how far the node is, what it holds, who is silent, and what is tolerated now."""
     with Session(place) as session:
         health, summary = session.client.health(), session.client.summary()
-    when = local_time(summary["time_ms"])
+    when, now_ms = local_time(summary["time_ms"]), clock_ms()
     lines = [
         say("status", height=summary["height"], size=summary["size"], time=when),
         say("status-node", status=health["status"], pending=health["pending"]),
-        *member_lines(health, clock_ms()),
+        *standing_lines(health, now_ms),
         *(say("status-type", type=kind, count=n) for kind, n in summary["types"].items()),
     ]
-    show({**summary, "node": health}, lines)
-
-
-def member_lines(health: dict[str, Any], now_ms: int) -> list[str]:
-    """Who is silent since when, and what that means, in plain words."""
-    members, heard = health["members"], health["heard_ms"]
-    n, q = members["n"], members["q"]
-    lines = [
-        say(
-            "status-members",
-            n=n,
-            q=q,
-            offline=members["may_be_absent"],
-            lying=members["may_lie"],
-        )
-    ]
-    silent = {org: seen for org, seen in sorted(heard.items()) if now_ms - seen > SILENT_MS}
-    for org, seen in silent.items():
-        since = local_time(seen) if seen else "-"
-        lines.append(say("status-silent", org=org, since=since))
-    missing = q - (n - len(silent))
-    if missing > 0:
-        lines.append(say("status-stopped", count=missing, orgs=", ".join(silent)))
-    elif silent:
-        lines.append(say("status-going", count=-missing))
-    if health["published"] is None:
-        lines.append(say("status-unpublished", q=q))
-    return lines
+    standing = as_value(standing_of(health, now_ms))
+    show({**summary, "node": health, "standing": standing}, lines)
 
 
 @app.command("peers")

@@ -226,9 +226,30 @@ def state(
 
 
 def findings(place: Place) -> None:
-    """Count the findings on the chain, with what each code means."""
+    """Count the findings on the chain, with what each code means; list evidence against members."""
     with Session(place) as session:
-        summary = session.client.summary()
+        summary, evidence = session.client.summary(), session.client.health()["evidence"]
     counts = {code: count for code, count in summary["findings"].items() if count}
     lines = count_findings(counts) or [say("findings-none")]
-    show({"findings": counts, "height": summary["height"], "language": language()}, lines)
+    lines += [_evidence_line(item) for item in evidence]
+    result = {
+        "evidence": evidence,
+        "findings": counts,
+        "height": summary["height"],
+        "language": language(),
+    }
+    show(result, lines)
+
+
+def _evidence_line(item: dict[str, Any]) -> str:
+    """One contradiction of a member: in which view, and where the record of it stands."""
+    leaf = item["leaf"]
+    place = say("evidence-recorded", leaf=leaf) if leaf else say("evidence-waiting")
+    return say(
+        "evidence-line",
+        org=item["org"],
+        kind=item["kind"],
+        epoch=item["epoch"],
+        view=item["view"],
+        place=place,
+    )

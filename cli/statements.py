@@ -14,7 +14,13 @@ from typing import Any, Final, NamedTuple, TypeVar
 import msgspec
 
 from ledger.crypto import Signer
-from ledger.encoding import encode_protected, encode_statement, encode_time, signature_input
+from ledger.encoding import (
+    encode_protected,
+    encode_statement,
+    encode_time,
+    encode_uuid7,
+    signature_input,
+)
 from ledger.errors import MalformedError
 from ledger.records.envelope import ENCODE, Record, Ref, Shape
 from ledger.rules import RIGHTS
@@ -45,20 +51,9 @@ def clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def uuid7(at_ms: int, chance: bytes) -> str:
-    """The UUIDv7 (RFC 9562) of a time; `chance` gives at least ten bytes, of which 74 bits are
-    used.
-    """
-    value = at_ms << 80 | int.from_bytes(chance[:10], "big")
-    value = value & ~(0xF << 76) | 7 << 76
-    value = value & ~(0x3 << 62) | 2 << 62
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
-
-
 def new_id(at_ms: int) -> str:
     """A new id for a record of this time."""
-    return uuid7(at_ms, secrets.token_bytes(10))
+    return encode_uuid7(at_ms, secrets.token_bytes(10))
 
 
 def make_body(kind: type[T], fields: Mapping[str, object]) -> T:

@@ -141,23 +141,6 @@ OPERATE: dict[str, Text] = {
         "Node: {status}, {pending} waiting.", "节点：{status}，等待 {pending} 条。"
     ),
     "status-type": Text("  {type}: {count}", "  {type}：{count}"),
-    "status-members": Text(
-        "Members: n = {n}, quorum q = {q}; {offline} may be absent, {lying} may lie.",
-        "成员：n = {n}，法定数 q = {q}；可缺席 {offline} 个，可作假 {lying} 个。",
-    ),
-    "status-silent": Text("{org} is silent since {since}.", "{org} 自 {since} 起没有应答。"),
-    "status-stopped": Text(
-        "Nothing becomes final until {count} of them answer again: {orgs}.",
-        "在以下成员中有 {count} 个恢复应答之前，不会有新的最终区块：{orgs}。",
-    ),
-    "status-going": Text(
-        "The others go on; {count} more may fall silent.",
-        "其余成员继续运行；还可再有 {count} 个成员失联。",
-    ),
-    "status-unpublished": Text(
-        "This node knows of no tree head that {q} members have cosigned yet.",
-        "本节点尚不知道由 {q} 个成员联署的树头。",
-    ),
     "peers-listen": Text("Listens for other members at {address}.", "为其他成员监听：{address}。"),
     "peers-dial-out": Text(
         "Holds requests open to the others: they cannot reach this node.",
@@ -446,4 +429,134 @@ AUDIT: dict[str, Text] = {
     "drill-sum": Text("{found} of {count} damages found.", "共 {count} 种破坏，发现 {found} 种。"),
 }
 
-TEXTS: Final[dict[str, Text]] = {**FRAME, **KEYS, **OPERATE, **RECORDS, **REPORTS, **DEMO, **AUDIT}
+STANDING: dict[str, Text] = {
+    "standing-members": Text(
+        "Members: n = {n}, quorum q = {q}; {absent} may be absent (c), {lying} may lie (b).",
+        "成员：n = {n}，法定数 q = {q}；可缺席 {absent} 个（c），可作假 {lying} 个（b）。",
+    ),
+    "standing-silent": Text(
+        "{org} is silent since {since} ({ago}). Its operator must look at its node and its line.",
+        "{org} 自 {since} 起没有应答（{ago}）。其运维人员须检查其节点与线路。",
+    ),
+    "ago-days": Text("for {count} days", "已 {count} 天"),
+    "ago-hours": Text("for {count} hours", "已 {count} 小时"),
+    "ago-minutes": Text("for {count} minutes", "已 {count} 分钟"),
+    "ago-seconds": Text("for {count} seconds", "已 {count} 秒"),
+    "standing-never": Text(
+        "{org} has not been heard since this node started. Check its address here"
+        " (alliance node peers); its operator must look at its node and its line.",
+        "自本节点启动以来未收到 {org} 的消息。请核对其地址（alliance node peers）；"
+        "其运维人员须检查其节点与线路。",
+    ),
+    "standing-all": Text("All {n} members are at work.", "全部 {n} 个成员均在工作。"),
+    "standing-spare": Text(
+        "{at_work} of {n} members are at work; {spare} more may be absent.",
+        "{n} 个成员中有 {at_work} 个在工作；还可再缺席 {spare} 个。",
+    ),
+    "standing-last": Text(
+        "{at_work} of {n} members are at work, just enough: if one more falls silent, nothing new"
+        " becomes final.",
+        "{n} 个成员中有 {at_work} 个在工作，刚好足够：再有一个失联，新内容便不能成为最终。",
+    ),
+    "standing-stopped": Text(
+        "Nothing becomes final until {count} more take part again. Silent: {orgs}. What is"
+        " submitted now waits and is not lost.",
+        "在再有 {count} 个成员恢复参与之前，不会有新的最终区块。没有应答：{orgs}。"
+        "现在提交的内容会等待，不会丢失。",
+    ),
+    "standing-gone": Text(
+        "If more than {absent} of them are gone for good, the chain ends here and is continued by a"
+        " new one: OPERATING.md, procedure 5.",
+        "若其中永久失去的超过 {absent} 个，本链到此为止，由新链接续："
+        "见 OPERATING.zh-CN.md 第 5 项。",
+    ),
+    "standing-unpublished": Text(
+        "This node knows of no tree head that {q} members have cosigned yet.",
+        "本节点尚不知道由 {q} 个成员联署的树头。",
+    ),
+    "standing-node-storage-failing": Text(
+        "This node cannot write: look at its disk (alliance doctor). It goes on by itself.",
+        "本节点无法写入：请检查磁盘（alliance doctor）。恢复后它会自行继续。",
+    ),
+    "standing-node-silent": Text(
+        "This node does not vote now. It still takes in records and serves copies.",
+        "本节点现在不投票，但仍接收记录并提供副本。",
+    ),
+    "standing-node-broken": Text(
+        "This node has stopped by a mistake of the software: start it again and report its log.",
+        "本节点因软件错误已停止：请重新启动并报告其日志。",
+    ),
+    "standing-alarm-safety": Text(
+        "ALARM: two final histories exist. This node votes no more. Stop, export, and compare with"
+        " the others' copies: alliance audit compare (OPERATING.md, procedure 6).",
+        "警报：存在两份都已终局的历史。本节点不再投票。请停止、导出并与他方副本比较："
+        "alliance audit compare（OPERATING.zh-CN.md 第 6 项）。",
+    ),
+    "standing-alarm-invalid-final": Text(
+        "ALARM: the others made a block final that this node finds invalid. It votes no more;"
+        " compare the versions of the software with the other operators.",
+        "警报：其他成员已使一个本节点判为无效的区块终局。本节点不再投票；"
+        "请与其他运维人员核对软件版本。",
+    ),
+    "standing-alarm-invalid-notarized": Text(
+        "ALARM ({count}): others approved a block that this node finds invalid. Compare the"
+        " versions of the software with the other operators.",
+        "警报（{count} 次）：其他成员同意了本节点判为无效的区块。请与其他运维人员核对软件版本。",
+    ),
+    "standing-alarm-own-key": Text(
+        "ALARM: this node's key is in use elsewhere, or was. Find the other process or copy, stop"
+        " it, then start this node again; if it is not yours, have the keys changed"
+        " (OPERATING.md, procedure 3).",
+        "警报：本节点的密钥正在或曾在别处使用。请找到并停止另一进程或副本，再重新启动本节点；"
+        "若非己方所为，请更换密钥（OPERATING.zh-CN.md 第 3 项）。",
+    ),
+    "standing-alarm-quarantine": Text(
+        "This node was or is in quarantine: its database may be older than its word. It waits until"
+        " the others have told it how far it went; nothing is to be done.",
+        "本节点曾处于或正处于隔离：其数据库可能早于其表态。它会等待其他成员告知进度；无需操作。",
+    ),
+    "standing-clock-off": Text(
+        "The clock of this machine is {offset} ms ahead of the other members': set it (NTP).",
+        "本机时钟比其他成员快 {offset} 毫秒：请校准（NTP）。",
+    ),
+    "standing-clock-unfit": Text(
+        "The clock of this machine is {offset} ms ahead of the other members': this node does not"
+        " propose blocks until it is set (NTP).",
+        "本机时钟比其他成员快 {offset} 毫秒：校准（NTP）之前本节点不提出区块。",
+    ),
+    "standing-liar": Text(
+        "{org} has contradicted itself {count} time(s); the evidence is kept and put on the chain."
+        " The committee must decide about it. {left} of the {lying} that may lie are left.",
+        "{org} 已自相矛盾 {count} 次；证据已保存并上链。须由委员会决定。"
+        "可容忍作假的 {lying} 个中还剩 {left} 个。",
+    ),
+    "standing-too-many-liars": Text(
+        "More members have lied than may: two histories are possible. Compare copies now:"
+        " alliance audit compare (OPERATING.md, procedure 6).",
+        "作假的成员多于可容忍数：可能出现两份历史。请立即比较副本："
+        "alliance audit compare（OPERATING.zh-CN.md 第 6 项）。",
+    ),
+    "standing-cosigned": Text(
+        "{org} has cosigned another tree than this node's. Export from both and compare them:"
+        " alliance audit compare (OPERATING.md, procedure 6).",
+        "{org} 联署了与本节点不同的树。请分别导出并比较：alliance audit compare"
+        "（OPERATING.zh-CN.md 第 6 项）。",
+    ),
+    "evidence-line": Text(
+        "Evidence against {org}: {kind}, epoch {epoch}, view {view}; {place}",
+        "针对 {org} 的证据：{kind}，纪元 {epoch}，视图 {view}；{place}",
+    ),
+    "evidence-recorded": Text("on the chain: {leaf}", "已上链：{leaf}"),
+    "evidence-waiting": Text("not on the chain yet", "尚未上链"),
+}
+
+TEXTS: Final[dict[str, Text]] = {
+    **FRAME,
+    **KEYS,
+    **OPERATE,
+    **RECORDS,
+    **REPORTS,
+    **DEMO,
+    **AUDIT,
+    **STANDING,
+}

@@ -231,6 +231,17 @@ def decode_uuid(text: str) -> bytes:
     return bytes.fromhex(text.replace("-", ""))
 
 
+def encode_uuid7(at_ms: int, chance: bytes) -> str:
+    """The UUIDv7 (RFC 9562) of a time; `chance` gives at least ten bytes, of which 74 bits are
+    used.
+    """
+    value = at_ms << 80 | int.from_bytes(chance[:10], "big")
+    value = value & ~(0xF << 76) | 7 << 76
+    value = value & ~(0x3 << 62) | 2 << 62
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
 # --- signed statements ---
 
 

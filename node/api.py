@@ -259,6 +259,17 @@ class Api:
             "alarms": dict(driver.alarms),
             "clock_ahead_ms": driver.clock.ahead_ms(),
             "clock_offset_ms": driver.clock_offset_ms,
+            "cosigned_otherwise": driver.contradictions,
+            "evidence": [
+                {
+                    "epoch": item.epoch,
+                    "kind": item.kind,
+                    "leaf": b64url(item.leaf) or None,
+                    "org": tip.configs[item.epoch].members[item.signer].org,
+                    "view": item.view,
+                }
+                for item in driver.accusations
+            ],
             "heard_ms": driver.carrier.heard(),
             "height": tip.height,
             "members": {

@@ -18,6 +18,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from hashlib import sha256
 from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
@@ -54,6 +55,7 @@ from ledger.notes import (
 from ledger.records import decode_entry
 from ledger.records.envelope import Entry
 from ledger.records.seal import Seal, SealEntry, decode_seal, encode_seal
+from node.accusations import Accusation, Accusations, from_rows, to_rows
 from node.admission import Admission, Body, Delivery, Signatures, bound_body, info_of
 from node.clock import Clock
 from node.config import Config, NodeKeys
@@ -211,6 +213,8 @@ class Driver:
         self._late: list[Entry] = []
         self._kept: set[bytes] = set()
         self._tip = b""
+        self._accusations = Accusations(())
+        self._proofs: list[tuple[bytes, str, int, bytes]] = []
         self._published: View | None = None
         self._open()
         self.clock = clock or Clock(self.final.tip.time_ms + 1)
@@ -361,6 +365,16 @@ class Driver:
         return "ok" if self._machine.voting else "silent"
 
     @property
+    def accusations(self) -> tuple[Accusation, ...]:
+        """The members' contradictions that are known here."""
+        return self._accusations.listed
+
+    @property
+    def contradictions(self) -> tuple[str, ...]:
+        """The members that cosigned another tree than this node's, this one perhaps among them."""
+        return tuple(sorted(self._cosigning.contradictions))
+
+    @property
     def failing(self) -> bool:
         """Whether the last write failed and none has passed since."""
         return self._failed is not None
@@ -420,6 +434,8 @@ class Driver:
         self._rows: dict[tuple[int, int], agree.Row] = {}
         self._saved: dict[bytes, Applied] = {}
         self._deadline: int | None = None
+        self._accusations = Accusations(from_rows(self.store.accusations()))
+        self._proofs.clear()
         self._machine = Consensus(self.keys.node.public_key)
         rows, damaged = _journal(self.store.journal(tip.config.epoch))
         durable = agree.Durable(
@@ -432,6 +448,7 @@ class Driver:
             blocks=tuple(body.info for body in self._bodies.values()),
             # One member alone has nobody to ask: its operator has decided (consensus.md 2.12).
             in_doubt=not self._alone and (damaged or self.store.in_doubt()),
+            halted=any(kind == "safety" for kind, _at_ms, _facts in self.store.alarms()),
         )
         now_ms = self.clock.now_ms()
         self._step(agree.Started(durable, len(self._waiting), now_ms))
@@ -512,6 +529,9 @@ class Driver:
         due = [IDLE_MS + now_ms] if self._deadline is None else [self._deadline]
         if not self._alone:
             due += [self._gossip_ms, self._beat_ms]
+        accuse_ms = self._accusations.next_ms()
+        if accuse_ms is not None and self._machine.index is not None:
+            due.append(accuse_ms)
         return (min(due) - now_ms) / 1000
 
     def _batch(self, taken: Sequence[Submission]) -> None:
@@ -527,6 +547,7 @@ class Driver:
             self._step(agree.Tick(now_ms))
         self._step(agree.Work(self._work_left(), now_ms))
         if not self._alone:
+            self._accuse(now_ms)
             self._keep_in_touch(now_ms)
         self._save_rows()
         self._cosign_late()
@@ -711,6 +732,16 @@ class Driver:
         self.counters["dropped"] += len(fresh) - len(admitted)
         for entry in admitted:
             self._waiting[entry.id_key] = _Waiting(entry, [], now_ms)
+
+    def _accuse(self, now_ms: int) -> None:
+        """Hand in this node's records of contradictions whose turn has come."""
+        index, members = self._machine.index, self.final.tip.config.n
+        raws = [] if index is None else self._accusations.due(index, members, now_ms)
+        entries = [e for e in self.admission.entries(self.final.tip, raws) if isinstance(e, Entry)]
+        on_chain = self.store.history().find_ids([entry.id_key for entry in entries])
+        fresh = [e for e in entries if e.id_key not in on_chain and e.id_key not in self._waiting]
+        self._waiting.update({e.id_key: _Waiting(e, [], now_ms) for e in fresh})
+        self._share(self._admit(fresh))
 
     def _work_left(self) -> int:
         """How many entries wait that stand in no block up to the machine's tip."""
@@ -980,6 +1011,9 @@ class Driver:
                 (cert.epoch, cert.view, cert.kind, agree.encode_certificate(cert))
                 for cert in effect.justification
             ])  # fmt: skip
+            for entry in (entry for block in blocks for entry in block.entries):
+                if entry.record.type == "evidence":
+                    self._accusations.recorded(entry)
             self._drop_void(epoch, effect.certificate.view, final.tip.height)
             self._write_rows()
             store.clear_journal(epoch, effect.certificate.view, final.tip.height)
@@ -1097,11 +1131,18 @@ class Driver:
         """For the operator: in the log, in the health and in the counters."""
         self.alarms[effect.kind] += 1
         LOG.critical("consensus alarm: %s", effect.kind)
+        if effect.proof:
+            facts = msgspec.json.encode(effect.proof)
+            digest = sha256(effect.kind.encode() + facts).digest()
+            self._proofs.append((digest, effect.kind, self.clock.now_ms(), facts))
 
     def _on_evidence(self, effect: agree.Evidence) -> None:
+        """A member lied: kept with this turn, then told to the others, then put on the chain."""
         self.alarms["evidence"] += 1
         org = self.final.tip.config.members[effect.first.signer].org
         LOG.critical("%s has signed two words that contradict each other: %s", org, effect)
+        if self._accusations.learn(effect.first, effect.second):
+            self._outbox.append(agree.Send(None, (effect.first, effect.second)))
 
     # --- rows that no block takes along -----------------------------------------------------------
 
@@ -1120,16 +1161,23 @@ class Driver:
             self.store.save_candidate(block_id, block.tip.height, encode_bundle(_raws(block)))
         for height, note in self._notes:
             self.store.replace_checkpoint(height, note)
+        if self._machine.index is not None:
+            node, org = self.keys.node, self.keys.member.org
+            self._accusations.sign(node, org, self.final.tip, self.clock.now_ms())
+        self.store.save_accusations(to_rows(self._accusations.fresh))
+        self.store.save_alarms(self._proofs)
         self.store.save_waiting([(entry.leaf, entry.raw) for entry in self._late])
         self._kept.update(entry.leaf for entry in self._late)
         self._late.clear()
+        self._accusations.fresh.clear()
+        self._proofs.clear()
         self._notes.clear()
         self._rows.clear()
         self._saved.clear()
 
     def _save_rows(self) -> None:
         """Votes of a turn without a commit, durable before anything is sent."""
-        if self._rows or self._saved or self._late:
+        if self._rows or self._saved or self._late or self._accusations.fresh or self._proofs:
             with self.store.transaction():
                 self._write_rows()
 

@@ -23,7 +23,8 @@ class Durable(msgspec.Struct, frozen=True):
     anchor in the epoch before (None at genesis). `rows` is the journal of this epoch, decoded;
     `blocks` are the saved bodies above `final`, in any order. `in_doubt` puts the node in
     quarantine: its journal is missing, damaged or older than it should be. Give it at each start
-    until the first `Persist` after it is durable.
+    until the first `Persist` after it is durable. `halted` is given at each start after an `Alarm`
+    of kind `safety`.
     """
 
     config: EpochConfig
@@ -34,6 +35,8 @@ class Durable(msgspec.Struct, frozen=True):
     rows: tuple[Row, ...] = ()
     blocks: tuple[BlockInfo, ...] = ()
     in_doubt: bool = False
+    halted: bool = False
+    """Whether two histories were seen to be final, before: then this node never votes again."""
 
 
 class Started(msgspec.Struct, frozen=True):

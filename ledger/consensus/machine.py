@@ -42,6 +42,7 @@ from ledger.consensus.messages import (
     BlockInfo,
     Certificate,
     Fact,
+    HeldVotes,
     Kind,
     Proposal,
     Status,
@@ -60,6 +61,10 @@ from ledger.members import EpochConfig
 LEAST_BLOCK_BYTES: Final = 64 << 10
 CLOCK_AHEAD_MS: Final = 2_000
 CLOCK_BEHIND_MS: Final = 10_000
+BLOCK_KINDS: Final = ("propose", "notarize", "finalize")
+"""The votes that name a block."""
+MAX_HELD: Final = 64
+"""Blocks of one view that a summary names: more than members, who vote once of a kind."""
 
 Judgement: TypeAlias = Literal[
     "none", "unjustified", "final", "waiting", "early", "invalid", "good"
@@ -237,6 +242,7 @@ class Consensus:
     def _on_started(self, event: Started) -> None:
         durable = event.durable
         self._started = True
+        self._halted = durable.halted
         self._doubted_ms = event.now_ms
         self._pending = event.pending
         self._enter_epoch(durable.config, durable.anchor, durable.anchor_certificate)
@@ -1073,15 +1079,17 @@ class Consensus:
     # R12: what a peer lacks.
 
     def _summary_of(self, view: View) -> ViewSummary:
-        bits = {kind: sum(1 << signer for signer in view.votes[kind]) for kind in KINDS}
+        held: dict[bytes, dict[str, int]] = {}
+        for kind in BLOCK_KINDS:
+            for signer, vote in view.votes[kind].items():
+                bits = held.setdefault(vote.block, dict.fromkeys(BLOCK_KINDS, 0))
+                bits[kind] |= 1 << signer
         return ViewSummary(
             view=view.number,
             notarized=view.positive is not None,
             nullified=view.nullification is not None,
-            proposed=bool(bits["propose"]),
-            notarize=bits["notarize"],
-            nullify=bits["nullify"],
-            finalize=bits["finalize"],
+            nullify=sum(1 << signer for signer in view.votes["nullify"]),
+            held=tuple(HeldVotes(block, **held[block]) for block in sorted(held))[:MAX_HELD],
         )
 
     def _on_summary(self, event: PeerSummary) -> None:
@@ -1106,7 +1114,7 @@ class Consensus:
         if self._final_cert is not None and theirs.final_view < self._final_view:
             facts.append(self._final_cert)
         held = {view.view: view for view in theirs.views}
-        nothing = ViewSummary(0, False, False, False, 0, 0, 0)
+        nothing = ViewSummary(0, False, False, 0, ())
         for number in sorted(self._views):
             if number > theirs.final_view:
                 facts.extend(self._missing_in(self._views[number], held.get(number, nothing)))
@@ -1117,11 +1125,22 @@ class Consensus:
             yield view.positive
         if view.nullification is not None and not theirs.nullified:
             yield view.nullification
-        if view.proposal is not None and not theirs.proposed:
+        if view.proposal is not None and not any(held.propose for held in theirs.held):
             yield self._proposal(view.proposal)
-        has = {"notarize": theirs.notarize, "nullify": theirs.nullify, "finalize": theirs.finalize}
-        done = {"notarize": theirs.notarized, "nullify": theirs.nullified, "finalize": False}
-        for kind in ("notarize", "nullify", "finalize"):
+        done = {"notarize": theirs.notarized, "nullify": theirs.nullified}
+        for kind in KINDS:
             for signer, vote in sorted(view.votes[kind].items()):
-                if not done[kind] and not has[kind] >> signer & 1:
+                same, other = self._has(theirs, vote)
+                # Whoever holds another word of that member, and this one, holds the evidence.
+                known = other and (vote.epoch, vote.view, signer) in self._reported
+                fresh = other if kind == "propose" else not same
+                if fresh and not known and (other or not done.get(kind, False)):
                     yield vote
+
+    def _has(self, theirs: ViewSummary, vote: Vote) -> tuple[bool, bool]:
+        """Whether a peer holds this vote, and whether it holds another one of the kind instead."""
+        bit = 1 << vote.signer
+        if vote.kind == "nullify":
+            return bool(theirs.nullify & bit), False
+        blocks = [held.block for held in theirs.held if getattr(held, vote.kind) & bit]
+        return vote.block in blocks, bool(blocks) and vote.block not in blocks

@@ -108,18 +108,26 @@ class Status(msgspec.Struct, frozen=True, gc=False, tag="status", forbid_unknown
 Fact: TypeAlias = Vote | Certificate | Proposal | Status
 
 
+class HeldVotes(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """The votes for one block in one view that a node holds, as bitmaps by member index."""
+
+    block: Hash
+    propose: Number
+    notarize: Number
+    finalize: Number
+
+
 class ViewSummary(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
-    """What a node holds of one view: certificates, the proposal, and votes as bitmaps by member
-    index.
+    """What a node holds of one view: certificates, votes to nullify as a bitmap, votes by block.
+
+    By block, so that a member that says different things to different others is found out.
     """
 
     view: Number
     notarized: bool
     nullified: bool
-    proposed: bool
-    notarize: Number
     nullify: Number
-    finalize: Number
+    held: Annotated[tuple[HeldVotes, ...], msgspec.Meta(max_length=64)]
 
 
 class Summary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

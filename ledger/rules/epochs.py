@@ -158,7 +158,7 @@ def apply_evidence(
     of, else what `verify_evidence` raises (R20 to R26). The committee says what follows from it.
     """
     body = record.body
-    first, second = _vote(body.first, body.epoch), _vote(body.second, body.epoch)
+    first, second = vote_of(body.first, body.epoch), vote_of(body.second, body.epoch)
     kinds = "-".join(sorted({first.kind, second.kind}))
     if body.epoch >= len(draft.configs) or kinds != body.kind:
         raise RefusedError("G22", epoch=body.epoch, kind=body.kind)
@@ -166,7 +166,10 @@ def apply_evidence(
     return Outcome({}, (), subjects)
 
 
-def _vote(word: SignedWord, epoch: int) -> Vote:
+def vote_of(word: SignedWord, epoch: int) -> Vote:
+    """A word of an `evidence` record as consensus knows it; unchecked. Raises `MalformedError`
+    (B4).
+    """
     return Vote(
         word.kind,
         epoch,

@@ -317,6 +317,20 @@ class Store:
             body,
         )
 
+    def save_accusations(self, rows: Sequence[tuple[int, int, int, bytes, bytes, bytes]]) -> None:
+        """Contradictions: (epoch, view, signer, words, own entry, leaf of the one on the chain)."""
+        self._many(
+            "INSERT OR REPLACE INTO accusation (epoch, view, signer, words, body, leaf)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            rows,
+        )
+
+    def save_alarms(self, rows: Sequence[tuple[bytes, str, int, bytes]]) -> None:
+        """Alarms with their proof: (digest of the proof, kind, POSIX ms, proof)."""
+        self._many(
+            "INSERT OR IGNORE INTO alarm (digest, kind, at_ms, facts) VALUES (?, ?, ?, ?)", rows
+        )
+
     def clear_doubt(self) -> None:
         """The journal says from now on that this node is in quarantine."""
         self._one("DELETE FROM doubt")
@@ -636,6 +650,16 @@ class Store:
     def in_doubt(self) -> bool:
         """Whether this database may be older than what its node has said."""
         return bool(self.select("SELECT 1 FROM doubt"))
+
+    def accusations(self) -> list[tuple[int, int, int, bytes, bytes, bytes]]:
+        """What `save_accusations` has kept."""
+        rows = self.select("SELECT epoch, view, signer, words, body, leaf FROM accusation")
+        return [tuple(row) for row in rows]
+
+    def alarms(self) -> list[tuple[str, int, bytes]]:
+        """What `save_alarms` has kept: (kind, POSIX ms, proof), the oldest first."""
+        rows = self.select("SELECT kind, at_ms, facts FROM alarm ORDER BY at_ms")
+        return [(row[0], row[1], row[2]) for row in rows]
 
     def waiting(self) -> list[bytes]:
         """Entries that waited when the node stopped."""

@@ -96,6 +96,30 @@ doubt = Table(
     Column("one", Integer, primary_key=True),
 )
 
+accusation = Table(
+    "accusation",
+    TRUTH,
+    # A member's two contradicting words; the entry of this node about them; the one on the chain.
+    Column("epoch", Integer, primary_key=True),
+    Column("view", Integer, primary_key=True),
+    Column("signer", Integer, primary_key=True),
+    Column("words", BLOB, nullable=False),
+    Column("body", BLOB, nullable=False),
+    Column("leaf", BLOB, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+alarm = Table(
+    "alarm",
+    TRUTH,
+    # What must never happen and did, with the signed messages that prove it (several members only).
+    Column("digest", BLOB, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("at_ms", Integer, nullable=False),
+    Column("facts", BLOB, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 state_delta = Table(
     "state_delta",
     DERIVED,

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from cli.operate import member_lines
 from ledger.encoding import decode_bundle
 from ledger.merkle import tiles_of
 from ledger.notes import decode_checkpoint, decode_note
@@ -128,27 +127,3 @@ def test_where_other_members_are(tmp_path: Path) -> None:
     for wrong in ("9003", ":9003", "127.0.0.1:0", "127.0.0.1:70000", "127.0.0.1:x"):
         assert call("node", "peers", "--listen", wrong, "--home", home).code == 10
     assert (home / "node.toml").read_bytes() == before
-
-
-@pytest.mark.parametrize(
-    ("heard", "expected"),
-    [
-        ({"h2": 99_000, "h3": 98_000, "h4": 97_000}, ["Members: n = 4"]),
-        (
-            {"h2": 99_000, "h3": 98_000, "h4": 0},
-            ["Members", "h4 is silent since -", "others go on"],
-        ),
-        (
-            {"h2": 99_000, "h3": 1_000, "h4": 0},
-            ["Members", "h3 is silent", "h4 is silent", "until 1 of them answer again: h3, h4"],
-        ),
-    ],
-)
-def test_status_says_who_is_silent_and_what_it_means(
-    heard: dict[str, int], expected: list[str]
-) -> None:
-    members = {"n": 4, "q": 3, "may_be_absent": 1, "may_lie": 1}
-    lines = member_lines({"members": members, "heard_ms": heard, "published": 7}, 100_000)
-    assert len(lines) == len(expected)
-    for line, words in zip(lines, expected, strict=True):
-        assert words in line

@@ -4,9 +4,9 @@ import uuid
 
 import pytest
 
-from cli.statements import Author, clock_ms, make_body, make_record, new_id, sign, uuid7
+from cli.statements import Author, clock_ms, make_body, make_record, new_id, sign
 from ledger.crypto import signer_from_p256_scalar, signer_from_seed, verify
-from ledger.encoding import decode_time, decode_uuid
+from ledger.encoding import decode_time, decode_uuid, encode_uuid7
 from ledger.errors import MalformedError
 from ledger.records import decode_entry
 from ledger.records.catalogue import DatasetBody
@@ -74,5 +74,5 @@ def test_ids_are_uuid7() -> None:
     for text in made:
         decode_uuid(text)
         assert uuid.UUID(text).variant == uuid.RFC_4122
-    assert uuid7(0, bytes(10)) == "00000000-0000-7000-8000-000000000000"
-    assert uuid7(2**48 - 1, b"\xff" * 32) == "ffffffff-ffff-7fff-bfff-ffffffffffff"
+    assert encode_uuid7(0, bytes(10)) == "00000000-0000-7000-8000-000000000000"
+    assert encode_uuid7(2**48 - 1, b"\xff" * 32) == "ffffffff-ffff-7fff-bfff-ffffffffffff"
