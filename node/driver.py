@@ -213,8 +213,6 @@ class Driver:
         self._late: list[Entry] = []
         self._kept: set[bytes] = set()
         self._tip = b""
-        self._accusations = Accusations(())
-        self._proofs: list[tuple[bytes, str, int, bytes]] = []
         self._published: View | None = None
         self._open()
         self.clock = clock or Clock(self.final.tip.time_ms + 1)
@@ -435,7 +433,7 @@ class Driver:
         self._saved: dict[bytes, Applied] = {}
         self._deadline: int | None = None
         self._accusations = Accusations(from_rows(self.store.accusations()))
-        self._proofs.clear()
+        self._proofs: list[tuple[bytes, str, int, bytes]] = []
         self._machine = Consensus(self.keys.node.public_key)
         rows, damaged = _journal(self.store.journal(tip.config.epoch))
         durable = agree.Durable(
