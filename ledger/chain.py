@@ -6,9 +6,9 @@ A block is a run of entries that ends in a seal. The seal commits to the entries
 state after them, and to the seal before: one hash chain, inside the one tree.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from hashlib import sha256
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 from ledger.crypto import EDDSA
 from ledger.encoding import b64url, decode_bundle, decode_time, unb64url
@@ -50,6 +50,9 @@ from ledger.rules.values import Count, Holder, MemberState
 from ledger.state import EMPTY_STATE, State, state_key
 
 CHAIN_TAG = b"alliance/chain/1\n"
+
+Decode: TypeAlias = Callable[[bytes], Entry]
+"""`decode_entry`, or the same from memory."""
 
 
 class History(Protocol):
@@ -367,20 +370,26 @@ def _applied(parent: Tip, done: _Executed, roots: _Roots, seal: SealEntry) -> Ap
 # --- checking ---
 
 
-def check_block(parent: Tip, entries: Sequence[bytes], history: History, verify: Verify) -> Applied:
+def check_block(
+    parent: Tip,
+    entries: Sequence[bytes],
+    history: History,
+    verify: Verify,
+    decode: Decode = decode_entry,
+) -> Applied:
     """The block made of these entries, the last of which is its seal, on top of `parent`.
 
-    Everything is derived anew: links, proposer, signatures, rules, findings, state. Raises
-    `ProofError` (L*) with the
-    index of the entry, and the inner rule where an entry breaks one; `MalformedError` for bytes of
-    no known form.
+    Everything is derived anew: links, proposer, signatures, rules, findings, state. `verify` and
+    `decode` may answer from memory what they have answered before, and give nothing else than
+    `crypto.verify` and `decode_entry` do. Raises `ProofError` (L*) with the index of the entry,
+    and the inner rule where an entry breaks one; `MalformedError` for bytes of no known form.
     """
     if len(entries) < 2:
         raise ProofError("L5.empty", height=parent.height + 1)
     _check_version(parent.config)
     seal = decode_seal(entries[-1])
     _check_seal(parent, seal, len(entries) - 1, sum(map(len, entries[:-1])), verify)
-    parsed = [_parse(raw, parent.size + i) for i, raw in enumerate(entries[:-1])]
+    parsed = [_parse(raw, parent.size + i, decode) for i, raw in enumerate(entries[:-1])]
     done = _execute(
         parent, parsed, At(seal.seal.height, seal.seal.time_ms), history, verify, stop=True
     )
@@ -404,9 +413,9 @@ def _check_next(entry: SealEntry, done: _Executed, count: int) -> None:
         raise ProofError("L2", height=height, field="next_config_hash")
 
 
-def _parse(raw: bytes, index: int) -> Entry:
+def _parse(raw: bytes, index: int, decode: Decode = decode_entry) -> Entry:
     try:
-        return decode_entry(raw)
+        return decode(raw)
     except AllianceError as error:
         raise ProofError("L9", index=index, inner=error.rule) from error
 

@@ -331,7 +331,9 @@ def decode_statement(raw: bytes) -> Statement:
     if raw[after : after + 2] != b"\x58\x40" or len(raw) != after + 66:
         raise MalformedError("B1.signature", offset=after)
     try:
-        alg, kid, iss, sub = _decode_protected(protected, start)
+        # Most statements have one of a few headers; long ones are not worth the memory.
+        read = _known_protected if len(protected) <= 256 else _decode_protected
+        alg, kid, iss, sub = read(protected, start)
     except IndexError:
         raise MalformedError("B1.truncated", offset=end) from None
     return Statement(raw, protected, alg, kid, iss, sub, raw[body:after], raw[after + 2 :])
@@ -374,6 +376,9 @@ def _decode_protected(header: bytes, base: int) -> tuple[int, bytes, str, str]:
         raise MalformedError("B1.protected", offset=base + last)
     issuer = _text(header[start:end], base + start)
     return alg, header[8:24], issuer, _text(header[first:last], base + first)
+
+
+_known_protected = lru_cache(maxsize=4096)(_decode_protected)
 
 
 def _text(data: bytes, offset: int) -> str:

@@ -4,8 +4,10 @@ Nothing below decides whether a record is admitted: that is for the rules, in th
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import sha256
+from threading import Event, Lock
 from typing import Final, NamedTuple
 
 from ledger.chain import Tip
@@ -34,6 +36,8 @@ from node.wire import Exchange, Want
 LOG = logging.getLogger("alliance.node")
 REMEMBERED: Final = 200_000
 """Signatures that are remembered at most; the oldest are checked again."""
+PARSED_BYTES: Final = 16 << 20
+"""Bytes of the entries that are remembered as parsed; the oldest are parsed again."""
 
 
 class Signatures:
@@ -75,6 +79,76 @@ def _digest(alg: int, key: bytes, message: bytes) -> bytes:
     return sha256(b"%d %d %b%b" % (alg, len(key), key, message)).digest()
 
 
+class Parsed:
+    """Parsed once: `decode` answers from here what admission has already read.
+
+    Known by all of its bytes, so that it is what `decode_entry` would give: the bytes of a block
+    that arrived before as entries of their own need no second look.
+    """
+
+    def __init__(self, limit: int = PARSED_BYTES) -> None:
+        self._known: dict[bytes, Entry] = {}
+        self._limit = limit
+        self._bytes = 0
+        self._lock = Lock()
+
+    def decode(self, raw: bytes) -> Entry:
+        """`ledger.records.decode_entry`, answered from memory where the same was read before."""
+        return self._known.get(raw) or decode_entry(raw)
+
+    def __contains__(self, raw: bytes) -> bool:
+        return raw in self._known
+
+    def keep(self, entries: Iterable[Entry]) -> None:
+        """These will be asked for again."""
+        with self._lock:
+            for entry in entries:
+                if entry.raw not in self._known:
+                    self._known[entry.raw] = entry
+                    self._bytes += len(entry.raw)
+            while self._bytes > self._limit:
+                oldest = next(iter(self._known))
+                self._bytes -= len(self._known.pop(oldest).raw)
+
+    def forget(self, entries: Iterable[Entry]) -> None:
+        """These stand in a final block, or nowhere."""
+        with self._lock:
+            for entry in entries:
+                if self._known.pop(entry.raw, None) is not None:
+                    self._bytes -= len(entry.raw)
+
+
+class _Reading:
+    """What the threads are reading at this moment, each entry in one of them."""
+
+    def __init__(self) -> None:
+        self._claimed: dict[bytes, Event] = {}
+        self._lock = Lock()
+
+    @contextmanager
+    def claim(self, raws: Sequence[bytes]) -> Iterator[tuple[list[bytes], set[Event]]]:
+        """Those that no other thread is reading; and, for after them, the ends of the others.
+
+        Whoever waits has finished its own: nobody waits in a circle.
+        """
+        done, others = Event(), set()
+        mine: list[bytes] = []
+        with self._lock:
+            for raw in raws:
+                claimed = self._claimed.setdefault(raw, done)
+                if claimed is done:
+                    mine.append(raw)
+                else:
+                    others.add(claimed)
+        try:
+            yield mine, others
+        finally:
+            with self._lock:
+                for raw in mine:
+                    self._claimed.pop(raw, None)
+            done.set()
+
+
 class Body(NamedTuple):
     """A block of another member as it arrived: its seal is a member's, the rest is unchecked."""
 
@@ -109,25 +183,41 @@ class Admission:
 
     def __init__(self, signatures: Signatures) -> None:
         self.signatures = signatures
+        self.parsed = Parsed()
+        self._reading = _Reading()
         self._votes = Signatures()
 
+    def forget(self, entries: Sequence[Entry]) -> None:
+        """These stand in a final block, or nowhere."""
+        self.signatures.forget(entries)
+        self.parsed.forget(entries)
+
     def entries(self, tip: Tip, raws: Sequence[bytes]) -> list[Entry | AllianceError]:
-        """Each entry, or what is wrong with it."""
+        """Each entry, or what is wrong with it.
+
+        What another thread is reading at this moment is left to it: a block often comes while its
+        entries, which were sent ahead, are still being read.
+        """
         signers: dict[bytes, tuple[int, bytes]] = {}
-        admitted: list[Entry | AllianceError] = []
-        for raw in raws:
-            try:
-                entry = decode_entry(raw)
-                # What a block is looked up by must be readable before it may stand among
-                # candidates.
-                _ = entry.id_key, leaves_of(entry.record)
-                self._check_author(tip, entry, signers)
-                check_epochs(tip, entry)
-            except AllianceError as error:
-                admitted.append(error)
-            else:
-                admitted.append(entry)
-        return admitted
+        with self._reading.claim(raws) as (mine, others):
+            found = {raw: self._entry(tip, raw, signers) for raw in mine}
+            self.parsed.keep(entry for entry in found.values() if isinstance(entry, Entry))
+        for other in others:
+            other.wait()
+        return [found.get(raw) or self._entry(tip, raw, signers) for raw in raws]
+
+    def _entry(
+        self, tip: Tip, raw: bytes, signers: dict[bytes, tuple[int, bytes]]
+    ) -> Entry | AllianceError:
+        try:
+            entry = self.parsed.decode(raw)
+            # What a block is looked up by must be readable before it may stand among candidates.
+            _ = entry.id_key, leaves_of(entry.record)
+            self._check_author(tip, entry, signers)
+            check_epochs(tip, entry)
+        except AllianceError as error:
+            return error
+        return entry
 
     def _check_author(
         self, tip: Tip, entry: Entry, signers: dict[bytes, tuple[int, bytes]]
@@ -188,9 +278,9 @@ class Admission:
         limits = tip.config.limits
         if body.info.size > limits.block_bytes or len(raws) > limits.block_records + 1:
             raise ProofError("L5.large", height=seal.seal.height)
-        # Checked ahead and remembered; what is wrong, or signed by keys that only later blocks
-        # name, is for `check_block` to say.
-        self.entries(tip, raws[:-1])
+        # Checked ahead and remembered, unless they came before; what is wrong, or signed by keys
+        # that only later blocks name, is for `check_block` to say.
+        self.entries(tip, [raw for raw in raws[:-1] if raw not in self.parsed])
         return body
 
     def cosigned(self, tip: Tip, note: Note) -> list[Cosigned]:

@@ -557,7 +557,7 @@ class Driver:
         self.counters["storage_failures"] += 1
         self._failed = error
         self._settle_all(error, taken)
-        self.signatures.forget([waiting.entry for waiting in self._waiting.values()])
+        self.admission.forget([waiting.entry for waiting in self._waiting.values()])
         self._waiting.clear()
         self._outbox.clear()
         self._deadline = None
@@ -565,7 +565,7 @@ class Driver:
     def _settle_all(self, error: AllianceError, taken: Sequence[Submission]) -> None:
         """Tell everybody who still waits."""
         for submission in taken:
-            self.signatures.forget([e for e in submission.entries if isinstance(e, Entry)])
+            self.admission.forget([e for e in submission.entries if isinstance(e, Entry)])
             for position, outcome in enumerate(submission.outcomes):
                 if outcome is None:
                     submission.settle(position, error)
@@ -622,7 +622,7 @@ class Driver:
         first = waiting.entry if waiting is not None else self._on_chain(on_chain[key])
         if waiting is None or first.statement.signature != entry.statement.signature:
             # It was verified, and goes no further.
-            self.signatures.forget([entry])
+            self.admission.forget([entry])
         if first.statement.payload != entry.statement.payload:
             self.counters["refused"] += 1
             submission.settle(position, ConflictError("S6", id=entry.record.id))
@@ -719,17 +719,19 @@ class Driver:
 
     def _take_over(self, peer: int, entries: Sequence[Entry]) -> None:
         """Entries that other members took in wait here, too; nobody waits for them here."""
-        room = self.config.max_pending_entries - len(self._waiting)
-        fresh = [entry for entry in entries if entry.id_key not in self._waiting][: max(0, room)]
+        fresh = [entry for entry in entries if entry.id_key not in self._waiting]
         if not fresh:
             return
         on_chain = self.store.history().find_ids([entry.id_key for entry in fresh])
         now_ms = self.clock.now_ms()
-        fresh = [entry for entry in fresh if entry.id_key not in on_chain]
-        admitted = self._shares.admit(peer, fresh, self._waiting)
-        self.counters["dropped"] += len(fresh) - len(admitted)
+        room = max(0, self.config.max_pending_entries - len(self._waiting))
+        unknown = [entry for entry in fresh if entry.id_key not in on_chain]
+        admitted = self._shares.admit(peer, unknown[:room], self._waiting)
+        self.counters["dropped"] += len(unknown) - len(admitted)
         for entry in admitted:
             self._waiting[entry.id_key] = _Waiting(entry, [], now_ms)
+        # What waits nowhere is not remembered either.
+        self.admission.forget([entry for entry in fresh if entry.id_key not in self._waiting])
 
     def _accuse(self, now_ms: int) -> None:
         """Hand in this node's records of contradictions whose turn has come."""
@@ -952,7 +954,7 @@ class Driver:
 
     def _refuse(self, entry: Entry, error: AllianceError) -> None:
         self.counters["refused"] += 1
-        self.signatures.forget([entry])
+        self.admission.forget([entry])
         for submission, position in self._waiting.pop(entry.id_key).callers:
             submission.settle(position, error)
 
@@ -972,7 +974,10 @@ class Driver:
         below = self._above_final(info_of(previous.seal)) if previous else []
         history = Overlay(self.store.history(), below)
         try:
-            self._keep(check_block(parent, body.raws, history, self.signatures.verify))
+            applied = check_block(
+                parent, body.raws, history, self.signatures.verify, self.admission.parsed.decode
+            )
+            self._keep(applied)
         except StorageError:
             raise
         except AllianceError as error:
@@ -1090,7 +1095,7 @@ class Driver:
                 unanswered.append(waiting._replace(place=index))
             index += 1
         self._unpublished.append((block, unanswered))
-        self.signatures.forget(block.entries)
+        self.admission.forget(block.entries)
         self.counters["blocks"] += 1
         self.counters["entries"] += len(block.entries)
 

@@ -2,21 +2,24 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import msgspec
 import pytest
 
 from ledger.chain import Tip
-from ledger.crypto import EDDSA
+from ledger.crypto import EDDSA, verify
 from ledger.encoding import b64url, decode_bundle, encode_bundle
-from ledger.errors import BusyError, SignatureError
+from ledger.errors import BusyError, MalformedError, SignatureError
 from ledger.merkle import tree_hash
 from ledger.records import decode_entry
+from ledger.records.envelope import Entry
 from ledger.records.seal import Previous, decode_seal
+from node import admission, httpsig, shares
 from node import driver as driving
-from node import httpsig, shares
-from node.admission import Delivery, Signatures
+from node.admission import Delivery, Parsed, Signatures
 from node.httpsig import Head, Request, Verifier, sign_request
 from node.main import open_driver
 from node.wire import Exchange
@@ -162,6 +165,54 @@ def test_what_is_remembered_of_a_signature_is_small() -> None:
     assert all(len(what) == 32 for what in signatures._known.values())
     # The same signature over anything else is not taken from memory.
     assert not signatures.verify(EDDSA, signer.public_key, signer.sign(message), b"other")
+
+
+def test_what_is_remembered_as_parsed_is_bounded_and_exact() -> None:
+    world = make_world()
+    raws = world.accesses(4)
+    entries = [decode_entry(raw) for raw in raws]
+    parsed = Parsed(limit=sum(map(len, raws)) - 1)
+    parsed.keep(entries[:3])
+    parsed.keep(entries[:3])
+    assert parsed.decode(bytes(bytearray(raws[0]))) is entries[0]
+    parsed.keep(entries[3:])
+    assert raws[0] not in parsed, "the oldest makes room"
+    assert parsed.decode(raws[0]) == entries[0]
+    # One other bit is another entry: its leaf, its signature and its record are its own.
+    other = bytes([*raws[1][:-1], raws[1][-1] ^ 1])
+    assert parsed.decode(other) == decode_entry(other) != entries[1]
+    parsed.forget(entries)
+    assert not any(raw in parsed for raw in raws)
+    assert parsed._bytes == 0
+
+
+def test_an_entry_that_two_threads_bring_is_checked_in_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = make_world()
+    raws = world.accesses(40)
+    checked: list[bytes] = []
+    begun = Event()
+
+    def slowly(alg: int, key: bytes, signature: bytes, message: bytes) -> bool:
+        checked.append(signature)
+        begun.set()
+        time.sleep(0.001)
+        return verify(alg, key, signature, message)
+
+    monkeypatch.setattr(admission, "verify_signature", slowly)
+    tip, reader = world.genesis.tip, admission.Admission(Signatures())
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(reader.entries, tip, raws)
+        assert begun.wait(5)
+        second = pool.submit(reader.entries, tip, [*reversed(raws), b"garbage", *world.accesses(1)])
+    assert [entry.raw for entry in first.result() if isinstance(entry, Entry)] == raws
+    *both, garbage, last = second.result()
+    assert [entry.raw for entry in both if isinstance(entry, Entry)] == raws[::-1]
+    assert isinstance(garbage, MalformedError)
+    assert isinstance(last, Entry)
+    assert len(checked) == 41
+    assert not reader._reading._claimed
 
 
 def test_a_member_fills_its_own_share_only(monkeypatch: pytest.MonkeyPatch) -> None:
