@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from cli.offline import CERTIFICATES, SEAL_MARK, SEAL_TAIL, Audit, Held, read_certificates
+from cli.copies import CERTIFICATES, read_certificates
+from cli.offline import SEAL_MARK, SEAL_TAIL, Audit, Held
 from ledger.crypto import signer_from_seed
 from ledger.encoding import (
     decode_bundle,

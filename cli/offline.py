@@ -1,37 +1,37 @@
 """The audit of an offline copy: files and the genesis, nothing else (formats.md F18; SPEC V).
 
 Steps: 1 the trust root, 2 the signatures of the checkpoint, 3 every leaf, tile and the root, 4
-every
-block by the same `check_block` as the nodes, 5 finality certificates, 6 growth since older heads
-and
-receipts that the auditor holds, 7 the verdict. Worker processes check signatures ahead.
+every block by the same `check_block` as the nodes, 5 finality certificates, 6 growth since older
+heads and receipts that the auditor holds, 7 the verdict. Worker processes check signatures ahead
+of step 4, from step 3 on (`cli.ahead`).
 """
 
+import gc
 import os
-import stat
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from hashlib import sha256
 from itertools import takewhile
-from multiprocessing import get_context
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
+from cli.ahead import Ahead, Key
+from cli.copies import CERTIFICATES, EPOCHS, FIXED, Copy, read_certificates
 from cli.screen import printable
 from ledger.chain import Applied, Tip, check_block, check_genesis
 from ledger.consensus.messages import decode_certificate, verify_certificate
 from ledger.crypto import EDDSA
 from ledger.crypto import verify as verify_signature
-from ledger.encoding import b64url, decode_bundle, decode_statement, encode_bundle, unb64url
-from ledger.errors import AllianceError, MalformedError, NotFoundError, ProofError
+from ledger.encoding import b64url, encode_bundle, unb64url
+from ledger.errors import AllianceError, ProofError
 from ledger.members import EpochConfig
 from ledger.merkle import ENTRIES, TILE_WIDTH, Tile, Tree, leaf_hashes, tiles_of
 from ledger.notes import Checkpoint, Note, decode_checkpoint, decode_note, encode_policy
 from ledger.records import decode_entry
+from ledger.records.governance import GenesisBody, KeyBody, KeyDescription, MemberBody
 from ledger.rules import Located
-from ledger.rules.values import KeyState
+from ledger.rules.governance import ALGORITHMS, kid_of
 from ledger.verify import (
     decode_epochs,
     decode_receipt,
@@ -45,154 +45,13 @@ from ledger.verify import (
 
 SEAL_MARK: Final = b',"type":"seal","v":1,"view":'
 SEAL_TAIL: Final = 128
-MAX_FILE: Final = TILE_WIDTH * (65_535 + 2)
-MAX_CERTIFICATE: Final = 1 << 16
-AHEAD: Final = 3
-"""Bundles that each worker may be ahead of the block being checked."""
-FEW: Final = 4
-"""With fewer bundles, starting processes costs more than it saves."""
+SIGNATURE: Final = 66
+"""How many bytes an entry has behind its payload (SPEC 2.1)."""
+KEY_MARKS: Final = tuple(b',"type":"%b","v":1}' % kind for kind in (b"genesis", b"key", b"member"))
+"""How the payloads end that can register keys."""
 
 
 Advance = Callable[[int], None]
-KeyRing = dict[bytes, tuple[int, bytes]]
-
-
-# --- the files ---
-
-
-class Copy:
-    """A directory in the layout of C2SP tlog-tiles, with genesis, policy and certificates beside
-    it.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def read(self, name: str) -> bytes:
-        """A file's bytes. Raises `NotFoundError` (V10) or `MalformedError` (V11, V27)."""
-        with open_plain(self.folder, name) as file:
-            data = file.read(MAX_FILE + 1)
-        if len(data) > MAX_FILE:
-            raise MalformedError("V11", file=name)
-        return data
-
-    def bundle(self, tile: Tile) -> list[bytes]:
-        """The entries of a bundle. Raises `MalformedError` (V11) unless it holds as many as it
-        says.
-        """
-        entries = decode_bundle(self.read(tile.path))
-        if len(entries) != tile.width:
-            raise MalformedError("V11", file=tile.path)
-        return entries
-
-    def names(self) -> set[str]:
-        """All that is no folder, relative to this one: files, links, pipes."""
-        found = (path for path in self.folder.rglob("*") if path.is_symlink() or not path.is_dir())
-        return {path.relative_to(self.folder).as_posix() for path in found}
-
-
-def open_plain(folder: Path, name: str) -> BinaryIO:
-    """A file of a copy, opened. Raises `NotFoundError` (V10), or `MalformedError` (V27) for what
-    is no plain file: a pipe would wait for ever, and a link may lead elsewhere tomorrow.
-    """
-    path = folder / name
-    try:
-        if stat.S_ISREG(path.lstat().st_mode):
-            return path.open("rb")
-    except (FileNotFoundError, NotADirectoryError):
-        raise NotFoundError("V10", file=name) from None
-    except OSError as error:
-        raise MalformedError("V27", file=name) from error
-    raise MalformedError("V27", file=name)
-
-
-CERTIFICATES: Final = "finality/certificates"
-"""For each height from 1 on, a big-endian uint32 length and the certificate; empty where a later
-one covers it.
-"""
-
-
-EPOCHS: Final = "epochs"
-"""How one epoch followed the other; a copy of the first epoch has no such file."""
-
-FIXED: Final = frozenset({"checkpoint", "genesis", "policy", CERTIFICATES})
-
-
-def read_certificates(folder: Path) -> Iterator[bytes]:
-    """The finality certificates of a copy, by height from 1 on. Raises as `Copy.read` does."""
-    with open_plain(folder, CERTIFICATES) as file:
-        while head := file.read(4):
-            length = int.from_bytes(head, "big")
-            data = file.read(length) if length <= MAX_CERTIFICATE else b""
-            if len(head) < 4 or len(data) != length:
-                raise MalformedError("V11", file=CERTIFICATES)
-            yield data
-
-
-# --- signatures ahead ---
-
-
-def check_signatures(folder: str, name: str, keys: KeyRing) -> set[bytes]:
-    """In a worker: which entries of a bundle verify under the key that their id names."""
-    right: set[bytes] = set()
-    for raw in decode_bundle(Copy(Path(folder)).read(name)):
-        try:
-            statement = decode_statement(raw)
-        except MalformedError:
-            continue
-        alg, key = keys.get(statement.kid, (0, b""))
-        message = statement.to_be_signed()
-        if key and verify_signature(alg, key, statement.signature, message):
-            right.add(checked(alg, key, statement.signature, message))
-    return right
-
-
-def checked(alg: int, key: bytes, signature: bytes, message: bytes) -> bytes:
-    """What stands for one signature that was found right: all four, hashed."""
-    return sha256(bytes([alg & 0xFF]) + key + signature + message).digest()
-
-
-class Ahead:
-    """Signatures, checked by other processes before they are asked for; what they lack is checked
-    here.
-    """
-
-    def __init__(self, folder: Path, bundles: Sequence[Tile], workers: int) -> None:
-        self._folder = folder
-        self._bundles = bundles
-        self._right: set[bytes] = set()
-        self._running: dict[int, Future[set[bytes]]] = {}
-        self._next = 0
-        self._depth = workers * AHEAD
-        self._pool: ProcessPoolExecutor | None = None
-        if workers and len(bundles) >= FEW:
-            self._pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
-
-    def start(self, number: int, keys: KeyRing) -> None:
-        """Let bundles beyond this one be checked under the keys known now; take in this one's."""
-        if self._pool is None:
-            return
-        while self._next < min(number + self._depth, len(self._bundles)):
-            name = self._bundles[self._next].path
-            task = self._pool.submit(check_signatures, str(self._folder), name, keys)
-            self._running[self._next] = task
-            self._next += 1
-        if number in self._running:
-            self._right |= self._running.pop(number).result()
-
-    def verify(self, alg: int, key: bytes, signature: bytes, message: bytes) -> bool:
-        """`ledger.crypto.verify`, answered from what a worker found where it did."""
-        if self._right:
-            mark = checked(alg, key, signature, message)
-            if mark in self._right:
-                self._right.discard(mark)
-                return True
-        return verify_signature(alg, key, signature, message)
-
-    def close(self) -> None:
-        """End the workers."""
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
 
 
 class Past:
@@ -298,6 +157,7 @@ class Audit:
         self.workers = (os.cpu_count() or 1) if workers is None else workers
         self.report = Report()
         self._where = ""
+        self._ahead: Ahead | None = None
 
     def run(self, advance: Advance = lambda _done: None) -> Report:
         """The report; `advance` is told of every entry read (step 3) and checked (step 4)."""
@@ -310,15 +170,25 @@ class Audit:
             ("finality", self._check_finality),
             ("older", self._check_older),
         )
-        for number, (name, work) in enumerate(steps, 1):
-            self._where = ""
+        with _without_collector():
             try:
-                work()
-            except AllianceError as error:
-                self.report.steps.append(Step(number, name, error, self._where))
-                break
-            self.report.steps.append(Step(number, name))
+                for number, (name, work) in enumerate(steps, 1):
+                    if not self._passes(number, name, work):
+                        break
+            finally:
+                if self._ahead is not None:
+                    self._ahead.close()
         return self.report
+
+    def _passes(self, number: int, name: str, work: Callable[[], None]) -> bool:
+        self._where = ""
+        try:
+            work()
+        except AllianceError as error:
+            self.report.steps.append(Step(number, name, error, self._where))
+            return False
+        self.report.steps.append(Step(number, name))
+        return True
 
     def entries(self) -> int:
         """How many entries the copy says it has; 0 when even that cannot be read."""
@@ -374,9 +244,14 @@ class Audit:
         size = self.checkpoint.size
         self.bundles: list[Tile] = []
         self.tree = Tree()
+        self._ahead = ahead = Ahead(self.copy.folder, size // TILE_WIDTH, self.workers)
+        keys = _node_keys(self.configs)
         for bundle in takewhile(lambda tile: tile.level == ENTRIES, tiles_of(size)):
             self._where = bundle.path
-            self.tree.extend(leaf_hashes(self.copy.bundle(bundle)))
+            entries = self.copy.bundle(bundle)
+            ahead.offer(bundle.path, [*keys, *_keys_in(entries)])
+            keys = []
+            self.tree.extend(leaf_hashes(entries))
             self.bundles.append(bundle)
             self._advance(bundle.width)
         for tile in tiles_of(size):
@@ -396,14 +271,8 @@ class Audit:
 
     def _check_blocks(self) -> None:
         """Step 4: every block, on top of the one before, by the function that the nodes use."""
-        ahead = Ahead(self.copy.folder, self.bundles, self.workers)
-        past = Past(self._entry)
-        self.keys = _first_keys(self.genesis, self.configs)
         self.seals = [self.genesis.seal.leaf]
-        try:
-            tip = self._replay(ahead, past)
-        finally:
-            ahead.close()
+        tip = self._replay(Past(self._entry))
         self._where = f"block {tip.height}"
         if tip.size != self.checkpoint.size or tip.tree.root() != self.checkpoint.root:
             raise ProofError("V17", height=tip.height)
@@ -414,9 +283,10 @@ class Audit:
         self.report.height, self.report.last_ms = tip.height, tip.time_ms
         self.report.first_ms = self.genesis.tip.time_ms
 
-    def _replay(self, ahead: Ahead, past: Past) -> Tip:
+    def _replay(self, past: Past) -> Tip:
         tip, first = self.genesis.tip, True
-        for entries in self._blocks(ahead):
+        verify = verify_signature if self._ahead is None else self._ahead.verify
+        for entries in self._blocks():
             if first:
                 # Block 0 was checked by its own rules; here it must be the same bytes.
                 self._where = "block 0"
@@ -427,20 +297,20 @@ class Audit:
                 first = False
                 continue
             self._where = f"block {tip.height + 1}"
-            block = check_block(tip, entries, past, ahead.verify)
+            block = check_block(tip, entries, past, verify)
             past.add(block)
             tip = block.tip
             self.seals.append(tip.seal_leaf)
-            self.keys.update(_new_keys(block))
             self._count(block)
             self._advance(len(entries))
         return tip
 
-    def _blocks(self, ahead: Ahead) -> Iterator[list[bytes]]:
+    def _blocks(self) -> Iterator[list[bytes]]:
         """The entries, cut behind every seal."""
         block: list[bytes] = []
-        for number, bundle in enumerate(self.bundles):
-            ahead.start(number, dict(self.keys))
+        for bundle in self.bundles:
+            if self._ahead is not None:
+                self._ahead.take()
             for raw in self.copy.bundle(bundle):
                 block.append(raw)
                 if SEAL_MARK in raw[-SEAL_TAIL:]:
@@ -545,22 +415,49 @@ class Audit:
                 raise ProofError("V23", index=start + offset)
 
 
-def _first_keys(genesis: Applied, configs: Sequence[EpochConfig]) -> KeyRing:
-    """The keys of block 0 and of the nodes of all epochs, for workers to check under."""
-    ring = {
-        unb64url(kid): (EDDSA, unb64url(member.node_pk))
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """An audit makes many values and no cycles; looking for some would cost a fifth of what is not
+    signatures.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _node_keys(configs: Sequence[EpochConfig]) -> list[Key]:
+    """The keys of the nodes of all epochs, for workers to check under."""
+    return [
+        (unb64url(kid), EDDSA, unb64url(member.node_pk))
         for config in configs
         for kid, member in config.node_kids.items()
-    }
-    return {**ring, **_new_keys(genesis)}
+    ]
 
 
-def _new_keys(block: Applied) -> KeyRing:
-    """The keys that a block registered or revoked; whether they may be used is for the rules to
-    say.
+def _keys_in(entries: Sequence[bytes]) -> list[Key]:
+    """The keys that these entries register, for workers to check under. Whether they may be used,
+    or the entries stand at all, is for the rules to say in step 4.
     """
-    return {
-        unb64url(key[4:].decode()): (value.alg, unb64url(value.public_key))
-        for key, value in block.changes.items()
-        if isinstance(value, KeyState)
-    }
+    keys: list[Key] = []
+    for raw in entries:
+        if not raw.endswith(KEY_MARKS, 0, -SIGNATURE):
+            continue
+        try:
+            keys += map(_key_of, _described(decode_entry(raw).record.body))
+        except AllianceError:
+            continue
+    return keys
+
+
+def _described(body: GenesisBody | KeyBody | MemberBody) -> Sequence[KeyDescription]:
+    if isinstance(body, KeyBody):
+        return () if body.key is None else (body.key,)
+    return body.keys
+
+
+def _key_of(key: KeyDescription) -> Key:
+    return unb64url(kid_of(key)), ALGORITHMS[key.alg], unb64url(key.public_key)

@@ -11,7 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.audit import audit_app
-from cli.offline import CERTIFICATES, Audit, Held
+from cli.copies import CERTIFICATES
+from cli.offline import Audit, Held
 from cli.screen import local_time
 from ledger.encoding import b64url
 from ledger.merkle import Tree, leaf_hashes

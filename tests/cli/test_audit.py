@@ -11,8 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.audit import EXIT_STEP, audit_app
+from cli.copies import CERTIFICATES
 from cli.drill import DAMAGES, run_drill
-from cli.offline import CERTIFICATES, Audit, Held, Report
+from cli.offline import Audit, Held, Report
 from ledger.encoding import b64url
 from ledger.errors import AllianceError
 from ledger.merkle import Tree, leaf_hashes

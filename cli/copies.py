@@ -1,0 +1,78 @@
+"""The files of an offline copy: the layout of C2SP tlog-tiles, with genesis, policy, epochs and
+certificates beside it (SPEC 9.3). Reading decides nothing; nothing here needs more than the ledger.
+"""
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from ledger.encoding import decode_bundle
+from ledger.errors import MalformedError, NotFoundError
+from ledger.merkle import TILE_WIDTH, Tile
+
+MAX_FILE: Final = TILE_WIDTH * (65_535 + 2)
+MAX_CERTIFICATE: Final = 1 << 16
+CERTIFICATES: Final = "finality/certificates"
+"""For each height from 1 on, a big-endian uint32 length and the certificate; empty where a later
+one covers it.
+"""
+EPOCHS: Final = "epochs"
+"""How one epoch followed the other; a copy of the first epoch has no such file."""
+
+FIXED: Final = frozenset({"checkpoint", "genesis", "policy", CERTIFICATES})
+
+
+class Copy:
+    """A directory in this layout."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def read(self, name: str) -> bytes:
+        """A file's bytes. Raises `NotFoundError` (V10) or `MalformedError` (V11, V27)."""
+        with open_plain(self.folder, name) as file:
+            data = file.read(MAX_FILE + 1)
+        if len(data) > MAX_FILE:
+            raise MalformedError("V11", file=name)
+        return data
+
+    def bundle(self, tile: Tile) -> list[bytes]:
+        """The entries of a bundle. Raises `MalformedError` (V11) unless it holds as many as it
+        says.
+        """
+        entries = decode_bundle(self.read(tile.path))
+        if len(entries) != tile.width:
+            raise MalformedError("V11", file=tile.path)
+        return entries
+
+    def names(self) -> set[str]:
+        """All that is no folder, relative to this one: files, links, pipes."""
+        found = (path for path in self.folder.rglob("*") if path.is_symlink() or not path.is_dir())
+        return {path.relative_to(self.folder).as_posix() for path in found}
+
+
+def open_plain(folder: Path, name: str) -> BinaryIO:
+    """A file of a copy, opened. Raises `NotFoundError` (V10), or `MalformedError` (V27) for what
+    is no plain file: a pipe would wait for ever, and a link may lead elsewhere tomorrow.
+    """
+    path = folder / name
+    try:
+        if stat.S_ISREG(path.lstat().st_mode):
+            return path.open("rb")
+    except (FileNotFoundError, NotADirectoryError):
+        raise NotFoundError("V10", file=name) from None
+    except OSError as error:
+        raise MalformedError("V27", file=name) from error
+    raise MalformedError("V27", file=name)
+
+
+def read_certificates(folder: Path) -> Iterator[bytes]:
+    """The finality certificates of a copy, by height from 1 on. Raises as `Copy.read` does."""
+    with open_plain(folder, CERTIFICATES) as file:
+        while head := file.read(4):
+            length = int.from_bytes(head, "big")
+            data = file.read(length) if length <= MAX_CERTIFICATE else b""
+            if len(head) < 4 or len(data) != length:
+                raise MalformedError("V11", file=CERTIFICATES)
+            yield data
