@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from cli.home import AnySigner, load_signer
 from cli.idash import DEFAULT_SYSTEM, read_lines
 from cli.importing import check_files, import_files
 from cli.options import Place
@@ -102,10 +104,16 @@ class Hospital:
         """Whether its log is still being recorded."""
         return self.thread is not None and self.thread.is_alive()
 
+    @cached_property
+    def signer(self) -> AnySigner:
+        """The officer's key, which asks how far the node is."""
+        return load_signer(self.home, "officer", None)
+
     def health(self) -> dict[str, object] | None:
         """What its node says; None when it says nothing."""
+        url = f"http://127.0.0.1:{self.port}"
         try:
-            with NodeClient(f"http://127.0.0.1:{self.port}", timeout_s=5) as client:
+            with NodeClient(url, self.signer, timeout_s=5) as client:
                 return client.health()
         except AllianceError:
             return None

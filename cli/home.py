@@ -165,6 +165,19 @@ def load_signer(home: Path, name: str, file: Path | None) -> AnySigner:
     return load_private_key(data, passphrase)
 
 
+def reader_name(home: Path) -> str:
+    """The key that asks where none is named: the officer's, else a person's, else a machine's.
+
+    Raises `NotFoundError` (X1.key) for a home directory without keys.
+    """
+    names = {path.stem for path in (home / "keys").glob("*.pem")} - {"log", "cosigner"}
+    people = sorted(names - {"officer", "node", "system"})
+    for name in ("officer", *people, "node", "system"):
+        if name in names:
+            return name
+    raise NotFoundError("X1.key", name="officer")
+
+
 def key_path(home: Path, name: str) -> Path:
     """The file of a key. Raises `NotFoundError` (X1.key)."""
     check_key_name(name)

@@ -47,6 +47,16 @@ NodeUrl = Annotated[
 PassphraseFile = Annotated[
     Path | None, typer.Option("--passphrase-file", help="File that holds the passphrase.")
 ]
+SignerName = Annotated[str, typer.Option("--key", help="Name of the key that signs.")]
+ReaderName = Annotated[
+    str,
+    typer.Option(
+        "--key",
+        envvar="ALLIANCE_KEY",
+        show_default=False,
+        help="Name of the key that asks; default: the officer's, else the one that is there.",
+    ),
+]
 Org = Annotated[str, typer.Option("--org", help="Code of the organisation, as in records.")]
 Kind = Annotated[str, typer.Option("--kind", help="hospital, centre, institute, operator.")]
 NameEn = Annotated[str, typer.Option("--name-en", help="The alliance's name in English.")]
@@ -68,7 +78,7 @@ class Place(NamedTuple):
     node: str | None
     passphrase_file: Path | None
     key: str
-    """The name of the key that signs; empty for commands that sign nothing."""
+    """The name of the key that signs; empty: the one that this home directory asks with."""
 
 
 R = TypeVar("R")
@@ -84,19 +94,16 @@ _SHARED: Final[dict[str, tuple[object, object]]] = {
 def at_place(command: Callable[..., R], key: str = "") -> Callable[..., R]:
     """The command with the options that all commands share; its first argument becomes a `Place`.
 
-    With `key` it signs, and has `--key`, by default that one.
+    `--key` signs its requests; with `key` also a record, by default with that one.
     """
     inner = inspect.signature(command, eval_str=True)
     options = dict(_SHARED)
-    if key:
-        options["key"] = (Annotated[str, typer.Option("--key", help="Name of the key.")], key)
+    options["key"] = (SignerName, key) if key else (ReaderName, "")
 
     @functools.wraps(command)
     def outer(**values: Any) -> R:
         shared = {name: values.pop(name) for name in options}
-        place = Place(
-            shared["home"], shared["node"], shared["passphrase_file"], shared.get("key", "")
-        )
+        place = Place(shared["home"], shared["node"], shared["passphrase_file"], shared["key"])
         return command(place, **values)
 
     own = list(inner.parameters.values())[1:]

@@ -39,9 +39,12 @@ EXIT_CODES: Final[Mapping[str, int]] = {
     "not-found": 14,
     "proof": 15,
     "busy": 16,
+    "limit": 16,
     "storage": 17,
     "config": 18,
     "unreachable": 19,
+    "unauthenticated": 20,
+    "forbidden": 20,
 }
 """From the code of an error to the exit code of the command (README, "Exit codes")."""
 

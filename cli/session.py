@@ -13,13 +13,20 @@ from urllib.parse import quote
 
 import msgspec
 
-from cli.home import load_genesis, load_signer, node_url, write_over
+from cli.home import AnySigner, load_genesis, load_signer, node_url, reader_name, write_over
 from cli.options import Place
 from cli.statements import Author, Signed
 from ledger.chain import Applied
 from ledger.crypto import verify
 from ledger.encoding import b64url, unb64url
-from ledger.errors import BusyError, MalformedError, NotFoundError, ProofError, SignatureError
+from ledger.errors import (
+    AuthenticationError,
+    BusyError,
+    MalformedError,
+    NotFoundError,
+    ProofError,
+    SignatureError,
+)
 from ledger.notes import decode_note
 from ledger.records.catalogue import DatasetVersionBody
 from ledger.records.envelope import Shape
@@ -72,8 +79,7 @@ class Session:
     """A conversation of one command; closes its connection at the end."""
 
     def __init__(self, place: Place) -> None:
-        self.place = place
-        self.client = NodeClient(node_url(place.home, place.node))
+        self.place = place if place.key else place._replace(key=reader_name(place.home))
 
     def __enter__(self) -> Self:
         return self
@@ -84,9 +90,20 @@ class Session:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.client.close()
+        if "client" in self.__dict__:
+            self.client.close()
 
     # --- who and where ---
+
+    @cached_property
+    def client(self) -> NodeClient:
+        """The way to the node, in the name of the key in use."""
+        return NodeClient(node_url(self.place.home, self.place.node), self.signer)
+
+    @cached_property
+    def signer(self) -> AnySigner:
+        """The key in use: it signs every request, and the records that the command makes."""
+        return load_signer(self.place.home, self.place.key, self.place.passphrase_file)
 
     @cached_property
     def genesis(self) -> Applied:
@@ -96,13 +113,12 @@ class Session:
     @cached_property
     def author(self) -> Author:
         """Who signs. Raises `SignatureError` (X1.stranger) for a key unknown to the chain."""
-        signer = load_signer(self.place.home, self.place.key, self.place.passphrase_file)
-        kid = b64url(signer.kid)
+        kid = b64url(self.signer.kid)
         tip = self.genesis.tip
         node = tip.config.node_kids.get(kid)
         if node is not None:
-            return Author(signer, node.org, tip.chain)
-        return Author(signer, self._known_key(kid).org, tip.chain)
+            return Author(self.signer, node.org, tip.chain)
+        return Author(self.signer, self._known_key(kid).org, tip.chain)
 
     @property
     def capacity(self) -> str:

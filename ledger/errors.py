@@ -61,6 +61,18 @@ class SignatureError(AllianceError):
     code = "signature"
 
 
+class AuthenticationError(SignatureError):
+    """A request whose author is not known: no signature, or none that this node takes."""
+
+    code = "unauthenticated"
+
+
+class ForbiddenError(AllianceError):
+    """A request of a known author who may not make it; the rule says why."""
+
+    code = "forbidden"
+
+
 class RefusedError(AllianceError):
     """A well-formed, signed record that the rules do not admit."""
 
@@ -89,6 +101,12 @@ class BusyError(AllianceError):
     """The node cannot take it now; the same request later may pass."""
 
     code = "busy"
+
+
+class LimitError(BusyError):
+    """One author asks for more than an author gets; later the same request passes."""
+
+    code = "limit"
 
 
 class StorageError(AllianceError):

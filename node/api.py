@@ -8,7 +8,8 @@ the parser.
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable, Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -32,7 +33,10 @@ from ledger.merkle import ENTRIES, Tile, parse_tile_path
 from ledger.records import decode_entry
 from ledger.verify import BlockReceipt
 from node.config import MAX_POST_ENTRIES
+from node.door import Door, Handler, author_of
 from node.driver import Driver, Outcome, Published
+from node.httpsig import check_body
+from node.policy import check_subject
 from node.problems import internal_problem, problem_of, respond
 from node.receipts import Receipts, kind_of
 from node.store import parse_query
@@ -47,8 +51,7 @@ PAGE_BYTES: Final = 16 << 20
 LOOPBACK: Final = re.compile(
     r"\A(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]{1,5})?\Z", re.ASCII | re.IGNORECASE
 )
-IMMUTABLE: Final = {"Cache-Control": "max-age=604800, immutable"}
-Handler = Callable[[Request], Awaitable[Response]]
+IMMUTABLE: Final = {"Cache-Control": "private, max-age=604800, immutable"}
 
 
 class Api:
@@ -56,6 +59,7 @@ class Api:
 
     def __init__(self, driver: Driver) -> None:
         self.driver = driver
+        self.door = Door(driver)
         self.store = driver.store
         self.receipts = Receipts(driver.store, driver.genesis.tip)
 
@@ -77,9 +81,16 @@ class Api:
         return await run_in_threadpool(self._answer_many, raws, outcomes)
 
     async def _body(self, request: Request) -> bytes:
-        """The whole body within size and time, or an error. Raises O5.large, O5.truncated."""
+        """The whole body within size and time, the one that its author signed.
+
+        Raises `MalformedError` (O5), `AuthenticationError` (H4) or `BusyError` (H13, O4.bodies).
+        """
         config = self.driver.config
-        return await read_body(request, config.max_request_bytes, config.body_ms)
+        with self.door.limits.body(author_of(request).name) as arriving:
+            body = await read_body(request, config.max_request_bytes, config.body_ms, arriving.add)
+            if author_of(request).scopes is None:
+                await run_in_threadpool(check_body, body, request.headers)
+        return body
 
     async def _submit(self, raws: Sequence[bytes]) -> list[Outcome] | None:
         """The outcomes; None when the wait ran out (the entries stay in)."""
@@ -167,6 +178,8 @@ class Api:
     async def get_state(self, request: Request) -> Response:
         """GET /api/v1/state/{namespace}/{name}: a value, or its absence, with proof."""
         params = request.path_params
+        if params["namespace"] == "subject":
+            check_subject(author_of(request), params["name"])
         view = self.driver.view
         return _json(
             await run_in_threadpool(self.receipts.state, view, params["namespace"], params["name"])
@@ -175,6 +188,7 @@ class Api:
     async def get_subject(self, request: Request) -> Response:
         """GET /api/v1/subjects/{subject}: all its records, proven complete."""
         name = request.path_params["name"]
+        check_subject(author_of(request), name)
         return _json(await run_in_threadpool(self.receipts.subject, self.driver.view, name))
 
     async def get_accesses(self, request: Request) -> Response:
@@ -186,8 +200,11 @@ class Api:
             answer["total"] = page.total
         return _json(answer)
 
-    def summary(self) -> dict[str, object]:
+    async def get_summary(self, _request: Request) -> Response:
         """GET /api/v1/summary: counts."""
+        return _json(await run_in_threadpool(self._summary))
+
+    def _summary(self) -> dict[str, object]:
         tip, queries = self.driver.final.tip, self.receipts.queries
         return {
             "chain": tip.chain,
@@ -251,8 +268,13 @@ class Api:
 
     # --- the node itself --------------------------------------------------------------------------
 
-    def health(self) -> dict[str, object]:
-        """GET /health: whether it works, and how far it is."""
+    async def get_health(self, request: Request) -> Response:
+        """GET /health: whether it works, for everybody; how far it is, for who says who asks."""
+        if request.state.author is None:
+            return _json({"status": self.driver.status, "time_ms": int(time.time() * 1000)})
+        return _json(await run_in_threadpool(self._health))
+
+    def _health(self) -> dict[str, object]:
         driver, tip = self.driver, self.driver.final.tip
         published, members = driver.published, tip.config
         return {
@@ -283,10 +305,14 @@ class Api:
             "published": None if published is None else published.tip.size,
             "size": tip.size,
             "status": driver.status,
+            "time_ms": int(time.time() * 1000),
         }
 
-    def metrics(self) -> str:
+    async def get_metrics(self, _request: Request) -> Response:
         """GET /metrics: counters in Prometheus' text form."""
+        return Response(self._metrics(), media_type="text/plain")
+
+    def _metrics(self) -> str:
         tip = self.driver.final.tip
         gauges = {
             "height": tip.height,
@@ -304,24 +330,25 @@ class Api:
 
     def install(self, app: FastAPI) -> None:
         """Put the routes on an application."""
-        plain: dict[str, tuple[str, Handler]] = {
-            "/api/v1/entries": ("POST", self.post_entries),
-            "/api/v1/entries/{name}": ("GET", self.get_entry),
-            "/api/v1/state/{namespace}/{name:path}": ("GET", self.get_state),
-            "/api/v1/subjects/{name:path}": ("GET", self.get_subject),
-            "/api/v1/accesses": ("GET", self.get_accesses),
-            "/checkpoint": ("GET", self.get_checkpoint),
-            "/tile/{path:path}": ("GET", self.get_tile),
-            "/genesis": ("GET", self.get_genesis),
-            "/blocks": ("GET", self.get_blocks),
+        handlers: dict[str, Handler] = {
+            "POST /api/v1/entries": self.post_entries,
+            "GET /api/v1/entries/{name}": self.get_entry,
+            "GET /api/v1/state/{namespace}/{name:path}": self.get_state,
+            "GET /api/v1/subjects/{name:path}": self.get_subject,
+            "GET /api/v1/accesses": self.get_accesses,
+            "GET /api/v1/summary": self.get_summary,
+            "GET /checkpoint": self.get_checkpoint,
+            "GET /tile/{path:path}": self.get_tile,
+            "GET /genesis": self.get_genesis,
+            "GET /blocks": self.get_blocks,
+            "GET /health": self.get_health,
+            "GET /metrics": self.get_metrics,
         }
-        for path, (method, handler) in plain.items():
-            app.add_route(path, handler, methods=[method])
-        app.add_api_route("/api/v1/summary", self.summary)
-        app.add_api_route("/health", self.health)
-        app.add_api_route("/metrics", lambda: Response(self.metrics(), media_type="text/plain"))
+        for route, handler in handlers.items():
+            method, path = route.split(" ")
+            app.add_route(path, self.door.guard(route, handler), methods=[method])
         install_errors(app)
-        app.add_middleware(LoopbackOnly)
+        app.add_middleware(KnownNames, names=self.driver.config.names)
 
 
 def install_errors(app: FastAPI) -> None:
@@ -331,9 +358,11 @@ def install_errors(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _on_mistake)
 
 
-async def read_body(request: Request, limit: int, wait_ms: int) -> bytes:
-    """The whole body of a request. Raises `TooLargeError` (O5.large) or `MalformedError`
-    (O5.truncated).
+async def read_body(
+    request: Request, limit: int, wait_ms: int, count: Callable[[int], None] = lambda _size: None
+) -> bytes:
+    """The whole body of a request; `count` is told of every part. Raises `TooLargeError` (O5.large)
+    or `MalformedError` (O5.truncated).
     """
     stated = _number(request.headers.get("content-length", ""))
     if stated is not None and stated > limit:
@@ -346,6 +375,7 @@ async def read_body(request: Request, limit: int, wait_ms: int) -> bytes:
                 received += len(part)
                 if received > limit:
                     raise TooLargeError("O5.large", limit=limit)
+                count(len(part))
                 parts.append(part)
     except (ClientDisconnect, TimeoutError):
         raise MalformedError("O5.truncated", received=received) from None
@@ -354,20 +384,21 @@ async def read_body(request: Request, limit: int, wait_ms: int) -> bytes:
     return b"".join(parts)
 
 
-class LoopbackOnly:
-    """Refuses requests for other host names: a web page must not reach the node through a name of
-    its own.
+class KnownNames:
+    """Refuses requests for other host names than this node's: a web page must not reach it through
+    a name of its own, and a request that was signed for another node is none for this one.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, names: Sequence[str]) -> None:
         self.app = app
+        self._names = frozenset(name.lower() for name in names)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on what is meant for this machine."""
+        """Pass on what is meant for this node."""
         if scope["type"] == "http":
             hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
             host = ",".join(hosts)
-            if LOOPBACK.match(host) is None:
+            if LOOPBACK.match(host) is None and host.lower() not in self._names:
                 await respond(problem_of(RefusedError("O5.host", host=host[:80])))(
                     scope, receive, send
                 )

@@ -1,9 +1,12 @@
-"""Speaks to a node over HTTP: for the command line now, for other nodes later.
+"""Speaks to a node over HTTP: for the command line and for other nodes.
 
-Errors come back as the classes of `ledger.errors`, with the node's rule number and facts.
+Every request is signed by whoever asks (SPEC 13.1). Errors come back as the classes of
+`ledger.errors`, with the node's rule number and facts.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import secrets
+import time
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from string import Formatter
 from types import TracebackType
 from typing import Any, ClassVar, Final, Self
@@ -12,13 +15,16 @@ import httpx
 import msgspec
 
 from ledger.crypto import Signer
-from ledger.encoding import decode_bundle, encode_bundle
+from ledger.encoding import decode_bundle, decode_time, encode_bundle
 from ledger.errors import (
     AllianceError,
+    AuthenticationError,
     BusyError,
     ConfigError,
     ConflictError,
     Fact,
+    ForbiddenError,
+    LimitError,
     MalformedError,
     NotFoundError,
     ProofError,
@@ -29,11 +35,12 @@ from ledger.errors import (
 )
 from ledger.rulebook import RULES
 from node.config import MAX_POST_ENTRIES
-from node.httpsig import Request, sign_request
+from node.httpsig import NO_BODY, Request, sign_request
 from node.wire import EXCHANGE_PATH, EXCHANGE_TYPE, Exchange, decode_exchange, encode_exchange
 
 BUNDLE_TYPE: Final = "application/vnd.alliance.entries"
 ENTRY_TYPE: Final = "application/cose"
+AUTHENTICATION_STATUS: Final = 401
 CHUNK_BYTES: Final = 8 << 20
 """A chunk of a bulk submission holds at most so many bytes, and MAX_POST_ENTRIES entries."""
 
@@ -53,9 +60,12 @@ class RemoteError(AllianceError):
 CLASSES: Final[dict[str, type[AllianceError]]] = {
     kind.code: kind
     for kind in (
+        AuthenticationError,
         BusyError,
         ConfigError,
         ConflictError,
+        ForbiddenError,
+        LimitError,
         MalformedError,
         NotFoundError,
         ProofError,
@@ -85,15 +95,74 @@ def _facts_of(rule: str, given: Mapping[str, Any]) -> dict[str, Fact]:
     return {name: fact if isinstance(fact, Fact) else "?" for name, fact in facts.items()}
 
 
+class Signing(httpx.Auth):
+    """Signs each request of an httpx client, synchronous or not, with one key.
+
+    A node that says that the clocks differ is believed about its own: the request is signed once
+    more, by that clock. What it could gain, a signature for later, is good for that node alone.
+    """
+
+    requires_request_body = True
+    requires_response_body = True
+
+    def __init__(self, signer: Signer) -> None:
+        self._signer = signer
+        self._ahead_s = 0
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """The request with its signature; twice where the clocks differ."""
+        self._sign(request)
+        response = yield request
+        ahead_s = _clock_of(response)
+        if ahead_s is not None and ahead_s != self._ahead_s:
+            self._ahead_s = ahead_s
+            self._sign(request)
+            yield request
+
+    def _sign(self, request: httpx.Request) -> None:
+        raw_path, _mark, query = request.url.raw_path.partition(b"?")
+        headers = request.headers
+        parts = Request(
+            request.method,
+            headers.get("host", request.url.netloc.decode()),
+            raw_path.decode(),
+            f"?{query.decode()}",
+            headers.get("content-type", NO_BODY),
+            request.content,
+        )
+        created_s = int(time.time()) + self._ahead_s
+        headers.update(sign_request(parts, self._signer, created_s, secrets.token_bytes(16)))
+
+
+def _clock_of(response: httpx.Response) -> int | None:
+    """How far the node's clock is ahead of this one, in seconds, when it says that they differ."""
+    if response.status_code != AUTHENTICATION_STATUS:
+        return None
+    try:
+        problem = msgspec.json.decode(response.content, type=dict[str, Any])
+        now_ms = decode_time(problem["facts"]["now"])
+    except (msgspec.DecodeError, AllianceError, KeyError, TypeError):
+        return None
+    return round(now_ms / 1000 - time.time())
+
+
 class _Connection:
     """HTTP to one address. Use it with `with`, or `close` it."""
 
     def __init__(
-        self, url: str, timeout_s: float, transport: httpx.BaseTransport | None = None
+        self,
+        url: str,
+        timeout_s: float,
+        transport: httpx.BaseTransport | None = None,
+        signer: Signer | None = None,
     ) -> None:
         self.url = url.rstrip("/")
         self._http = httpx.Client(
-            base_url=self.url, timeout=timeout_s, transport=transport, trust_env=False
+            base_url=self.url,
+            timeout=timeout_s,
+            transport=transport,
+            trust_env=False,
+            auth=Signing(signer) if signer else None,
         )
 
     def __enter__(self) -> Self:
@@ -139,15 +208,19 @@ class _Connection:
 
 
 class NodeClient(_Connection):
-    """A connection to one node.
+    """A connection to one node, as whoever holds `signer`; without one only open routes answer.
 
     Every method raises what the node refused (`ledger.errors`), or `UnreachableError` (O7).
     """
 
     def __init__(
-        self, url: str, timeout_s: float = 60.0, transport: httpx.BaseTransport | None = None
+        self,
+        url: str,
+        signer: Signer | None = None,
+        timeout_s: float = 60.0,
+        transport: httpx.BaseTransport | None = None,
     ) -> None:
-        super().__init__(url, timeout_s, transport)
+        super().__init__(url, timeout_s, transport, signer)
 
     # --- entries ----------------------------------------------------------------------------------
 
@@ -207,6 +280,10 @@ class NodeClient(_Connection):
     def health(self) -> dict[str, Any]:
         """Whether the node works."""
         return self._object(self._get("/health"))
+
+    def metrics(self) -> str:
+        """The node's counters, in Prometheus' text form."""
+        return self._get("/metrics").text
 
     # --- bytes ------------------------------------------------------------------------------------
 

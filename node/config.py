@@ -31,6 +31,10 @@ class Config:
     home: Path
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
+    names: tuple[str, ...] = ()
+    """The host names (with port, as clients write them) that this node answers to, beside those of
+    loopback.
+    """
     peer_host: str = ""
     """The address at which other members reach this node; empty: they cannot."""
     peer_port: int = DEFAULT_PEER_PORT

@@ -14,10 +14,11 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
-from ledger.crypto import Signer
+from ledger.crypto import EDDSA, Signer
 from ledger.errors import AllianceError
 from ledger.members import EpochConfig
 from node.client import PeerClient
+from node.httpsig import Key
 from node.wire import MAX_ITEMS, MAX_WAIT_MS, Exchange
 
 LOG = logging.getLogger("alliance.node")
@@ -137,9 +138,10 @@ class Links:
     def __iter__(self) -> Iterator[Link]:
         return iter(self.by_index.values())
 
-    def find_key(self, kid: str) -> bytes | None:
+    def find_key(self, kid: str) -> Key | None:
         """The node key of a member of this configuration."""
-        return self._keys.get(kid)
+        public_key = self._keys.get(kid)
+        return None if public_key is None else Key(EDDSA, public_key)
 
     def link_of(self, kid: str) -> Link | None:
         """The link to the member with this node key; None for this node itself."""

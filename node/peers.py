@@ -10,10 +10,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
-from ledger.errors import BusyError, MalformedError, ProofError, SignatureError
+from ledger.errors import AuthenticationError, BusyError, MalformedError, ProofError
 from node.api import install_errors, read_body
 from node.driver import Driver
-from node.httpsig import Head, Verifier, check_body
+from node.httpsig import Verifier, check_body
+from node.identity import head_of, single
 from node.links import Link, Links
 from node.wire import (
     EXCHANGE_PATH,
@@ -54,7 +55,7 @@ class Peers:
         return Response(encode_exchange(answer), 200, None, EXCHANGE_TYPE)
 
     async def _read(self, link: Link, request: HttpRequest) -> Exchange:
-        """The message itself. Raises `SignatureError` (H4), `MalformedError` (H8, O5) or
+        """The message itself. Raises `AuthenticationError` (H4), `MalformedError` (H8, O5) or
         `BusyError` (H9) for a member with too many on their way.
         """
         arriving = self._arriving.get(link.member, 0)
@@ -70,20 +71,13 @@ class Peers:
         return decode_exchange(body)
 
     def _author(self, request: HttpRequest) -> Link:
-        """Who asks. Raises `SignatureError` (H1 to H3, H5, H6)."""
-        url = request.url
-        head = Head(
-            request.method,
-            request.headers.get("host", ""),
-            url.path,
-            f"?{url.query}",
-            request.headers.get("content-type", ""),
-        )
-        kid = self._verifier.check(head, request.headers, self.links.find_key, int(time.time()))
+        """Who asks. Raises `AuthenticationError` (H1 to H3, H5, H6) or `LimitError` (H10)."""
+        now_s = int(time.time())
+        kid = self._verifier.check(head_of(request), single(request), self.links.find_key, now_s)
         link = self.links.link_of(kid)
         if link is None:
             # Another process with this node's own key: never to be talked to (consensus.md 2.12).
-            raise SignatureError("H5", kid=kid)
+            raise AuthenticationError("H5", kid=kid)
         return link
 
     async def _answer(self, link: Link, wait_ms: int) -> Exchange:

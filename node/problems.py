@@ -14,6 +14,8 @@ STATUS: Final[dict[str, int]] = {
     "busy": 503,
     "config": 500,
     "conflict": 409,
+    "forbidden": 403,
+    "limit": 429,
     "malformed": 400,
     "not-found": 404,
     "proof": 500,
@@ -21,8 +23,11 @@ STATUS: Final[dict[str, int]] = {
     "signature": 403,
     "storage": 507,
     "too-large": 413,
+    "unauthenticated": 401,
 }
 RETRY_S: Final = 1
+CHALLENGE: Final = 'Signature tag="alliance-ledger-v1", Bearer'
+"""The two ways to say who asks (SPEC 13)."""
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +80,10 @@ def internal_problem() -> Problem:
 
 def respond(problem: Problem) -> Response:
     """The problem document."""
-    headers = {"Retry-After": str(RETRY_S)} if problem.status == 503 else None
+    headers: dict[str, str] = {}
+    if problem.status in (429, 503):
+        headers["Retry-After"] = str(problem.facts.get("seconds", RETRY_S))
+    if problem.status == 401:
+        headers["WWW-Authenticate"] = CHALLENGE
     body = msgspec.json.encode(problem)
     return Response(body, problem.status, headers, "application/problem+json")

@@ -3,6 +3,7 @@
 The numbers are cited by `SPEC.md`, by the code that raises them and by the tests. One module per chapter.
 """
 
+from ledger.rulebook.access import ACCESS
 from ledger.rulebook.bytes import BYTES
 from ledger.rulebook.chain import CHAIN
 from ledger.rulebook.consensus import CONSENSUS
@@ -28,4 +29,5 @@ RULES: dict[str, Rule] = {
     **CONSENSUS,
     **OPERATION,
     **TRANSPORT,
+    **ACCESS,
 }

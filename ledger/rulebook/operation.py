@@ -113,6 +113,12 @@ OPERATION: dict[str, Rule] = {
         "Wait until enough members are reachable; `alliance node status` says who is silent.",
         "请等待足够多的成员可达；`alliance node status` 显示谁没有应答。",
     ),
+    "O4.bodies": Rule(
+        "{limit} bytes of requests are on their way; the node takes no more at a time.",
+        "正在传输的请求已达 {limit} 字节；节点暂不接收更多。",
+        LATER,
+        LATER_ZH,
+    ),
     "O4.stopping": Rule("The node is stopping.", "节点正在停止。", LATER, LATER_ZH),
     "O5.large": Rule(
         "The request is larger than {limit} bytes.", "请求超过 {limit} 字节。", SHAPE, SHAPE_ZH

@@ -14,8 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import httpx
-
+from cli.home import load_signer
 from cli.offline import Audit, Held
 from ledger.crypto import EDDSA, verify
 from ledger.encoding import decode_statement
@@ -81,7 +80,7 @@ def ingest(node: Node, raws: Sequence[bytes]) -> float:
 
 def counter(client: NodeClient, name: str) -> int:
     """A counter of `GET /metrics`."""
-    for line in httpx.get(client.url + "/metrics").text.splitlines():
+    for line in client.metrics().splitlines():
         if line.startswith(f"alliance_{name} "):
             return int(line.rpartition(" ")[2])
     raise KeyError(name)
@@ -197,7 +196,7 @@ def _queries(folder: Path) -> Iterator[Goal]:
     with make_chain(folder / "home") as chain:
         chain.json("import", "idash", *files)
         slowest = 0.0
-        with NodeClient(chain.url) as client:
+        with NodeClient(chain.url, load_signer(chain.home, "officer", None)) as client:
             for params in QUESTIONS:
                 times = []
                 for _ in range(ROUNDS):

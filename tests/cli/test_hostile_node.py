@@ -12,6 +12,7 @@ import pytest
 
 from cli import importing
 from cli.exporting import copy_chain
+from cli.home import load_signer
 from cli.importing import import_files
 from cli.options import Place
 from cli.session import Session
@@ -31,9 +32,8 @@ def lying(chain: Chain, lie: Lie, *, times: int = 1_000) -> Session:
     left = [times]
 
     def handle(request: httpx.Request) -> httpx.Response:
-        headers = {"content-type": request.headers.get("content-type", "text/plain")}
         true = httpx.request(
-            request.method, str(request.url), content=request.read(), headers=headers
+            request.method, str(request.url), content=request.read(), headers=request.headers
         )
         if left[0] == 0 or "json" not in true.headers["content-type"]:
             return true
@@ -44,7 +44,7 @@ def lying(chain: Chain, lie: Lie, *, times: int = 1_000) -> Session:
 
     session = Session(Place(chain.home, None, None, "system"))
     session.client.close()
-    session.client = NodeClient(chain.url, transport=httpx.MockTransport(handle))
+    session.client = NodeClient(chain.url, session.signer, transport=httpx.MockTransport(handle))
     return session
 
 
@@ -60,7 +60,7 @@ def _post(session: Session, seq: int) -> object:
 
 
 def _another_receipt(chain: Chain) -> Lie:
-    with NodeClient(chain.url) as client:
+    with NodeClient(chain.url, load_signer(chain.home, "officer", None)) as client:
         other = client.entry("0")["receipt"]
     return lambda answer: answer.update(receipt=other)
 
@@ -223,14 +223,16 @@ def test_a_copy_that_is_not_what_the_checkpoint_says_is_not_made(
     chain: Chain, tmp_path: Path, lie: Callable[[bytes], bytes]
 ) -> None:
     def handle(request: httpx.Request) -> httpx.Response:
-        true = httpx.get(str(request.url))
+        true = httpx.get(str(request.url), headers=request.headers)
         if request.url.path != "/blocks":
             return true
         return httpx.Response(200, content=lie(true.content), headers=dict(true.headers))
 
     with Session(Place(chain.home, None, None, "system")) as session:
         session.client.close()
-        session.client = NodeClient(chain.url, transport=httpx.MockTransport(handle))
+        session.client = NodeClient(
+            chain.url, session.signer, transport=httpx.MockTransport(handle)
+        )
         assert _rule(lambda: copy_chain(session, tmp_path / "copy")) == "M2"
     assert list(tmp_path.iterdir()) == []
 

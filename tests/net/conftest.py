@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from cli.exporting import copy_chain
@@ -77,7 +76,7 @@ class Network:
 
     def metric(self, org: str, name: str) -> int:
         """A counter of a node."""
-        text = httpx.get(self.nodes[org].client.url + "/metrics").text
+        text = self.nodes[org].client.metrics()
         lines = [line for line in text.splitlines() if line.startswith(f"alliance_{name} ")]
         return int(lines[0].rpartition(" ")[2])
 
@@ -190,7 +189,7 @@ class Load:
     def _send(self, org: str, number: int) -> None:
         url = self.net.nodes[org].client.url
         seq = 1_000_000 * (1 + number)
-        with NodeClient(url, timeout_s=12) as client:
+        with NodeClient(url, self.net.world.keys[org].node, timeout_s=12) as client:
             while not self._stopping.is_set():
                 raws = self._entries(seq)
                 seq += len(raws)

@@ -30,7 +30,7 @@ from node.api import BUNDLE_TYPE
 from node.driver import Driver
 from node.main import create_app
 from node.problems import STATUS
-from tests.support.node import make_config, make_home, serving
+from tests.support.node import make_config, make_home, serving, signed_headers
 from tests.support.world import World, make_world
 
 ONE = {"content-type": "application/cose"}
@@ -221,7 +221,7 @@ def test_a_disconnected_request_records_nothing(home: Path, world: World) -> Non
                 "path": "/api/v1/entries",
                 "raw_path": b"/api/v1/entries",
                 "query_string": b"",
-                "headers": [(b"host", b"127.0.0.1"), (b"content-type", b"application/cose")],
+                "headers": signed_headers(home, "POST", "/api/v1/entries", raw),
                 "http_version": "1.1",
                 "scheme": "http",
                 "server": ("127.0.0.1", 80),

@@ -18,7 +18,7 @@ from node.driver import Driver, Published
 from node.store import Queries
 from tests.ledger.test_rules_structure import access
 from tests.node.test_api import MANY, ONE, problem, run
-from tests.support.node import make_config, make_home, running
+from tests.support.node import make_config, make_home, running, signed_headers
 from tests.support.world import World, make_world
 
 
@@ -130,7 +130,7 @@ def test_entries_that_came_to_nothing_leave_nothing_in_memory(home: Path, world:
 
 
 async def ask(
-    client: httpx.AsyncClient, path: str, headers: Sequence[tuple[bytes, bytes]] = ()
+    client: httpx.AsyncClient, home: Path, path: str, headers: Sequence[tuple[bytes, bytes]] = ()
 ) -> httpx.Response:
     """A request with these very headers, passed to the application as they are."""
     app = client._transport.app  # type: ignore[attr-defined]
@@ -143,14 +143,14 @@ async def ask(
     async def send(message: Any) -> None:  # noqa: ANN401
         sent.append(message)
 
-    given = dict(headers)
+    method = "POST" if b"content-type" in dict(headers) else "GET"
     scope = {
         "type": "http",
-        "method": "POST" if b"content-type" in given else "GET",
+        "method": method,
         "path": path,
         "raw_path": path.encode(),
         "query_string": b"",
-        "headers": [*([] if b"host" in given else [(b"host", b"127.0.0.1")]), *headers],
+        "headers": signed_headers(home, method, path, b"x" if method == "POST" else b"", headers),
         "http_version": "1.1",
         "scheme": "http",
         "server": ("127.0.0.1", 80),
@@ -169,7 +169,7 @@ def test_stated_lengths_that_are_no_numbers(home: Path) -> None:
     async def test(client: httpx.AsyncClient) -> None:
         for stated in (b"\xb2", b"\xb9\xb2", b"9" * 5_000, b"-1", b"1e3", b"+1", b"\xbd", b""):
             headers = [(b"content-type", b"application/cose"), (b"content-length", stated)]
-            response = await ask(client, "/api/v1/entries", headers)
+            response = await ask(client, home, "/api/v1/entries", headers)
             assert response.status_code in (400, 413), (stated, response.text)
             assert response.json()["rule"] in RULES
 
@@ -185,13 +185,13 @@ def test_hosts_that_are_not_this_machine(home: Path) -> None:
             b"localhost:80:80", b" localhost", b"localhost ", b"127.1", b"0.0.0.0", b"localhost:",
             b"localhost:999999", b"localhost\n",
         ):  # fmt: skip
-            response = await ask(client, "/tile/0/000", [(b"host", host)])
+            response = await ask(client, home, "/tile/0/000", [(b"host", host)])
             assert response.status_code == 422, (host, response.text)
             assert response.json()["rule"] == "O5.host"
         for host in (b"localhost", b"LOCALHOST:8470", b"127.0.0.1:1", b"[::1]", b"[::1]:8470"):
-            assert (await ask(client, "/checkpoint", [(b"host", host)])).status_code == 200
+            assert (await ask(client, home, "/checkpoint", [(b"host", host)])).status_code == 200
         twice = [(b"host", b"evil.example"), (b"host", b"localhost")]
-        assert (await ask(client, "/checkpoint", twice)).status_code == 422
+        assert (await ask(client, home, "/checkpoint", twice)).status_code == 422
 
     run(home, test)
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cbor2
 import httpx
@@ -25,14 +25,14 @@ from ledger.records.catalogue import DatasetBody
 from ledger.records.envelope import ENCODE
 from ledger.records.governance import KeyBody
 from node.api import BUNDLE_TYPE
-from node.client import NodeClient, error_of
+from node.client import NodeClient, Signing, error_of
 from node.driver import Driver
 from node.main import open_driver
 from node.problems import STATUS, problem_of
 from tests.cli.conftest import call, serving
 from tests.ledger.ledgers import key_of
 from tests.node.test_store import DAMAGE
-from tests.support.node import make_config
+from tests.support.node import make_config, node_signer, signed_headers
 from tests.support.process import make_served_home
 from tests.support.world import GENESIS_MS, World, make_world, sign_payload, uuid7
 
@@ -52,9 +52,21 @@ class Stage(NamedTuple):
     driver: Driver
     answered: dict[str, int]
 
+    @property
+    def author(self) -> Signing:
+        """Asks in the name of the member."""
+        return Signing(node_signer(self.home))
+
+    def health(self) -> dict[str, Any]:
+        """What the node says of itself to its member."""
+        found: dict[str, Any] = httpx.get(f"{self.url}/health", auth=self.author).json()
+        return found
+
     def post(self, raw: bytes) -> httpx.Response:
         """One entry; what is answered must be there for ever."""
-        response = httpx.post(f"{self.url}/api/v1/entries", content=raw, headers=ONE)
+        response = httpx.post(
+            f"{self.url}/api/v1/entries", content=raw, headers=ONE, auth=self.author
+        )
         if response.status_code in (200, 201):
             self.answered[response.json()["leaf"]] = response.json()["index"]
         return response
@@ -66,7 +78,10 @@ class Stage(NamedTuple):
         problem = response.json()
         error = error_of(problem)
         assert response.status_code == problem["status"] == STATUS[error.code]
-        with NodeClient(self.url) as client, pytest.raises(AllianceError) as same:
+        with (
+            NodeClient(self.url, node_signer(self.home)) as client,
+            pytest.raises(AllianceError) as same,
+        ):
             client.submit(raw)
         assert (same.value.rule, same.value.code) == (error.rule, error.code)
         return error
@@ -161,23 +176,26 @@ def oversized_entry(stage: Stage) -> AllianceError:
 
 def oversized_request(stage: Stage) -> AllianceError:
     limit = stage.driver.config.max_request_bytes
-    head = f"Content-Length: {limit + 1}\r\nContent-Type: {BUNDLE_TYPE}\r\n"
-    return _by_hand(stage, head, b"x")
+    head = f"Content-Length: {limit + 1}\r\n"
+    return _by_hand(stage, head, BUNDLE_TYPE, b"x", b"x")
 
 
 def truncated_request(stage: Stage) -> AllianceError:
     """The sender says how long it is, sends less, and listens."""
     raw = stage.world.access(seq=58)
-    head = f"Content-Length: {len(raw)}\r\nContent-Type: application/cose\r\n"
-    return _by_hand(stage, head, raw[:100])
+    head = f"Content-Length: {len(raw)}\r\n"
+    return _by_hand(stage, head, "application/cose", raw, raw[:100])
 
 
-def _by_hand(stage: Stage, head: str, body: bytes) -> AllianceError:
-    """A request in the words of the wire; the problem that comes back."""
+def _by_hand(stage: Stage, head: str, kind: str, body: bytes, sent: bytes) -> AllianceError:
+    """A request in the words of the wire, signed with its body; the problem that comes back."""
     address = ("127.0.0.1", int(stage.url.rpartition(":")[2]))
-    top = "POST /api/v1/entries HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
+    given = [(b"content-type", kind.encode())]
+    fields = signed_headers(stage.home, "POST", "/api/v1/entries", body, given)
+    lines = "".join(f"{name.decode()}: {value.decode()}\r\n" for name, value in fields)
+    top = f"POST /api/v1/entries HTTP/1.1\r\nConnection: close\r\n{lines}"
     with socket.create_connection(address, timeout=30) as wire:
-        wire.sendall(f"{top}{head}\r\n".encode() + body)
+        wire.sendall(f"{top}{head}\r\n".encode() + sent)
         said = b"".join(iter(lambda: wire.recv(65_536), b""))
     answer, _, text = said.partition(b"\r\n\r\n")
     error = error_of(msgspec.json.decode(text))
@@ -200,7 +218,7 @@ def full_disk(stage: Stage) -> AllianceError:
         if not stage.post(raw).is_success:
             break
     error = stage.refused(raw)
-    health = httpx.get(f"{stage.url}/health").json()
+    health = stage.health()
     assert health["status"] == "storage-failing"
     pages("1000000")
     assert stage.post(raw).status_code == 201
@@ -214,7 +232,7 @@ def clock_behind_the_record(stage: Stage) -> AllianceError:
     clock._wall = lambda: wall() - 365 * 24 * HOUR_MS
     assert stage.post(stage.world.access(seq=60)).status_code == 201
     assert stage.driver.view.tip.time_ms > before
-    assert httpx.get(f"{stage.url}/health").json()["clock_ahead_ms"] > 364 * 24 * HOUR_MS
+    assert stage.health()["clock_ahead_ms"] > 364 * 24 * HOUR_MS
     tomorrow = clock.now_ms() + 24 * HOUR_MS
     return stage.refused(stage.world.access(seq=61, at=encode_time(tomorrow)))
 
@@ -281,10 +299,10 @@ def home(tmp_path: Path, world: World) -> Path:
 def check_goes_on(stage: Stage, seq: int) -> None:
     """All that was answered is there, and one entry more is taken."""
     for leaf, index in stage.answered.items():
-        found = httpx.get(f"{stage.url}/api/v1/entries/{index}").json()
+        found = httpx.get(f"{stage.url}/api/v1/entries/{index}", auth=stage.author).json()
         assert found["leaf"] == leaf
     assert stage.post(stage.world.access(seq=seq)).status_code == 201
-    assert httpx.get(f"{stage.url}/health").json()["status"] == "ok"
+    assert stage.health()["status"] == "ok"
 
 
 def check_sentences(error: AllianceError, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from ledger.chain import Tip
 from ledger.crypto import EDDSA, verify
 from ledger.encoding import b64url, decode_bundle, encode_bundle
-from ledger.errors import BusyError, MalformedError, SignatureError
+from ledger.errors import BusyError, LimitError, MalformedError
 from ledger.merkle import tree_hash
 from ledger.records import decode_entry
 from ledger.records.envelope import Entry
@@ -20,7 +20,7 @@ from ledger.records.seal import Previous, decode_seal
 from node import admission, httpsig, shares
 from node import driver as driving
 from node.admission import Delivery, Parsed, Signatures
-from node.httpsig import Head, Request, Verifier, sign_request
+from node.httpsig import Head, Key, Request, Verifier, sign_request
 from node.main import open_driver
 from node.wire import Exchange
 from tests.support.node import make_config, make_home
@@ -137,7 +137,8 @@ def test_a_seal_of_somebody_whose_turn_it_is_not_is_dropped(tmp_path: Path) -> N
 
 
 def test_nonces_of_one_key_take_no_room_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(httpsig, "MAX_NONCES", 3)
+    monkeypatch.setattr(httpsig, "ALL_NONCES", 5)
+    monkeypatch.setattr(httpsig, "SPARE_NONCES", 2)
     world = make_world(FOUR)
     verifier = Verifier()
     parts = ("POST", "127.0.0.1", "/x", "?", "type")
@@ -145,13 +146,16 @@ def test_nonces_of_one_key_take_no_room_of_another(monkeypatch: pytest.MonkeyPat
     def check(org: str, nonce: int) -> None:
         signer = world.keys[org].node
         headers = sign_request(Request(*parts, b""), signer, 1_000, bytes([nonce]) * 16)
-        verifier.check(Head(*parts), headers, lambda _kid: signer.public_key, 1_000)
+        verifier.check(Head(*parts), headers, lambda _kid: Key(signer.alg, signer.public_key), 1_000)
 
-    for nonce in range(3):
+    for nonce in range(5):
         check("h4", nonce)
-    with pytest.raises(SignatureError, match="H3"):
+    with pytest.raises(LimitError, match="H10"):
         check("h4", 9)
     check("h3", 1)
+    check("h3", 2)
+    with pytest.raises(LimitError, match="H10"):
+        check("h3", 3)
 
 
 def test_what_is_remembered_of_a_signature_is_small() -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from ledger.chain import Applied
 from ledger.consensus import Vote, signed_bytes
-from ledger.crypto import Signer
-from ledger.encoding import encode_bundle
+from ledger.crypto import Signer, signer_from_p256_scalar
+from ledger.encoding import b64url, encode_bundle, encode_time
 from ledger.errors import AllianceError, MalformedError, SignatureError
 from ledger.notes import (
     Checkpoint,
@@ -22,7 +22,9 @@ from ledger.verify import cosigner_name, verify_checkpoint
 from node.admission import Admission, Signatures
 from node.cosigning import Cosigning, View
 from node.httpsig import (
+    BUCKET_S,
     WINDOW_S,
+    Key,
     Request,
     Verifier,
     check_body,
@@ -55,8 +57,8 @@ def test_a_signed_request_is_taken_once(world: World) -> None:
     headers = sign_request(request(), signer, NOW, bytes(16))
     verifier = Verifier()
 
-    def find(_kid: str) -> bytes:
-        return signer.public_key
+    def find(_kid: str) -> Key:
+        return Key(signer.alg, signer.public_key)
 
     assert verifier.check(request(), headers, find, NOW + WINDOW_S)
     with pytest.raises(SignatureError, match="H3"):
@@ -90,7 +92,7 @@ def test_every_part_of_a_request_is_covered(
     changed, headers = change(request(), sign_request(request(), signer, NOW, bytes(16)))
 
     def check() -> None:
-        Verifier().check(changed, headers, lambda _kid: signer.public_key, NOW)
+        Verifier().check(changed, headers, lambda _kid: Key(signer.alg, signer.public_key), NOW)
         check_body(changed.body, headers)
 
     with pytest.raises(SignatureError, match=rule):
@@ -101,10 +103,39 @@ def test_old_requests_and_strangers_are_refused(world: World) -> None:
     signer = world.keys["h2"].node
     headers = sign_request(request(), signer, NOW, bytes(16))
     for now in (NOW + WINDOW_S + 1, NOW - WINDOW_S - 1):
-        with pytest.raises(SignatureError, match="H2"):
-            Verifier().check(request(), headers, lambda _kid: signer.public_key, now)
+        with pytest.raises(SignatureError, match="H2") as told:
+            Verifier().check(request(), headers, lambda _kid: Key(signer.alg, signer.public_key), now)
+        assert told.value.facts["now"] == encode_time(now * 1000)
     with pytest.raises(SignatureError, match="H5"):
         Verifier().check(request(), headers, lambda _kid: None, NOW)
+
+
+def test_what_was_signed_before_the_start_may_have_been_taken_then(world: World) -> None:
+    signer = world.keys["h2"].node
+    headers = sign_request(request(), signer, NOW, bytes(16))
+    with pytest.raises(SignatureError, match="H2"):
+        Verifier(NOW + 1).check(
+            request(), headers, lambda _kid: Key(signer.alg, signer.public_key), NOW + 1
+        )
+
+
+def test_people_sign_with_p256_too() -> None:
+    signer = signer_from_p256_scalar(7)
+    headers = sign_request(request(), signer, NOW, bytes(16))
+    assert Verifier().check(
+        request(), headers, lambda _kid: Key(signer.alg, signer.public_key), NOW
+    ) == b64url(signer.kid)
+
+
+def test_nonces_are_forgotten_when_they_are_too_old_to_be_taken(world: World) -> None:
+    signer = world.keys["h2"].node
+    verifier = Verifier()
+    for second in range(0, 3 * WINDOW_S, 10):
+        headers = sign_request(request(), signer, NOW + second, bytes([second // 10]) * 16)
+        verifier.check(
+            request(), headers, lambda _kid: Key(signer.alg, signer.public_key), NOW + second
+        )
+    assert verifier.held <= (WINDOW_S + 2 * BUCKET_S) // 10
 
 
 # --- messages and queues ---

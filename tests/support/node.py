@@ -2,17 +2,21 @@
 application.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from ledger.crypto import encrypt_private_key
+from ledger.crypto import Signer, encrypt_private_key, load_private_key
+from node.client import Signing
 from node.clock import Clock
 from node.config import Config
 from node.driver import Driver
+from node.httpsig import NO_BODY, Request, sign_request
 from node.main import create_app, open_driver
 from tests.support.world import World
 
@@ -34,6 +38,34 @@ def make_home(world: World, home: Path, org: str | None = None) -> Path:
     secret.write_bytes(PASSPHRASE)
     secret.chmod(0o600)
     return home
+
+
+def node_signer(home: Path) -> Signer:
+    """The node key of a home directory of `make_home`: whoever holds it may read everything."""
+    return load_private_key((home / "keys" / "node.pem").read_bytes(), PASSPHRASE)
+
+
+def signed_headers(
+    home: Path,
+    method: str,
+    path: str,
+    body: bytes = b"",
+    given: Sequence[tuple[bytes, bytes]] = ((b"content-type", b"application/cose"),),
+) -> list[tuple[bytes, bytes]]:
+    """The header fields of a signed request that a test passes to an application by itself."""
+    fields = {name: value.decode("latin-1") for name, value in given}
+    host = fields.get(b"host", "127.0.0.1")
+    kind = fields.get(b"content-type", NO_BODY)
+    request = Request(method, host, path, "?", kind, body)
+    now_s = int(time.time())
+    signature = sign_request(request, node_signer(home), now_s, secrets.token_bytes(16))
+    signature.pop("content-type")
+    return [
+        *([] if b"host" in fields else [(b"host", host.encode("latin-1"))]),
+        *([] if b"content-type" in fields else [(b"content-type", kind.encode())]),
+        *given,
+        *((name.encode(), value.encode()) for name, value in signature.items()),
+    ]
 
 
 def make_config(home: Path, **settings: Any) -> Config:
@@ -70,15 +102,21 @@ def running(config: Config, clock: Clock | None = None) -> Iterator[Driver]:
 
 @asynccontextmanager
 async def serving(
-    config: Config, prepare: Callable[[Driver], None] | None = None
+    config: Config,
+    prepare: Callable[[Driver], None] | None = None,
+    signer: Signer | None = None,
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """An HTTP client to a node over the ASGI transport."""
+    """An HTTP client to a node over the ASGI transport, by default in the name of its member."""
     app = create_app(config)
     if prepare is not None:
         prepare(app.state.driver)
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client,
+        httpx.AsyncClient(
+            transport=transport,
+            base_url="http://127.0.0.1",
+            auth=Signing(signer or node_signer(config.home)),
+        ) as client,
     ):
         yield client

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from node.client import NodeClient, UnreachableError
 from node.config import load_config
-from tests.support.node import make_home
+from tests.support.node import make_home, node_signer
 from tests.support.world import World
 
 PROGRAM = (
@@ -75,7 +75,7 @@ class Node(NamedTuple):
         port = load_config(home, b"-").port
         program = FAULTY if fault else PROGRAM
         process = subprocess.Popen([sys.executable, "-c", program, str(home), *fault])
-        node = cls(process, NodeClient(f"http://127.0.0.1:{port}", timeout_s=60))
+        node = cls(process, NodeClient(f"http://127.0.0.1:{port}", node_signer(home)))
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline and process.poll() is None:
             try:
