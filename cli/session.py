@@ -20,7 +20,6 @@ from ledger.chain import Applied
 from ledger.crypto import verify
 from ledger.encoding import b64url, unb64url
 from ledger.errors import (
-    AuthenticationError,
     BusyError,
     MalformedError,
     NotFoundError,

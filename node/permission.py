@@ -1,5 +1,5 @@
 """Who may use which route: one table, and nothing is reachable that does not stand in it (SPEC
-12.3).
+13.3).
 
 When and for what a role may use it is `policy`. Rows name roles, never people.
 """

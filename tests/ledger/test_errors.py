@@ -25,6 +25,7 @@ from ledger.errors import (
     unreachable,
 )
 from ledger.rulebook import (
+    access,
     RULES,
     Rule,
     chain,
@@ -157,6 +158,7 @@ def fields(rule: Rule) -> set[str]:
 
 
 CHAPTERS = {
+    "ACCESS": access.ACCESS,
     "BYTES": bytes_of.BYTES,
     "CHAIN": chain.CHAIN,
     "CONSENSUS": consensus.CONSENSUS,

@@ -146,7 +146,9 @@ def test_nonces_of_one_key_take_no_room_of_another(monkeypatch: pytest.MonkeyPat
     def check(org: str, nonce: int) -> None:
         signer = world.keys[org].node
         headers = sign_request(Request(*parts, b""), signer, 1_000, bytes([nonce]) * 16)
-        verifier.check(Head(*parts), headers, lambda _kid: Key(signer.alg, signer.public_key), 1_000)
+        verifier.check(
+            Head(*parts), headers, lambda _kid: Key(signer.alg, signer.public_key), 1_000
+        )
 
     for nonce in range(5):
         check("h4", nonce)

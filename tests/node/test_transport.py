@@ -104,7 +104,9 @@ def test_old_requests_and_strangers_are_refused(world: World) -> None:
     headers = sign_request(request(), signer, NOW, bytes(16))
     for now in (NOW + WINDOW_S + 1, NOW - WINDOW_S - 1):
         with pytest.raises(SignatureError, match="H2") as told:
-            Verifier().check(request(), headers, lambda _kid: Key(signer.alg, signer.public_key), now)
+            Verifier().check(
+                request(), headers, lambda _kid: Key(signer.alg, signer.public_key), now
+            )
         assert told.value.facts["now"] == encode_time(now * 1000)
     with pytest.raises(SignatureError, match="H5"):
         Verifier().check(request(), headers, lambda _kid: None, NOW)
@@ -293,6 +295,6 @@ def test_a_quorum_publishes_and_less_does_not(world: World) -> None:
 
 
 def test_errors_of_transport_speak_both_languages() -> None:
-    for rule, facts in (("H2", {"window": 300}), ("H9", {"org": "h2"}), ("H7", {})):
+    for rule, facts in (("H2", {"window": 300, "now": "x"}), ("H9", {"org": "h2"}), ("H7", {})):
         error = AllianceError(rule, **facts)  # type: ignore[arg-type]
         assert error.sentence("en") != error.sentence("zh")

@@ -19,6 +19,7 @@ from ledger.rulebook import RULES
 from node.main import create_app
 from tests.support.node import make_config, make_home
 from tests.support.world import make_world
+from tests.tidy.access_table import access_table
 from tests.tidy.source import ROOT, modules, place, tree
 
 READMES = ("README.md", "README.zh-CN.md")
@@ -77,6 +78,12 @@ def routes(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
 def test_every_route_is_documented_and_no_other(routes: set[str], name: str, title: str) -> None:
     written = re.findall(r"`(GET|POST) (/[^\s`]*)`", chapter(read(name), title))
     assert {f"{method} {plain_route(path)}" for method, path in written} == routes
+
+
+def test_the_table_of_routes_and_roles_is_that_of_the_code() -> None:
+    """`python -m tests.tidy.access_table` writes it."""
+    (table,) = tables(chapter(read(SPEC), "13 Who asks, and who may"))
+    assert table == tables(access_table())[0]
 
 
 # --- the commands -----------------------------------------------------------------------------
