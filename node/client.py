@@ -4,6 +4,7 @@ Every request is signed by whoever asks (SPEC 13.1). Errors come back as the cla
 `ledger.errors`, with the node's rule number and facts.
 """
 
+import math
 import secrets
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
@@ -143,7 +144,7 @@ def _clock_of(response: httpx.Response) -> int | None:
         now_ms = decode_time(problem["facts"]["now"])
     except (msgspec.DecodeError, AllianceError, KeyError, TypeError):
         return None
-    return round(now_ms / 1000 - time.time())
+    return math.ceil(now_ms / 1000 - time.time())
 
 
 class _Connection:

@@ -25,9 +25,9 @@ from ledger.errors import (
     unreachable,
 )
 from ledger.rulebook import (
-    access,
     RULES,
     Rule,
+    access,
     chain,
     consensus,
     domain,
