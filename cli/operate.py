@@ -106,6 +106,9 @@ def run_node(
     home: Home = DEFAULT_HOME,
     passphrase_file: PassphraseFile = None,
     port: Annotated[int | None, typer.Option(help="Instead of the one in node.toml.")] = None,
+    record: Annotated[
+        Path | None, typer.Option(help="Write down all that consensus takes in and gives out.")
+    ] = None,
     _lang: Lang = None,
     _json: Json = False,
 ) -> None:
@@ -113,6 +116,8 @@ def run_node(
     config = open_config(home, passphrase_file)
     if port is not None:
         config = replace(config, port=port)
+    if record is not None:
+        config = replace(config, record=str(record.absolute()))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     tell("node-start", org=member_of(home, passphrase_file).org, url=homes.node_url(home, None))
     nodes.serve(config)

@@ -53,6 +53,10 @@ class Config:
     max_request_bytes: int = 66 << 20
     stop_ms: int = 10_000
     """How long a stopping node gives to what it has taken in."""
+    record: str = ""
+    """A file, relative to the home directory, for everything that consensus takes in and gives out;
+    empty: nowhere (`node.recording`).
+    """
     passphrase: bytes | None = field(default=None, repr=False)
     """Opens the key files. Not in node.toml: from the caller, the environment or `keys/passphrase`.
     """

@@ -62,6 +62,7 @@ from node.config import Config, NodeKeys
 from node.cosigning import Cosigning, View
 from node.links import size_of
 from node.presence import WARN_MS, Presence
+from node.recording import Recorder
 from node.shares import Shares
 from node.store import Store
 from node.store.database import Overlay
@@ -190,8 +191,7 @@ class Driver:
         self._cosigner_name = f"{keys.member.org}.cosigner.{host}"
         self._inbox: deque[Submission] = deque()
         self._wake = threading.Condition()
-        self._pending = 0
-        self._pending_bytes = 0
+        self._pending = self._pending_bytes = 0
         self._stopping = False
         self._taken: list[Submission] = []
         self.broken = False
@@ -203,6 +203,7 @@ class Driver:
         self._archive = ThreadPoolExecutor(max_workers=1, thread_name_prefix="serve")
         """Looks up what others lack; apart, so that nobody's questions delay what is new."""
         self._thread = threading.Thread(target=self._run, name="driver", daemon=True)
+        self._recorder = Recorder(config.home / config.record) if config.record else None
         self._waiting: dict[bytes, _Waiting] = {}
         self._cosigning = Cosigning(keys.member.org)
         self._presence = Presence()
@@ -434,7 +435,10 @@ class Driver:
         self._deadline: int | None = None
         self._accusations = Accusations(from_rows(self.store.accusations()))
         self._proofs: list[tuple[bytes, str, int, bytes]] = []
-        self._machine = Consensus(self.keys.node.public_key)
+        timing = agree.Timing()
+        self._machine = Consensus(self.keys.node.public_key, timing)
+        if self._recorder is not None:
+            self._recorder.begin(self.keys.node.public_key, timing)
         rows, damaged = _journal(self.store.journal(tip.config.epoch))
         durable = agree.Durable(
             config=tip.config,
@@ -879,13 +883,22 @@ class Driver:
         """Step events, and the answers to their effects, until there is nothing left to do."""
         queue: deque[agree.Event] = deque(events)
         while queue:
-            for effect in self._machine.step(queue.popleft()):
+            for effect in self._step_once(queue.popleft()):
                 answer = _EFFECTS[type(effect)](self, effect)
                 if answer is not None:
                     queue.append(answer)
             if not queue and not self._alone and self._machine.tip.id != self._tip:
                 self._tip = self._machine.tip.id
                 queue.append(agree.Work(self._work_left(), self.clock.now_ms()))
+
+    def _step_once(self, event: agree.Event) -> list[agree.Effect]:
+        """One step; written down where that is wanted."""
+        if self._recorder is None:
+            return self._machine.step(event)
+        self._recorder.take(event)
+        effects = self._machine.step(event)
+        self._recorder.give(effects)
+        return effects
 
     def _on_build(self, effect: agree.BuildBlock) -> agree.Event:
         """Build, execute and seal a block of what waits."""

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 from tests.net.conftest import Load, Network
+from tests.sim.replay import replay
 
 Make = Callable[..., Network]
 FOUR = ("h1", "h2", "h3", "h4")
@@ -17,6 +18,11 @@ FOUR = ("h1", "h2", "h3", "h4")
 def test_any_member_may_be_killed_at_any_time(network: Make) -> None:
     """The leader, a voter, and the one that holds what nobody else has."""
     net = network(*FOUR)
+    for org in FOUR:
+        with (net.homes[org] / "node.toml").open("r+") as file:
+            text = file.read()
+            file.seek(0)
+            file.write(f'record = "record.jsonl"\n{text}')
     net.start()
     with Load(net, *FOUR) as load:
         load.more()
@@ -29,6 +35,11 @@ def test_any_member_may_be_killed_at_any_time(network: Make) -> None:
             net.start(org)
             load.more()
     net.check(load.published)
+    # What each of them took in, and did, is what the pure machine does with it, byte for byte.
+    for org in FOUR:
+        found = replay(net.homes[org] / "record.jsonl")
+        assert found.lives == (2 if org in (leader, voter, origin) else 1)
+        assert found.commits > 10
 
 
 def test_a_process_that_stood_still_is_missed_by_nobody_and_goes_on(network: Make) -> None:

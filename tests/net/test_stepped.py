@@ -9,6 +9,7 @@ import pytest
 
 from ledger.encoding import decode_bundle, encode_bundle
 from node.wire import Exchange
+from tests.sim.replay import replay
 from tests.support.stepped import Stepped, published
 from tests.support.world import World, make_world
 
@@ -67,3 +68,25 @@ def test_a_body_that_somebody_spoiled_on_the_way_harms_nobody(stepped: Make) -> 
     driver = net.drivers[victim]
     assert (driver.status, dict(driver.alarms)) == ("ok", {})
     assert driver.counters["rejected"] > 0
+
+
+def test_what_a_node_recorded_replays_in_the_pure_machine(stepped: Make) -> None:
+    net = stepped()
+    net.settings = dict.fromkeys(FOUR, 'record = "record.jsonl"\n')
+    for org in FOUR:
+        net.cut(org)
+        net.start(org)
+    for seq in range(1, 6):
+        net.submit(FOUR[seq % 4], net.world.access(seq=seq))
+        net.run(300)
+    net.cut("h2")
+    net.submit("h1", net.world.access(seq=9))
+    net.run(5_000)
+    net.start("h2")
+    net.run(20_000)
+    assert net.check() >= 6
+    for org in FOUR:
+        found = replay(net.homes[org] / "record.jsonl")
+        assert found.lives == (2 if org == "h2" else 1)
+        assert found.commits >= 6
+        assert found.said > 10
