@@ -3,11 +3,10 @@ founding, running, copying a chain.
 """
 
 import json
-import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -41,7 +40,10 @@ from ledger.errors import ConfigError, MalformedError
 from ledger.members import Member
 from node import main as nodes
 from node.config import DEFAULT_PORT, SETTINGS, Config, load_config
+from node.logs import set_up
 from node.store import copying
+
+LogFormat = Literal["text", "json"]
 
 app = typer.Typer(no_args_is_help=True, help="The node of this home directory.")
 
@@ -109,6 +111,9 @@ def run_node(
     record: Annotated[
         Path | None, typer.Option(help="Write down all that consensus takes in and gives out.")
     ] = None,
+    log_format: Annotated[
+        LogFormat | None, typer.Option("--log-format", help="Of events, on the error stream.")
+    ] = None,
     _lang: Lang = None,
     _json: Json = False,
 ) -> None:
@@ -118,7 +123,7 @@ def run_node(
         config = replace(config, port=port)
     if record is not None:
         config = replace(config, record=str(record.absolute()))
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    set_up(log_format or config.log_format)
     tell("node-start", org=member_of(home, passphrase_file).org, url=homes.node_url(home, None))
     nodes.serve(config)
 

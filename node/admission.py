@@ -3,7 +3,6 @@
 Nothing below decides whether a record is admitted: that is for the rules, in the writer.
 """
 
-import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
@@ -33,7 +32,6 @@ from ledger.rules import RULES_VERSION, find_signer, leaves_of
 from ledger.verify import cosigner_keys
 from node.wire import Exchange, Want
 
-LOG = logging.getLogger("alliance.node")
 REMEMBERED: Final = 200_000
 """Signatures that are remembered at most; the oldest are checked again."""
 PARSED_BYTES: Final = 16 << 20

@@ -6,7 +6,6 @@ the parser.
 """
 
 import asyncio
-import logging
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -36,12 +35,13 @@ from node.config import MAX_POST_ENTRIES
 from node.door import Door, Handler, author_of
 from node.driver import Driver, Outcome, Published
 from node.httpsig import check_body
+from node.logs import LOG
+from node.metrics import CONTENT_TYPE, render
 from node.policy import check_subject
 from node.problems import internal_problem, problem_of, respond
 from node.receipts import Receipts, kind_of
 from node.store import parse_query
 
-LOG = logging.getLogger("alliance.node")
 ENTRY_TYPES: Final = frozenset({"application/scitt-statement+cose", "application/cose"})
 BUNDLE_TYPE: Final = "application/vnd.alliance.entries"
 BLOCKS_TYPE: Final = "application/vnd.alliance.blocks"
@@ -309,24 +309,8 @@ class Api:
         }
 
     async def get_metrics(self, _request: Request) -> Response:
-        """GET /metrics: counters in Prometheus' text form."""
-        return Response(self._metrics(), media_type="text/plain")
-
-    def _metrics(self) -> str:
-        tip = self.driver.final.tip
-        gauges = {
-            "height": tip.height,
-            "pending": self.driver.pending,
-            "size": tip.size,
-            "view": self.driver.consensus_view,
-        }
-        counts = {**self.driver.counters, "fsyncs": self.store.fsyncs}
-        lines = [f"# TYPE alliance_{k} gauge\nalliance_{k} {v}\n" for k, v in gauges.items()]
-        lines += [
-            f"# TYPE alliance_{k}_total counter\nalliance_{k}_total {v}\n"
-            for k, v in counts.items()
-        ]
-        return "".join(lines)
+        """GET /metrics: what SPEC 10.1 lists, in Prometheus' text form."""
+        return Response(render(self.driver), media_type=CONTENT_TYPE)
 
     def install(self, app: FastAPI) -> None:
         """Put the routes on an application."""
@@ -447,5 +431,5 @@ async def _on_http(_request: Request, _error: Any) -> Response:  # noqa: ANN401
 
 
 async def _on_mistake(_request: Request, error: Any) -> Response:  # noqa: ANN401
-    LOG.error("a mistake of ours", exc_info=error)
+    LOG.error("mistake", exc_info=error, extra={"fields": {}})
     return respond(internal_problem())

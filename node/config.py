@@ -17,6 +17,7 @@ from ledger.crypto import EDDSA, Signer, load_private_key
 from ledger.encoding import b64url
 from ledger.errors import ConfigError
 from ledger.members import EpochConfig, Member
+from node.logs import FORMATS
 
 DEFAULT_PORT: Final = 8470
 DEFAULT_PEER_PORT: Final = 8471
@@ -51,6 +52,8 @@ class Config:
     max_pending_entries: int = 20_000
     max_pending_bytes: int = 128 << 20
     max_request_bytes: int = 66 << 20
+    log_format: str = "text"
+    """How events are written: `text` or `json`, a line each."""
     stop_ms: int = 10_000
     """How long a stopping node gives to what it has taken in."""
     record: str = ""
@@ -95,6 +98,8 @@ def load_config(home: Path, passphrase: bytes | None = None) -> Config:
     for name in ("port", "peer_port"):
         if getattr(config, name) > 65_535:
             raise ConfigError("O1.field", field=name)
+    if config.log_format not in FORMATS:
+        raise ConfigError("O1.field", field="log_format")
     if Path(config.database).name != config.database:
         raise ConfigError("O1.field", field="database")
     return config

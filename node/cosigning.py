@@ -5,8 +5,8 @@ Used by the writer's thread alone. Only this node's own tree says what a head is
 another text is never counted, and reported when it contradicts a head of this node.
 """
 
-import logging
 from collections.abc import Sequence
+from logging import CRITICAL
 from typing import Final, NamedTuple
 
 from ledger.chain import Tip
@@ -14,8 +14,8 @@ from ledger.merkle import Tree
 from ledger.notes import Note, NoteSignature, decode_checkpoint, encode_note
 from ledger.records.seal import SealEntry
 from node.admission import Cosigned
+from node.logs import log_event
 
-LOG = logging.getLogger("alliance.node")
 MAX_EARLY: Final = 64
 """Heads that a member may be ahead of this node, as far as its words are kept."""
 
@@ -120,7 +120,7 @@ class Cosigning:
     def _contradicted(self, word: Cosigned) -> None:
         if word.org not in self.contradictions:
             self.contradictions[word.org] = word
-            LOG.critical("%s has cosigned another tree of size %d", word.org, word.size)
+            log_event(CRITICAL, "cosigned-otherwise", org=word.org, size=word.size)
 
     def _published(self) -> View | None:
         """The newest head with a quorum; what is older needs no words of its own any more."""

@@ -11,7 +11,6 @@ callers are told, and the machine is started anew from what is durable.
 """
 
 import gc
-import logging
 import secrets
 import threading
 from collections import Counter, defaultdict, deque
@@ -19,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from hashlib import sha256
+from logging import CRITICAL, ERROR, INFO, WARNING
 from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
@@ -29,6 +29,7 @@ from ledger.consensus import BlockInfo, Consensus
 from ledger.consensus.journal import LAST_VIEW
 from ledger.crypto import verify as verify_signature
 from ledger.encoding import (
+    b64url,
     decode_bundle,
     encode_bundle,
     encode_statement,
@@ -57,10 +58,11 @@ from ledger.records.envelope import Entry
 from ledger.records.seal import Seal, SealEntry, decode_seal, encode_seal
 from node.accusations import Accusation, Accusations, from_rows, to_rows
 from node.admission import Admission, Body, Delivery, Signatures, bound_body, info_of
-from node.clock import Clock
+from node.clock import Clock, wall_ms
 from node.config import Config, NodeKeys
 from node.cosigning import Cosigning, View
 from node.links import size_of
+from node.logs import log_event
 from node.presence import WARN_MS, Presence
 from node.recording import Recorder
 from node.shares import Shares
@@ -68,7 +70,6 @@ from node.store import Store
 from node.store.database import Overlay
 from node.wire import Exchange, Want
 
-LOG = logging.getLogger("alliance.node")
 IDLE_S: Final = 1.0
 IDLE_MS: Final = 1_000
 SYNC_MS: Final = 1_000
@@ -86,9 +87,6 @@ MAX_AHEAD: Final = 4_096
 """Heights above the final one of which blocks are kept."""
 MAX_SERVED_BLOCKS: Final = 1_024
 SERVED_BYTES: Final = 4 << 20
-COUNTERS: Final = (
-    "entries", "blocks", "refused", "repeated", "busy", "storage_failures", "rejected", "dropped",
-)  # fmt: skip
 VERSION: Final = "alliance/1"
 
 
@@ -159,6 +157,11 @@ class Nobody:
 class Driver:
     """One node at work. `start` it, `submit` entries, read `view`, `stop` it."""
 
+    _clock_fit, _clock_off = True, False
+    _said_status = ""
+    started_ms = 0
+    """When it was started: POSIX ms."""
+
     def __init__(
         self,
         config: Config,
@@ -176,7 +179,8 @@ class Driver:
         self.signatures = Signatures()
         self.admission = Admission(self.signatures)
         self.carrier: Carrier = Nobody()
-        self.counters: dict[str, int] = dict.fromkeys(COUNTERS, 0)
+        self.counters: Counter[str] = Counter()
+        """What happened since the start; `refused/S6` and `votes/notarize` are of one kind each."""
         self.alarms: Counter[str] = Counter()
         """What an operator must see, by kind, since the start."""
         self._outbox: list[agree.Send | agree.Fetch] = []
@@ -208,7 +212,6 @@ class Driver:
         self._cosigning = Cosigning(keys.member.org)
         self._presence = Presence()
         self._shares = Shares()
-        self._clock_fit = True
         self._unpublished: deque[tuple[Applied, list[_Waiting]]] = deque()
         self._notes: list[tuple[int, bytes]] = []
         self._late: list[Entry] = []
@@ -223,10 +226,25 @@ class Driver:
 
     def start(self) -> None:
         """Begin to take entries."""
+        self.started_ms, self._said_status = wall_ms(), self.status
+        tip = self.final.tip
+        log_event(
+            INFO,
+            "node-started",
+            org=self.keys.member.org,
+            height=tip.height,
+            size=tip.size,
+            epoch=tip.config.epoch,
+            members=tip.config.n,
+            status=self.status,
+            boot=self._boot_id.hex(),
+            version=VERSION,
+        )
         self._thread.start()
 
     def stop(self, timeout_s: float | None = None) -> None:
         """Take no more, finish what was taken, close the store."""
+        log_event(INFO, "node-stopping", pending=self.pending)
         with self._wake:
             self._stopping = True
             self._wake.notify()
@@ -235,6 +253,7 @@ class Driver:
         self._pool.shutdown(wait=True)
         self._archive.shutdown(wait=True)
         self.store.close()
+        log_event(INFO, "node-stopped", pending=self.pending, height=self.final.tip.height)
 
     def submit(self, raws: Sequence[bytes]) -> "Future[list[Outcome]]":
         """Hand in the entries of one request; their outcomes come when they are durable and
@@ -346,6 +365,16 @@ class Driver:
         if published is None:
             raise BusyError("O4.quorum", quorum=self.final.tip.config.q)
         return published
+
+    @property
+    def boot_id(self) -> bytes:
+        """What tells this start from every other one."""
+        return self._boot_id
+
+    @property
+    def waiting(self) -> int:
+        """How many entries wait for a block, those that other members took in among them."""
+        return len(self._waiting)
 
     @property
     def pending(self) -> int:
@@ -475,7 +504,7 @@ class Driver:
             try:
                 bodies.append(bound_body(decode_bundle(bundle))[0])
             except AllianceError as error:
-                LOG.critical("a saved block is damaged, and is asked for again: %s", error)
+                log_event(CRITICAL, "saved-block-damaged", rule=error.rule)
         return bodies
 
     def _recover(self) -> None:
@@ -488,6 +517,7 @@ class Driver:
             self._load_waiting()
         self._begin()
         self._failed = None
+        log_event(INFO, "storage-recovered", height=self.final.tip.height)
 
     # --- the loop: the writer's thread alone ------------------------------------------------------
 
@@ -554,10 +584,13 @@ class Driver:
         self._save_rows()
         self._cosign_late()
         self._release()
+        if self.status != self._said_status:
+            self._said_status = self.status
+            log_event(WARNING, "status-changed", status=self.status)
 
     def _give_up(self, error: StorageError, taken: Sequence[Submission]) -> None:
         """The disk failed: nothing of this turn is durable, and every caller is told so."""
-        LOG.error("storage failed: %s", error)
+        log_event(ERROR, "storage-failed", rule=error.rule, height=self.final.tip.height)
         self.counters["storage_failures"] += 1
         self._failed = error
         self._settle_all(error, taken)
@@ -583,7 +616,7 @@ class Driver:
         """A mistake of ours ended this thread: nothing more is taken, nobody waits for ever, and
         what is durable stays as it is.
         """
-        LOG.critical("the writer has stopped by a mistake; start the node again")
+        log_event(CRITICAL, "writer-broken", height=self.final.tip.height)
         self.broken = True
         with self._wake:
             self._stopping = True
@@ -607,7 +640,7 @@ class Driver:
         for submission in taken:
             for position, entry in enumerate(submission.entries):
                 if not isinstance(entry, Entry):
-                    self.counters["refused"] += 1
+                    self.counters[f"refused/{entry.rule}"] += 1
                     submission.settle(position, entry)
                 elif self._take_one(submission, position, entry, on_chain):
                     fresh.append(entry)
@@ -628,7 +661,7 @@ class Driver:
             # It was verified, and goes no further.
             self.admission.forget([entry])
         if first.statement.payload != entry.statement.payload:
-            self.counters["refused"] += 1
+            self.counters["refused/S6"] += 1
             submission.settle(position, ConflictError("S6", id=entry.record.id))
         elif waiting is not None:
             waiting.callers.append((submission, position))
@@ -691,6 +724,7 @@ class Driver:
                     # Consensus has no use or no room for it: nor is there room here.
                     self._bodies.pop(body.info.id, None)
         for fact in delivery.facts:
+            self.counters["proposals_received"] += isinstance(fact, agree.Proposal)
             self._step(agree.Received(fact, now_ms, peer))
             if isinstance(fact, agree.Status) and fact.signer == peer:
                 self._learn_presence(fact, now_ms)
@@ -713,8 +747,10 @@ class Driver:
         if fit != self._clock_fit:
             self._clock_fit = fit
             self._step(agree.Health(fit, now_ms))
-        if abs(offset) > WARN_MS:
-            LOG.warning("the clocks of the other members are %d ms from this one", offset)
+        if (abs(offset) > WARN_MS) != self._clock_off:
+            self._clock_off = not self._clock_off
+            event = "clock-off" if self._clock_off else "clock-right"
+            log_event(WARNING, event, offset_ms=offset, leads=int(fit))
 
     @property
     def clock_offset_ms(self) -> int:
@@ -966,13 +1002,15 @@ class Driver:
         return decode_seal(encode_statement(protected, payload, signature))
 
     def _refuse(self, entry: Entry, error: AllianceError) -> None:
-        self.counters["refused"] += 1
+        self.counters[f"refused/{error.rule}"] += 1
         self.admission.forget([entry])
         for submission, position in self._waiting.pop(entry.id_key).callers:
             submission.settle(position, error)
 
     def _on_sign(self, effect: agree.Sign) -> agree.Event:
         signature = self.keys.node.sign(effect.message)
+        tag = effect.message[1 : 1 + effect.message[0]].decode()
+        self.counters["votes/" + tag.rpartition("/")[2]] += 1
         return agree.Signed(effect.request, signature, self.clock.now_ms())
 
     def _on_check(self, effect: agree.CheckBlock) -> agree.Event:
@@ -994,7 +1032,7 @@ class Driver:
         except StorageError:
             raise
         except AllianceError as error:
-            LOG.warning("block %s is not valid: %s", block.height, error)
+            log_event(WARNING, "block-invalid", height=block.height, rule=error.rule)
             return agree.BlockChecked(block.id, "invalid", now_ms)
         return agree.BlockChecked(block.id, "valid", now_ms)
 
@@ -1030,6 +1068,7 @@ class Driver:
             for entry in (entry for block in blocks for entry in block.entries):
                 if entry.record.type == "evidence":
                     self._accusations.recorded(entry)
+                    log_event(INFO, "evidence-recorded", leaf=b64url(entry.leaf))
             self._drop_void(epoch, effect.certificate.view, final.tip.height)
             self._write_rows()
             store.clear_journal(epoch, effect.certificate.view, final.tip.height)
@@ -1037,6 +1076,7 @@ class Driver:
             gone = self._kept.intersection(included)
             store.clear_waiting(sorted(gone))
         self._kept -= gone
+        self.counters["nullified_views"] += sum(c.kind == "nullify" for c in effect.justification)
         self.final = final
         self._uncosigned = not final.checkpoint
         for block in blocks:
@@ -1047,6 +1087,8 @@ class Driver:
         if notes and not self._alone:
             self.carrier.send(None, self._message(cosignatures=(self._cosigning.own,)))
         following = final.tip.config if blocks and final.tip.is_boundary else None
+        if following is not None:
+            log_event(INFO, "epoch-began", epoch=following.epoch, n=following.n, q=following.q)
         return agree.Committed(final.tip.height, len(self._waiting), self.clock.now_ms(), following)
 
     def _append(
@@ -1146,7 +1188,7 @@ class Driver:
     def _on_alarm(self, effect: agree.Alarm) -> None:
         """For the operator: in the log, in the health and in the counters."""
         self.alarms[effect.kind] += 1
-        LOG.critical("consensus alarm: %s", effect.kind)
+        log_event(CRITICAL, "alarm", kind=effect.kind, height=self.final.tip.height)
         if effect.proof:
             facts = msgspec.json.encode(effect.proof)
             digest = sha256(effect.kind.encode() + facts).digest()
@@ -1156,7 +1198,8 @@ class Driver:
         """A member lied: kept with this turn, then told to the others, then put on the chain."""
         self.alarms["evidence"] += 1
         org = self.final.tip.config.members[effect.first.signer].org
-        LOG.critical("%s has signed two words that contradict each other: %s", org, effect)
+        kinds = f"{effect.first.kind} {effect.second.kind}"
+        log_event(CRITICAL, "contradiction", org=org, view=effect.first.view, words=kinds)
         if self._accusations.learn(effect.first, effect.second):
             self._outbox.append(agree.Send(None, (effect.first, effect.second)))
 
@@ -1231,7 +1274,7 @@ def _journal(saved: Sequence[bytes]) -> tuple[tuple[agree.Row, ...], bool]:
         try:
             rows.append(agree.decode_journal(data))
         except MalformedError as error:
-            LOG.critical("the vote journal is damaged: %s", error)
+            log_event(CRITICAL, "journal-damaged", rule=error.rule)
     return tuple(rows), len(rows) != len(saved)
 
 

@@ -6,12 +6,12 @@ that others cannot reach holds such a request open to each of them. Whatever is 
 offered again by consensus: nothing here is tried twice.
 """
 
-import logging
 import secrets
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from logging import INFO, WARNING
 from typing import Final, NamedTuple
 
 from ledger.crypto import EDDSA, Signer
@@ -19,9 +19,9 @@ from ledger.errors import AllianceError
 from ledger.members import EpochConfig
 from node.client import PeerClient
 from node.httpsig import Key
+from node.logs import log_event
 from node.wire import MAX_ITEMS, MAX_WAIT_MS, Exchange
 
-LOG = logging.getLogger("alliance.node")
 MAX_QUEUED_BYTES: Final = 64 << 20
 """What waits for one member at most; beyond that the oldest is dropped."""
 MESSAGE_BYTES: Final = 8 << 20
@@ -205,10 +205,10 @@ class Links:
             take(link.member, answer)
         except AllianceError as error:
             if failures == 0:
-                LOG.warning("%s: %s", link.org, error)
+                log_event(WARNING, "member-unreachable", org=link.org, rule=error.rule)
             self._stopping.wait(RETRY_S[min(failures, len(RETRY_S) - 1)])
             return failures + 1
         link.seen[0] = int(time.time() * 1000)
         if failures:
-            LOG.info("%s answers again", link.org)
+            log_event(INFO, "member-reachable", org=link.org)
         return 0

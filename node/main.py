@@ -104,7 +104,7 @@ async def _listening(config: Config, app: FastAPI) -> AsyncIterator[None]:
             app,
             host=config.peer_host,
             port=config.peer_port,
-            log_level="warning",
+            log_config=None,
             access_log=False,
             timeout_graceful_shutdown=1,
         )
@@ -135,7 +135,7 @@ def serve(config: Config) -> None:
             app,
             host=config.host,
             port=config.port,
-            log_level="warning",
+            log_config=None,
             access_log=False,
             timeout_graceful_shutdown=max(1, config.stop_ms // 1000),
         )

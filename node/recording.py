@@ -10,17 +10,17 @@ Nothing secret is in it: words, certificates, blocks by their ids, signatures th
 A line may be cut short by a crash; the next start begins on a line of its own.
 """
 
-import logging
 import os
 from collections.abc import Iterable, Iterator
+from logging import ERROR
 from pathlib import Path
 from typing import Final, get_args
 
 import msgspec
 
 from ledger.consensus import Consensus, Effect, Event, Timing
+from node.logs import log_event
 
-LOG = logging.getLogger("alliance.node")
 EVENTS: Final[dict[str, type[Event]]] = {kind.__name__: kind for kind in get_args(Event)}
 
 
@@ -54,7 +54,7 @@ class Recorder:
                 file.write(line)
         except OSError as error:
             self._failed = True
-            LOG.error("%s is written no further: %s", self._path.name, error.strerror)
+            log_event(ERROR, "recording-failed", kind=error.strerror)
 
 
 def encode_effects(effects: Iterable[Effect]) -> bytes:

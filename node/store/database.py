@@ -5,6 +5,7 @@ Truth is `block` and what stands beside it; `derive` and `state_rows` make the r
 `rebuild` makes it again. The history tree and the rule state live in memory; both are derived.
 """
 
+import time
 import zlib
 from bisect import bisect_right
 from collections import OrderedDict
@@ -31,6 +32,7 @@ from ledger.rules import Located
 from ledger.rules.values import ConfigState
 from ledger.state import EMPTY_STATE, State, state_key
 from ledger.verify import policy_of
+from node.durations import Durations
 from node.store import derived, schema
 from node.store.engine import Lock, open_engine, storage_errors
 from node.store.state_rows import decode_delta, encode_delta
@@ -84,6 +86,10 @@ class Store:
         self._cache: OrderedDict[int, StoredBlock] = OrderedDict()
         self._mutex = Mutex()
         self.fsyncs = 0
+        self.durations = Durations()
+        """How long transactions took to become durable."""
+        self.commit_durations = Durations()
+        """How long whole transactions took that brought blocks."""
         self._reset()
 
     @classmethod
@@ -135,10 +141,16 @@ class Store:
         """
         self._open.clear()
         self._fresh.clear()
+        began = time.monotonic()
         with storage_errors(len(self.starts)), self._connection.begin():
             yield
             changes = self._flush_state()
+            written = time.monotonic()
         self.fsyncs += 1
+        ended = time.monotonic()
+        self.durations.observe(ended - written)
+        if self._open:
+            self.commit_durations.observe(ended - began)
         for block in self._open:
             self.tree.extend([*(entry.leaf for entry in block.entries), block.seal.leaf])
             self.starts.append(block.seal.seal.start)

@@ -405,4 +405,4 @@ def test_a_mistake_of_ours_says_nothing_about_itself(
         assert "NoneType" not in response.text
 
     run(home, test)
-    assert "a mistake of ours" in caplog.text
+    assert "mistake" in caplog.messages
