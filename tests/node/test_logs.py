@@ -120,7 +120,7 @@ def test_a_node_writes_no_secret_and_no_content_and_stops_gracefully_under_load(
     with pytest.raises(AllianceError):
         node.client.submit(refused)
     stopping = threading.Event()
-    load = threading.Thread(target=_load, args=(node.client.url, world, published, stopping))
+    load = threading.Thread(target=_load, args=(home, node.client.url, world, published, stopping))
     load.start()
     wait_for(lambda: len(published) > 200)
     code, err = node.stop()
@@ -142,10 +142,12 @@ def test_a_node_writes_no_secret_and_no_content_and_stops_gracefully_under_load(
     assert (code, "node-started org=h1" in text) == (0, True)
 
 
-def _load(url: str, world: World, published: dict[str, int], stopping: threading.Event) -> None:
+def _load(
+    home: Path, url: str, world: World, published: dict[str, int], stopping: threading.Event
+) -> None:
     """Bundles without a pause, until nobody answers any more."""
     seq = 100
-    with NodeClient(url, timeout_s=30) as client:
+    with NodeClient(url, node_signer(home)) as client:
         while not stopping.is_set():
             raws = world.accesses(40, first_seq=seq)
             seq += 40
