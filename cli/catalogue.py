@@ -10,6 +10,7 @@ from typing import Annotated, BinaryIO, NamedTuple
 import typer
 
 from cli.options import Json, Lang, Place, signing
+from cli.outbox import Outbox
 from cli.records import (
     Resolution,
     ValidDays,
@@ -225,7 +226,8 @@ def record_access(
     seq: Annotated[int | None, typer.Option(min=1, help="Its number; default: the next.")] = None,
 ) -> None:
     """Record one use that a system observed."""
-    with Session(place) as session, session.numbering():
+    outbox = Outbox(place.home)
+    with Session(place) as session, outbox.alone():
         fields = {
             "action": action,
             "activity": activity,
@@ -237,7 +239,10 @@ def record_access(
             "person": person,
             "purpose": purpose,
             "request": read_request(session, request),
-            "source": {"seq": seq or session.next_seq(system), "system": system},
+            "source": {
+                "seq": seq or outbox.next_number(session, system),
+                "system": system,
+            },
         }
         report(session, write(session, "access", fields))
 
@@ -298,8 +303,9 @@ def use_file(
         "channel": "file",
         "dataset": dataset,
     }
-    with session.numbering():
-        seq = session.next_seq(system)
+    outbox = Outbox(session.place.home)
+    with outbox.alone():
+        seq = outbox.next_number(session, system)
         body["source"] = {"seq": seq, "system": system}
         try:
             found = fingerprint(file)

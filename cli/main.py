@@ -13,7 +13,7 @@ from types import TracebackType
 import typer
 from typer.main import get_command
 
-from cli import catalogue, create, importing, keys, operate, records, reports
+from cli import catalogue, create, importing, keys, operate, outbox, records, reports
 from cli.audit import audit_app
 from cli.demo import demo
 from cli.options import TAKES_ID, at_place, signing
@@ -42,6 +42,7 @@ app.command("endorse", context_settings=TAKES_ID)(signing("committee")(records.e
 app.add_typer(records.dataset, name="dataset")
 app.add_typer(records.version, name="version")
 app.add_typer(records.access, name="access")
+app.add_typer(outbox.app, name="outbox")
 app.command("source-close")(signing("system")(records.close))
 app.command("correction", context_settings=TAKES_ID)(signing("officer")(records.correction))
 app.add_typer(importing.app, name="import")

@@ -2,11 +2,7 @@
 against the genesis in the home directory, before anything is printed.
 """
 
-import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cached_property
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
@@ -89,6 +85,10 @@ class Session:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
         if "client" in self.__dict__:
             self.client.close()
 
@@ -164,11 +164,6 @@ class Session:
     def source(self, system: str) -> SourceState | None:
         """What is recorded of an observing system of this organisation."""
         return self.state(SourceState, "source", f"{self.author.org}/{system}")
-
-    def next_seq(self, system: str) -> int:
-        """The next number of a system: one more than the last recorded."""
-        source = self.source(system)
-        return source.last + 1 if source else 1
 
     def subject(self, name: str) -> tuple[SubjectAnswer, Head]:
         """All records on a subject, proven complete. Raises `ProofError` (V8)."""
@@ -251,14 +246,6 @@ class Session:
         seal, _head = verify_block_receipt(receipt, self.genesis.tip)
         start = seal.seal.start
         return {unb64url(leaf, 32): start + at for at, leaf in enumerate(receipt.leaves)}
-
-    @contextmanager
-    def numbering(self) -> Iterator[None]:
-        """Alone among the commands of this home directory, so that a number is given out once."""
-        path: Path = self.place.home / "numbering.lock"
-        with path.open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
 
 
 def _convert(value: Any, kind: type[V]) -> V:  # noqa: ANN401

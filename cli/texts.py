@@ -22,6 +22,16 @@ FRAME: dict[str, Text] = {
     "bad-language": Text("Languages are en and zh.", "语言可选 en 或 zh。"),
 }
 
+OUTBOX: dict[str, Text] = {
+    "outbox-counts": Text(
+        "{entry} signed and waiting, {open} begun and not ended, {refused} refused.",
+        "已签名待发送 {entry} 条，已开始未结束 {open} 条，被拒绝 {refused} 条。",
+    ),
+    "outbox-sent": Text("{id}: entry {index}, block {height}", "{id}：条目 {index}，区块 {height}"),
+    "outbox-refused": Text("{id}: refused, {sentence}", "{id}：被拒绝，{sentence}"),
+    "sending-outbox": Text("Sending", "正在发送"),
+}
+
 KEYS: dict[str, Text] = {
     "ask-passphrase": Text("Passphrase of the key {name}", "密钥 {name} 的口令"),
     "ask-new-passphrase": Text("New passphrase", "新口令"),
@@ -554,6 +564,7 @@ TEXTS: Final[dict[str, Text]] = {
     **FRAME,
     **KEYS,
     **OPERATE,
+    **OUTBOX,
     **RECORDS,
     **REPORTS,
     **DEMO,

@@ -25,7 +25,7 @@ class Source(Shape, frozen=True, kw_only=True):
 
 class AccessBody(Shape, frozen=True, kw_only=True):
     """One access. `person` is a pid, or `ext:<system>:<code>` where the source is already
-    pseudonymous.
+    pseudonymous. `ended` is the end of one that began `at`, where the observer saw both.
     """
 
     action: Action
@@ -33,6 +33,7 @@ class AccessBody(Shape, frozen=True, kw_only=True):
     channel: Channel
     count_bucket: CountBucket | None = None
     dataset: Name
+    ended: Instant | None = None
     outcome: Outcome
     permit: Name | None = None
     person: Name | None = None
@@ -50,6 +51,7 @@ class AccessEvent(Shape, frozen=True, kw_only=True):
     channel: Channel
     count_bucket: CountBucket | None = None
     dataset: Name
+    ended: Instant | None = None
     outcome: Outcome
     permit: Name | None = None
     person: Name | None = None

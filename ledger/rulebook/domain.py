@@ -429,6 +429,12 @@ USE = {
         "Give exactly one of the two.",
         "请二者择一。",
     ),
+    "U7": Rule(
+        "A use ends after it began, and not after it is recorded; this one ends at {at}.",
+        "使用的结束时间须晚于开始时间，且不得晚于记录时间；此处结束时间为 {at}。",
+        "Correct the times, or leave out the end.",
+        "请更正时间，或省略结束时间。",
+    ),
 }
 
 DOMAIN: dict[str, Rule] = {**STRUCTURE, **GOVERNANCE, **EPOCHS, **CATALOGUE, **USE}

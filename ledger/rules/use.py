@@ -48,6 +48,14 @@ def custodian_of(draft: Draft, dataset: str) -> str | None:
     return series.custodian if series else None
 
 
+def check_end(body: AccessBody | AccessEvent, began: int, at: At) -> None:
+    """U7: a use ends after it began, and not later than it is recorded."""
+    if body.ended is None:
+        return
+    if not began <= occurred(body.ended) <= at.time_ms + CLOCK_TOLERANCE_MS:
+        raise RefusedError("U7", at=body.ended)
+
+
 def apply_access(
     draft: Draft,
     record: Record[AccessBody],
@@ -58,6 +66,7 @@ def apply_access(
 ) -> Outcome:
     """One access: its findings (SPEC 5.6), and its number."""
     body = record.body
+    check_end(body, happened, at)
     codes: set[str] = set()
     use_findings(draft, body, org, codes)
     number = body.source.seq
@@ -100,6 +109,8 @@ def _event_numbers(
     times = [occurred(event.at) for event in events]
     if max(times) > at.time_ms + CLOCK_TOLERANCE_MS:
         raise RefusedError("S5", at=events[times.index(max(times))].at)
+    for event, began in zip(events, times, strict=True):
+        check_end(event, began, at)
     if min(times) < oldest_ms(draft, at):
         codes.add("BACKFILLED")
     # Findings depend on nothing else: one look for all events that are alike in this.
