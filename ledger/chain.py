@@ -41,7 +41,7 @@ from ledger.rules import (
 from ledger.rules.governance import (
     check_policy_body,
     check_uscc,
-    key_state,
+    key_changes,
     kid_of,
     policy_state,
 )
@@ -602,7 +602,7 @@ def _first_state(body: GenesisBody, entries: Sequence[Entry]) -> dict[bytes, Sha
         if founder.uscc is not None:
             changes[state_key("uscc", founder.uscc)] = Holder(by=founder.org)
     for key in body.keys:
-        changes[state_key("key", kid_of(key))] = key_state(key, 0)
+        changes.update(key_changes(key, 0))
     for entry in entries:
         subjects = subjects_of(entry.statement.iss, entry.record, {})
         draft.accept(entry.leaf, Outcome({}, (), subjects))

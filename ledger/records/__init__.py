@@ -3,7 +3,22 @@
 import msgspec
 
 from ledger.records import envelope
-from ledger.records.catalogue import DatasetBody, DatasetVersionBody
+from ledger.records.authorisation import (
+    AccessDecisionBody,
+    AccessRequestBody,
+    EthicsBody,
+    PermitStatusBody,
+    ReviewBody,
+    StudyBody,
+    StudyEventBody,
+)
+from ledger.records.catalogue import (
+    DatasetBody,
+    DatasetStatusBody,
+    DatasetVersionBody,
+    IndicatorVersionBody,
+    VocabularyBody,
+)
 from ledger.records.envelope import Entry, Record
 from ledger.records.epochs import ConfigBody, EndpointBody, EvidenceBody, ReadyBody
 from ledger.records.governance import (
@@ -15,26 +30,45 @@ from ledger.records.governance import (
     PolicyBody,
     ResolutionBody,
 )
-from ledger.records.use import AccessBatchBody, AccessBody, CorrectionBody, SourceCloseBody
+from ledger.records.use import (
+    AccessBatchBody,
+    AccessBody,
+    ComputeRunBody,
+    CorrectionBody,
+    IncidentBody,
+    SourceCloseBody,
+)
 
 BODIES: dict[str, type] = {
     "access": AccessBody,
     "access-batch": AccessBatchBody,
+    "access-decision": AccessDecisionBody,
+    "access-request": AccessRequestBody,
+    "compute-run": ComputeRunBody,
     "config": ConfigBody,
     "correction": CorrectionBody,
     "dataset": DatasetBody,
+    "dataset-status": DatasetStatusBody,
     "dataset-version": DatasetVersionBody,
     "endorse": EndorseBody,
     "endpoint": EndpointBody,
+    "ethics": EthicsBody,
     "evidence": EvidenceBody,
     "founder-acceptance": FounderAcceptanceBody,
     "genesis": GenesisBody,
+    "incident": IncidentBody,
+    "indicator-version": IndicatorVersionBody,
     "key": KeyBody,
     "member": MemberBody,
+    "permit-status": PermitStatusBody,
     "policy": PolicyBody,
     "ready": ReadyBody,
     "resolution": ResolutionBody,
+    "review": ReviewBody,
     "source-close": SourceCloseBody,
+    "study": StudyBody,
+    "study-event": StudyEventBody,
+    "vocabulary": VocabularyBody,
 }
 
 DECODERS: dict[str, msgspec.json.Decoder[Record]] = {  # type: ignore[type-arg]

@@ -89,10 +89,13 @@ class DatasetStatusBody(Shape, frozen=True, kw_only=True):
 
 
 class IndicatorVersionBody(Shape, frozen=True, kw_only=True):
-    """A version of an indicator; its definition is a payload, its authors are contributions."""
+    """A version of an indicator of `org`; its definition is a payload, its authors are
+    contributions.
+    """
 
     code: Code
     definition_digest: Digest
+    org: Label
     predecessor: Digest | None = None
     version: Code
 
@@ -100,7 +103,7 @@ class IndicatorVersionBody(Shape, frozen=True, kw_only=True):
 class Ancestry(Shape, frozen=True, kw_only=True):
     """A disease, and all that it is a kind of."""
 
-    ancestors: Annotated[tuple[Code, ...], msgspec.Meta(min_length=1, max_length=128)]
+    ancestors: Annotated[tuple[Code, ...], msgspec.Meta(max_length=128)] = ()
     id: Code
 
 

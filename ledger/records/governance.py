@@ -99,7 +99,8 @@ DEFAULT_ATTRIBUTION = Attribution(
 
 class PolicyBody(Shape, frozen=True, kw_only=True):
     """The rules that the committee sets. `quorum` names the types that need it; others take
-    `default`. Without `attribution` that of domain.md D9 holds.
+    `default`. Without `attribution` that of domain.md D9 holds. `vocabulary` is the tree hash of
+    the disease vocabulary (SPEC 5.9).
     """
 
     attribution: Attribution | None = None
@@ -111,6 +112,7 @@ class PolicyBody(Shape, frozen=True, kw_only=True):
     quorum: dict[Code, Ratio]
     retention_months: dict[Code, Natural] = msgspec.field(default_factory=dict)
     version: Natural
+    vocabulary: Digest | None = None
 
 
 class AllianceName(Shape, frozen=True, kw_only=True):

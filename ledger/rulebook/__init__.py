@@ -4,6 +4,7 @@ The numbers are cited by `SPEC.md`, by the code that raises them and by the test
 """
 
 from ledger.rulebook.access import ACCESS
+from ledger.rulebook.authorisation import AUTHORISATION
 from ledger.rulebook.bytes import BYTES
 from ledger.rulebook.chain import CHAIN
 from ledger.rulebook.consensus import CONSENSUS
@@ -25,6 +26,7 @@ RULES: dict[str, Rule] = {
     **RECEIPTS,
     **DOMAIN,
     **RIGHTS_RULES,
+    **AUTHORISATION,
     **CHAIN,
     **CONSENSUS,
     **OPERATION,

@@ -192,6 +192,12 @@ GOVERNANCE = {
         "Have an officer of the organisation sign for other keys.",
         "其他密钥请由该机构授权人员签署。",
     ),
+    "K7": Rule(
+        "The pid {person} belongs to another organisation.",
+        "pid {person} 属于其他机构。",
+        "Draw a new pid: 128 random bits for each person and study.",
+        "请重新生成 pid：每人每研究 128 位随机数。",
+    ),
     "G1": Rule(
         "{action} is not possible for {org}, whose status is {status}.",
         "{org} 的状态为 {status}，不能执行 {action}。",
@@ -390,6 +396,48 @@ CATALOGUE = {
         "Name sources by the leaf hash of their version record.",
         "请按版本记录的叶哈希指明来源。",
     ),
+    "D9": Rule(
+        "{code} is no use term, stands twice, or has other parameters than it takes.",
+        "{code} 不是使用条款代码、重复出现或参数不符。",
+        "See the table of use terms in SPEC 5.9; dates are 2026-11-23, months are a number.",
+        "请参见 SPEC 5.9 的使用条款表；日期形如 2026-11-23，月数为整数。",
+    ),
+    "D10": Rule(
+        "{leaf} is no decision that gave a permit.",
+        "{leaf} 不是授予许可的决定。",
+        "Name the decision under which the sources were used, or none: their custodians then endorse.",
+        "请引用使用来源数据所依据的许可决定；若无，则由其保管方背书。",
+    ),
+    "D11": Rule(
+        "A party of {org} is no member, no unit of one, and nobody whose key is registered there.",
+        "{org} 的参与方既非成员或其科室，也非已在该处登记密钥的人员。",
+        "Name a member, and of it either a unit or a pid with a key.",
+        "请填写成员机构，以及其科室或已登记密钥的 pid 之一。",
+    ),
+    "D12": Rule(
+        "{leaf} is no version that can be withdrawn.",
+        "{leaf} 不是可撤回的版本。",
+        "Name the record that registered the version; it must be in effect and not withdrawn.",
+        "请引用已生效且未撤回的版本登记记录。",
+    ),
+    "D13": Rule(
+        "The indicator version {name} is registered already.",
+        "指标版本 {name} 已登记。",
+        "Choose a new version.",
+        "请使用新的版本号。",
+    ),
+    "D14": Rule(
+        "{name} does not follow: an indicator's versions are of one organisation, each naming the one before.",
+        "{name} 不衔接：指标的各版本须属同一机构，并逐一引用前一版本。",
+        "Name the newest version as predecessor, or choose another code for another indicator.",
+        "请将最新版本列为前一版本；不同指标请使用其他代码。",
+    ),
+    "D15": Rule(
+        "Part {part} does not belong to the vocabulary {root}.",
+        "第 {part} 部分不属于词表 {root}。",
+        "Build the parts from one file with `alliance vocabulary load`.",
+        "请用 `alliance vocabulary load` 由同一文件生成各部分。",
+    ),
 }
 
 USE = {
@@ -434,6 +482,24 @@ USE = {
         "使用的结束时间须晚于开始时间，且不得晚于记录时间；此处结束时间为 {at}。",
         "Correct the times, or leave out the end.",
         "请更正时间，或省略结束时间。",
+    ),
+    "U8": Rule(
+        "The run ended before it began.",
+        "运行的结束早于开始。",
+        "Correct the two times.",
+        "请更正两个时间。",
+    ),
+    "U9": Rule(
+        "An input has no name; a file is known by its digest, anything else by its name.",
+        "输入缺少标识；文件以摘要标识，其他以名称标识。",
+        "Give the name of the dataset or result, or the digest of the file.",
+        "请填写数据集或成果的名称，或文件的摘要。",
+    ),
+    "U10": Rule(
+        "The incident was contained before it was detected.",
+        "事件的控制时间早于发现时间。",
+        "Correct the two times.",
+        "请更正两个时间。",
     ),
 }
 

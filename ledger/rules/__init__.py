@@ -16,7 +16,18 @@ from ledger.errors import RefusedError
 from ledger.records import DECODERS
 from ledger.records.envelope import ENCODE, Entry, Record, Shape, decode_canonical
 from ledger.records.governance import EndorseBody
-from ledger.rules import catalogue, epochs, governance, use
+from ledger.rules import (
+    catalogue,
+    epochs,
+    governance,
+    indicators,
+    permits,
+    requests,
+    runs,
+    studies,
+    use,
+    vocabulary,
+)
 from ledger.rules.decisions import (
     Alternatives,
     Need,
@@ -64,33 +75,71 @@ __all__ = [
 
 RULES_VERSION = 1
 
-CHECKS: dict[str, Callable[[Draft, Record[Any], str, str], None]] = {
+CHECKS: dict[str, Callable[[Draft, Record[Any], str, str, At], None]] = {
+    "access-decision": permits.check_decision,
+    "access-request": requests.check_request,
     "config": epochs.check_config_record,
     "dataset": catalogue.check_dataset,
+    "dataset-status": catalogue.check_withdrawal,
     "dataset-version": catalogue.check_version,
     "endpoint": epochs.check_endpoint,
+    "ethics": studies.check_ethics,
+    "indicator-version": indicators.check_indicator,
     "key": governance.check_key,
     "member": governance.check_member,
+    "permit-status": permits.check_status_change,
     "policy": governance.check_policy,
     "resolution": governance.check_resolution,
+    "study": studies.check_study,
+    "vocabulary": vocabulary.check_vocabulary,
 }
 EFFECTS: dict[str, Callable[[Draft, Record[Any], At, str], dict[bytes, Shape]]] = {
+    "access-decision": permits.effect_decision,
+    "access-request": requests.effect_request,
     "config": epochs.effect_config,
     "dataset": catalogue.effect_dataset,
+    "dataset-status": catalogue.effect_withdrawal,
     "dataset-version": catalogue.effect_version,
     "endpoint": epochs.effect_endpoint,
+    "ethics": studies.effect_ethics,
+    "indicator-version": indicators.effect_indicator,
     "key": governance.effect_key,
     "member": governance.effect_member,
+    "permit-status": permits.effect_status_change,
     "policy": governance.effect_policy,
     "resolution": governance.effect_resolution,
+    "study": studies.effect_study,
+    "vocabulary": vocabulary.effect_vocabulary,
 }
 EVIDENCE: dict[str, Callable[[Draft, Record[Any], str, At, int, tuple[str, ...]], Outcome]] = {
     "access": use.apply_access,
     "access-batch": use.apply_batch,
+    "compute-run": runs.apply_run,
     "correction": use.apply_correction,
     "evidence": epochs.apply_evidence,
+    "incident": runs.apply_incident,
     "source-close": use.apply_close,
+    "study-event": studies.apply_event,
 }
+
+
+def _by_committee(_draft: Draft, _body: object, _org: str, committee: int, _at: At) -> Alternatives:
+    return ((Need(committee, None),),)
+
+
+ALTERNATIVES: dict[str, Callable[[Draft, Any, str, int, At], Alternatives]] = {
+    "access-decision": permits.decision_alternatives,
+    "access-request": requests.request_alternatives,
+    "config": _by_committee,
+    "dataset-version": catalogue.version_alternatives,
+    "key": governance.key_alternatives,
+    "member": _by_committee,
+    "permit-status": permits.status_alternatives,
+    "policy": _by_committee,
+    "resolution": _by_committee,
+    "study": studies.study_alternatives,
+}
+"""What a record needs besides its own signature; types that are not here need nothing."""
 
 
 def apply(draft: Draft, entry: Entry, signer: Signer, at: At, chain: str) -> Outcome:
@@ -112,6 +161,8 @@ def apply(draft: Draft, entry: Entry, signer: Signer, at: At, chain: str) -> Out
         outcome = evidence(draft, record, org, at, happened, subjects)
     elif record.type == "endorse":
         outcome = _apply_endorse(draft, entry, signer, at, subjects)
+    elif record.type == "review":
+        outcome = requests.apply_review(draft, entry, signer, at, subjects)
     elif record.type == "ready":
         outcome = epochs.apply_ready(draft, entry, at, subjects)
     else:
@@ -123,18 +174,15 @@ def apply(draft: Draft, entry: Entry, signer: Signer, at: At, chain: str) -> Out
         **outcome.changes,
         state_key("finding", b64url(entry.leaf)): FindingState(codes=findings),
     }
-    return Outcome(changes, findings, outcome.subjects, outcome.numbers, outcome.close)
+    return outcome._replace(changes=changes, findings=findings)
 
 
-def _alternatives(draft: Draft, record: Record[Any], org: str, committee: int) -> Alternatives:
+def _alternatives(
+    draft: Draft, record: Record[Any], org: str, committee: int, at: At
+) -> Alternatives:
     """What a record needs besides its own signature; empty when that is enough."""
-    if record.type == "key":
-        return governance.key_alternatives(draft, record.body, committee)
-    if record.type == "dataset-version":
-        return catalogue.version_alternatives(draft, record.body, org)
-    if record.type in ("config", "member", "policy", "resolution"):
-        return ((Need(committee, None),),)
-    return ()
+    needs = ALTERNATIVES.get(record.type)
+    return needs(draft, record.body, org, committee, at) if needs else ()
 
 
 def _apply_right(
@@ -144,13 +192,13 @@ def _apply_right(
     complete.
     """
     record, org, leaf = entry.record, entry.statement.iss, b64url(entry.leaf)
-    CHECKS[record.type](draft, record, org, signer.capacity)
+    CHECKS[record.type](draft, record, org, signer.capacity, at)
     policy = draft.policy(at).body
     members = draft.admitted()
     committee = committee_quorum(policy, record.type, members)
     kid = b64url(entry.statement.kid)
     own = Vote(capacity=signer.capacity, kid=kid, org=org, verdict="approve")
-    alternatives = _alternatives(draft, record, org, committee)
+    alternatives = _alternatives(draft, record, org, committee, at)
     effective = not alternatives or is_decided(draft, (own,), alternatives)
     decision = DecisionState(
         committee=committee,
@@ -200,13 +248,17 @@ def _decide(
     deciding one.
     """
     record = decode_canonical((state.record or "").encode(), DECODERS[state.type])
-    alternatives = _alternatives(draft, record, state.org, state.committee)
     key = state_key("decision", target)
+    try:
+        alternatives = _alternatives(draft, record, state.org, state.committee, at)
+    except RefusedError as refusal:
+        # Who would have to agree cannot be said any more: what it rests on is gone.
+        return {key: decided(state, votes, "VOID", refusal.rule)}
     if is_decided(draft, votes, alternatives):
         try:
             check_not_after(record, at)
             check_status(draft, state.org, rights=True)
-            CHECKS[record.type](draft, record, state.org, votes[0].capacity)
+            CHECKS[record.type](draft, record, state.org, votes[0].capacity, at)
             effect = EFFECTS[record.type](draft, record, at, target)
         except RefusedError as refusal:
             return {key: decided(state, votes, "VOID", refusal.rule)}

@@ -1,19 +1,35 @@
-"""D: data resources and their versions (domain.md D14, Catalogue)."""
+"""D1 to D13: data resources and their versions (domain.md D14, Catalogue)."""
+
+from collections.abc import Iterable
+
+from msgspec.structs import replace
 
 from ledger.encoding import decode_date, unb64url
 from ledger.errors import RefusedError
-from ledger.records.catalogue import DatasetBody, DatasetVersionBody
+from ledger.records.catalogue import (
+    Coverage,
+    DatasetBody,
+    DatasetStatusBody,
+    DatasetVersionBody,
+    Party,
+    Term,
+)
 from ledger.records.envelope import Record, Shape
 from ledger.rules.decisions import Alternatives, Need
 from ledger.rules.draft import At, Draft
 from ledger.rules.governance import check_resolution_ref
+from ledger.rules.standing import PermitState, PersonState
+from ledger.rules.terms import HGR, IMPORTANT, Ancestors, check_terms, code_of, keeps
 from ledger.rules.values import Bound, DatasetState, Holder, VersionState
+from ledger.rules.vocabulary import ancestors_by
 from ledger.state import state_key
 
 Changes = dict[bytes, Shape]
 
 
-def check_dataset(draft: Draft, record: Record[DatasetBody], org: str, _capacity: str) -> None:
+def check_dataset(
+    draft: Draft, record: Record[DatasetBody], org: str, _capacity: str, _at: At
+) -> None:
     """D1 to D3."""
     body = record.body
     if body.custodian != org:
@@ -42,9 +58,9 @@ def effect_dataset(_draft: Draft, record: Record[DatasetBody], at: At, leaf: str
 
 
 def check_version(
-    draft: Draft, record: Record[DatasetVersionBody], org: str, _capacity: str
+    draft: Draft, record: Record[DatasetVersionBody], org: str, _capacity: str, _at: At
 ) -> None:
-    """D1, D4 to D8."""
+    """D1, D4 to D11."""
     body = record.body
     series = draft.get(DatasetState, "dataset", body.series_id)
     if series is None:
@@ -58,28 +74,98 @@ def check_version(
     if body.identifiability == "identified" or body.gbt39725_level >= 4:
         check_resolution_ref(draft, record)
     unb64url(body.content_digest, 32)
-    if body.coverage is not None and decode_date(body.coverage.from_) > decode_date(
-        body.coverage.to
-    ):
-        raise RefusedError("D7")
+    check_period("D7", body.coverage)
+    check_terms(body.terms)
     for source in body.sources:
-        if draft.get(VersionState, "version-leaf", source) is None:
-            raise RefusedError("D8", leaf=source)
+        active_version(draft, source, "D8")
+    for permit in body.permits:
+        _permit_of(draft, permit)
+    for party in (body.curator, body.steward):
+        check_party(draft, party)
 
 
-def version_alternatives(draft: Draft, body: DatasetVersionBody, org: str) -> Alternatives:
-    """A derived version with weaker terms than a custodian asks for needs an officer of that
-    custodian.
+def check_period(rule: str, coverage: Coverage | None) -> None:
+    """The first day is not after the last. Raises `RefusedError` with this rule."""
+    if coverage is not None and decode_date(coverage.from_) > decode_date(coverage.to):
+        raise RefusedError(rule)
+
+
+def active_version(draft: Draft, leaf: str, rule: str) -> VersionState:
+    """A registered version that is not withdrawn. Raises `RefusedError` with this rule."""
+    version = draft.get(VersionState, "version-leaf", leaf)
+    if version is None or version.withdrawn is not None:
+        raise RefusedError(rule, leaf=leaf)
+    return version
+
+
+def _permit_of(draft: Draft, leaf: str) -> PermitState:
+    """D10: the permit that a decision gave."""
+    decision = draft.decision(leaf)
+    if decision is not None and (decision.type, decision.status) == (
+        "access-decision",
+        "EFFECTIVE",
+    ):
+        permit = draft.get(PermitState, "permit", decision.sub.removeprefix("permit:"))
+        if permit is not None:
+            return permit
+    raise RefusedError("D10", leaf=leaf)
+
+
+def check_party(draft: Draft, party: Party | None) -> None:
+    """D11: a party is a member, one of its units, or one of its people whose key is registered."""
+    if party is None:
+        return
+    person = None if party.person is None else draft.get(PersonState, "person", party.person)
+    unknown = draft.member(party.org) is None or (party.person is not None and person is None)
+    if unknown or (person is not None and (person.org != party.org or party.unit is not None)):
+        raise RefusedError("D11", org=party.org)
+
+
+def terms_of(body: DatasetVersionBody) -> tuple[Term, ...]:
+    """The terms that a version carries: those stated, and those that follow from what it holds
+    (SPEC 5.5), by code.
     """
-    terms = {term.code for term in body.terms}
+    terms = {code_of(term): term for term in body.terms}
+    if body.hgr_info:
+        terms.setdefault(HGR, Term(code=HGR, params=(body.hgr_no,) if body.hgr_no else ()))
+    if body.class_level == "important":
+        terms.setdefault(IMPORTANT, Term(code=IMPORTANT))
+    return tuple(terms[code] for code in sorted(terms))
+
+
+def version_alternatives(
+    draft: Draft, body: DatasetVersionBody, org: str, _committee: int, at: At
+) -> Alternatives:
+    """What is derived from another custodian's data under weaker terms, or under no permit, needs
+    an officer of that custodian.
+    """
+    terms, ancestors = terms_of(body), ancestors_by(draft, at)
     asked = _asked(draft, body, org)
-    custodians = sorted(custodian for custodian, codes in asked.items() if not codes <= terms)
+    weaker = {
+        custodian
+        for custodian, theirs in asked.items()
+        if not all(keeps(terms, term, ancestors) for term in theirs)
+    }
+    custodians = sorted(weaker | _not_permitted(draft, body, org))
     return (tuple(Need(1, custodian) for custodian in custodians),) if custodians else ()
 
 
-def _asked(draft: Draft, body: DatasetVersionBody, org: str) -> dict[str, set[str]]:
+def _not_permitted(draft: Draft, body: DatasetVersionBody, org: str) -> set[str]:
+    """Other custodians of sources that no permit named covers."""
+    allowed: set[str] = set()
+    for leaf in body.permits:
+        allowed.update(_permit_of(draft, leaf).terms.datasets)
+    sources = [draft.get(VersionState, "version-leaf", leaf) for leaf in body.sources]
+    return {
+        source.custodian
+        for source in sources
+        if source is not None and source.custodian != org and source.name not in allowed
+    }
+
+
+def _asked(draft: Draft, body: DatasetVersionBody, org: str) -> dict[str, set[Term]]:
     """The terms that other custodians ask for: of the sources, and of what these come from."""
-    asked: dict[str, set[str]] = {}
+    asked: dict[str, set[Term]] = {}
     for leaf in body.sources:
         source = draft.get(VersionState, "version-leaf", leaf)
         if source is not None:
@@ -90,26 +176,30 @@ def _asked(draft: Draft, body: DatasetVersionBody, org: str) -> dict[str, set[st
     return asked
 
 
-def effect_version(draft: Draft, record: Record[DatasetVersionBody], _at: At, leaf: str) -> Changes:
+def _kept(own: tuple[Term, ...], asked: Iterable[Term], ancestors: Ancestors) -> tuple[Term, ...]:
+    """Of the terms asked for, those that are kept; the others that custodian's officer gave up."""
+    kept = [term for term in asked if keeps(own, term, ancestors)]
+    return tuple(sorted(kept, key=lambda term: (term.code, term.params)))
+
+
+def effect_version(draft: Draft, record: Record[DatasetVersionBody], at: At, leaf: str) -> Changes:
     """Registers the version and makes it the latest of its series."""
     body = record.body
     series = draft.get(DatasetState, "dataset", body.series_id)
     if series is None:
         raise RefusedError("D4", series=body.series_id)
-    terms = {term.code for term in body.terms}
+    terms, ancestors = terms_of(body), ancestors_by(draft, at)
     asked = _asked(draft, body, series.custodian)
-    # What is asked for and not kept was given up by that custodian's officer.
-    kept = {custodian: tuple(sorted(codes & terms)) for custodian, codes in sorted(asked.items())}
+    kept = {name: _kept(terms, asked[name], ancestors) for name in sorted(asked)}
     version = VersionState(
-        bound=tuple(Bound(custodian=name, terms=codes) for name, codes in kept.items() if codes),
+        bound=tuple(Bound(custodian=name, terms=theirs) for name, theirs in kept.items() if theirs),
         custodian=series.custodian,
         leaf=leaf,
         name=f"{body.series_id}@{body.version}",
-        terms=tuple(sorted(terms)),
+        terms=terms,
     )
     return {
-        state_key("version", version.name): version,
-        state_key("version-leaf", leaf): version,
+        **_version_changes(version),
         state_key("dataset", body.series_id): DatasetState(
             custodian=series.custodian,
             height=series.height,
@@ -118,3 +208,27 @@ def effect_version(draft: Draft, record: Record[DatasetVersionBody], _at: At, le
             versions=series.versions + 1,
         ),
     }
+
+
+def _version_changes(version: VersionState) -> Changes:
+    return {
+        state_key("version", version.name): version,
+        state_key("version-leaf", version.leaf): version,
+    }
+
+
+def check_withdrawal(
+    draft: Draft, record: Record[DatasetStatusBody], org: str, _capacity: str, _at: At
+) -> None:
+    """D1, D12."""
+    version = active_version(draft, record.body.version, "D12")
+    if version.custodian != org:
+        raise RefusedError("D1", custodian=version.custodian, org=org)
+
+
+def effect_withdrawal(
+    draft: Draft, record: Record[DatasetStatusBody], at: At, _leaf: str
+) -> Changes:
+    """Nobody may ask for the version or derive from it any more; its uses are flagged."""
+    version = active_version(draft, record.body.version, "D12")
+    return _version_changes(replace(version, withdrawn=at.height))

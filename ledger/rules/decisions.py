@@ -17,12 +17,14 @@ DEFAULT_QUORUM = (2, 3)
 
 
 class Need(NamedTuple):
-    """So many distinct officers (`so`) of one org, or, with org None, so many distinct ADMITTED
-    orgs (`dac`).
+    """So many distinct officers (`so`) of one org, one person (`self`) by pid, or, with org None,
+    so many distinct ADMITTED orgs (`dac`). Keys of the people in `barred` do not count.
     """
 
     number: int
     org: str | None
+    person: str | None = None
+    barred: frozenset[str] = frozenset()
 
 
 Alternatives = tuple[tuple[Need, ...], ...]
@@ -38,20 +40,23 @@ def committee_quorum(policy: PolicyBody, kind: str, members: int) -> int:
 
 
 def count_votes(draft: Draft, votes: Sequence[Vote], need: Need, verdict: str) -> int:
-    """Distinct officers' keys of the org named, or distinct ADMITTED orgs; under keys in force."""
-    given = [v for v in votes if v.verdict == verdict and _is_in_force(draft, v)]
+    """Distinct keys of the org or person named, or distinct ADMITTED orgs; under keys in force."""
+    given = [v for v in votes if v.verdict == verdict and _counts(draft, v, need)]
     if need.org is not None:
-        return len({v.kid for v in given if v.capacity == "so" and v.org == need.org})
+        capacity = "so" if need.person is None else "self"
+        return len({v.kid for v in given if v.capacity == capacity and v.org == need.org})
     orgs = {v.org for v in given if v.capacity == "dac"}
     return sum(1 for org in orgs if (m := draft.member(org)) is not None and m.status == "ADMITTED")
 
 
-def _is_in_force(draft: Draft, vote: Vote) -> bool:
-    """Whether the key of a vote is not revoked after the previous block: a decision must not rest
-    on a stolen key.
+def _counts(draft: Draft, vote: Vote, need: Need) -> bool:
+    """Whether the key of a vote is not revoked after the previous block (a decision must not rest
+    on a stolen key), and is the right person's.
     """
     key = draft.parent.get(state_key("key", vote.kid))
-    return isinstance(key, KeyState) and key.revoked is None
+    if not isinstance(key, KeyState) or key.revoked is not None:
+        return False
+    return key.subject not in need.barred and need.person in (None, key.subject)
 
 
 def is_decided(draft: Draft, votes: Sequence[Vote], alternatives: Alternatives) -> bool:

@@ -12,6 +12,7 @@ from ledger.encoding import b64url, unb64url
 from ledger.errors import unreachable
 from ledger.members import EpochConfig, Verify
 from ledger.records.envelope import Shape
+from ledger.rules.standing import UseDays
 from ledger.rules.values import (
     ConfigState,
     Count,
@@ -63,6 +64,8 @@ class Outcome(NamedTuple):
     numbers: Numbers = MappingProxyType({})
     close: tuple[str, int, int] | None = None
     """A source that is closed: its name, its last number, and up to where it has no hole."""
+    days: Numbers = MappingProxyType({})
+    """Days (since 1970) on which custodians recorded the use of `dataset@permit`."""
 
 
 class Tally:
@@ -110,6 +113,7 @@ class Draft:
         self._logs: dict[str, tuple[int, bytes]] = {}
         self._sources: dict[str, Tally] = {}
         self._chunks: dict[tuple[str, int], int] = {}
+        self._days: dict[tuple[str, int], int] = {}
         # Only what an accepted record changed is flushed: a refused one must leave no trace in the
         # state.
         self._used: set[tuple[str, int]] = set()
@@ -140,6 +144,8 @@ class Draft:
             logs[subject] = (count + 1, subject_head(head, leaf))
         for place, bits in outcome.numbers.items():
             self._use(place, bits)
+        for place, bits in outcome.days.items():
+            self._days[place] = self.use_days(place) | bits
         if outcome.close:
             source, last, complete = outcome.close
             tally = self.tally(source)
@@ -163,6 +169,14 @@ class Draft:
             stored = self.get(SourceChunk, "source-chunk", f"{place[0]}/{place[1]}")
             bits = int.from_bytes(unb64url(stored.bits, CHUNK // 8), "little") if stored else 0
             self._chunks[place] = bits
+        return bits
+
+    def use_days(self, place: tuple[str, int]) -> int:
+        """The days of a chunk of 1,024 on which `dataset@permit` was used, as a bitmap."""
+        bits = self._days.get(place)
+        if bits is None:
+            stored = self.get(UseDays, "use-days", f"{place[0]}/{place[1]}")
+            bits = int.from_bytes(unb64url(stored.bits, CHUNK // 8), "little") if stored else 0
         return bits
 
     def is_used(self, numbers: Numbers) -> bool:
@@ -210,6 +224,10 @@ class Draft:
             bits = self._chunks[source, number].to_bytes(CHUNK // 8, "little")
             changes[state_key("source-chunk", f"{source}/{number}")] = SourceChunk(
                 bits=b64url(bits)
+            )
+        for (use, number), days in sorted(self._days.items()):
+            changes[state_key("use-days", f"{use}/{number}")] = UseDays(
+                bits=b64url(days.to_bytes(CHUNK // 8, "little"))
             )
         return changes
 

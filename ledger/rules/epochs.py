@@ -38,7 +38,7 @@ URL: Final = re.compile(
 
 
 def check_config_record(
-    draft: Draft, record: Record[ConfigBody], _org: str, _capacity: str
+    draft: Draft, record: Record[ConfigBody], _org: str, _capacity: str, _at: At
 ) -> None:
     """R30 to R36, G14, G15."""
     current, following = draft.configs[-1], record.body.config
@@ -119,7 +119,9 @@ def is_ready(current: EpochConfig, following: EpochConfig, ready: tuple[str, ...
 # --- endpoint -------------------------------------------------------------------------------------
 
 
-def check_endpoint(_draft: Draft, record: Record[EndpointBody], org: str, _capacity: str) -> None:
+def check_endpoint(
+    _draft: Draft, record: Record[EndpointBody], org: str, _capacity: str, _at: At
+) -> None:
     """G20, G21."""
     body = record.body
     if body.org != org:

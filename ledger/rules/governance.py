@@ -13,6 +13,7 @@ from ledger.records.governance import (
 )
 from ledger.rules.decisions import Alternatives, Need
 from ledger.rules.draft import At, Draft
+from ledger.rules.standing import PersonState, ResolutionState
 from ledger.rules.values import Count, Holder, KeyState, MemberState, PolicyState
 from ledger.state import state_key
 
@@ -58,11 +59,29 @@ def key_state(key: KeyDescription, height: int) -> KeyState:
     )
 
 
+def key_changes(key: KeyDescription, height: int) -> Changes:
+    """A newly registered key, and the person whose pid is bound to it."""
+    kid = kid_of(key)
+    changes: Changes = {state_key("key", kid): key_state(key, height)}
+    if key.capacity == "self":
+        changes[state_key("person", key.subject)] = PersonState(kid=kid, org=key.org)
+    return changes
+
+
+def check_pid(draft: Draft, key: KeyDescription) -> None:
+    """K7: a pid is of one organisation, whatever keys are bound to it."""
+    person = draft.get(PersonState, "person", key.subject) if key.capacity == "self" else None
+    if person is not None and person.org != key.org:
+        raise RefusedError("K7", person=key.subject)
+
+
 # --- key ------------------------------------------------------------------------------------------
 # ---------
 
 
-def key_alternatives(draft: Draft, body: KeyBody, committee: int) -> Alternatives:
+def key_alternatives(
+    draft: Draft, body: KeyBody, _org: str, committee: int, _at: At
+) -> Alternatives:
     """An officer's `so` key needs two officers of its org or the committee; any other key one
     officer or registrar.
     """
@@ -72,8 +91,8 @@ def key_alternatives(draft: Draft, body: KeyBody, committee: int) -> Alternative
     return ()
 
 
-def check_key(draft: Draft, record: Record[KeyBody], org: str, capacity: str) -> None:
-    """K1 to K6."""
+def check_key(draft: Draft, record: Record[KeyBody], org: str, capacity: str, _at: At) -> None:
+    """K1 to K7."""
     body = record.body
     known = draft.get(KeyState, "key", body.kid)
     if body.action == "revoke":
@@ -86,6 +105,7 @@ def check_key(draft: Draft, record: Record[KeyBody], org: str, capacity: str) ->
         if known is not None:
             raise RefusedError("K2", kid=body.kid)
         key_state(body.key, 0)
+        check_pid(draft, body.key)
         owner, subject_capacity = body.key.org, body.key.capacity
     if body.suspect_from is not None:
         decode_time(body.suspect_from)
@@ -102,7 +122,7 @@ def effect_key(draft: Draft, record: Record[KeyBody], at: At, _leaf: str) -> Cha
     body = record.body
     key = state_key("key", body.kid)
     if body.key is not None:
-        return {key: key_state(body.key, at.height)}
+        return key_changes(body.key, at.height)
     known = draft.get(KeyState, "key", body.kid)
     if known is None:
         raise RefusedError("K5", kid=body.kid)
@@ -129,7 +149,9 @@ def _revoked(key: KeyState, height: int, suspect_from_ms: int | None) -> KeyStat
 # ------------------------------------------------------------------------------------------------
 
 
-def check_member(draft: Draft, record: Record[MemberBody], _org: str, _capacity: str) -> None:
+def check_member(
+    draft: Draft, record: Record[MemberBody], _org: str, _capacity: str, _at: At
+) -> None:
     """G1 to G5."""
     body = record.body
     known = draft.member(body.org)
@@ -151,6 +173,7 @@ def check_member(draft: Draft, record: Record[MemberBody], _org: str, _capacity:
             raise RefusedError("G3", org=body.org)
         kids.add(kid)
         key_state(key, 0)
+        check_pid(draft, key)
     if body.uscc is not None:
         check_uscc(body.uscc)
         holder = draft.get(Holder, "uscc", body.uscc)
@@ -179,7 +202,7 @@ def effect_member(draft: Draft, record: Record[MemberBody], at: At, _leaf: str) 
     if body.uscc is not None:
         changes[state_key("uscc", body.uscc)] = Holder(by=body.org)
     for key in body.keys:
-        changes[state_key("key", kid_of(key))] = key_state(key, at.height)
+        changes.update(key_changes(key, at.height))
     return changes
 
 
@@ -193,16 +216,13 @@ def check_uscc(uscc: str) -> None:
         raise RefusedError("G4", uscc=uscc)
 
 
-def check_resolution_ref(draft: Draft, record: Record) -> None:  # type: ignore[type-arg]
-    """G6: the record names a resolution that is in effect."""
+def check_resolution_ref(draft: Draft, record: Record) -> ResolutionState:  # type: ignore[type-arg]
+    """G6: the record names a resolution that is in effect; the first of them."""
     for ref in record.refs:
-        decision = draft.decision(ref.leaf) if ref.rel == "resolution" else None
-        if (
-            decision is not None
-            and decision.type == "resolution"
-            and decision.status == "EFFECTIVE"
-        ):
-            return
+        if ref.rel == "resolution":
+            found = draft.get(ResolutionState, "resolution", ref.leaf)
+            if found is not None:
+                return found
     raise RefusedError("G6")
 
 
@@ -210,7 +230,9 @@ def check_resolution_ref(draft: Draft, record: Record) -> None:  # type: ignore[
 # ---------------------------------------------------------------------------------
 
 
-def check_policy(draft: Draft, record: Record[PolicyBody], _org: str, _capacity: str) -> None:
+def check_policy(
+    draft: Draft, record: Record[PolicyBody], _org: str, _capacity: str, _at: At
+) -> None:
     """G6 to G9."""
     check_resolution_ref(draft, record)
     newest = draft.latest_policy()
@@ -247,7 +269,7 @@ def policy_state(body: PolicyBody, height: int, leaf: str) -> PolicyState:
 
 
 def check_resolution(
-    draft: Draft, record: Record[ResolutionBody], _org: str, _capacity: str
+    draft: Draft, record: Record[ResolutionBody], _org: str, _capacity: str, _at: At
 ) -> None:
     """G11 to G13."""
     body, votes = record.body, record.body.votes
@@ -262,4 +284,8 @@ def check_resolution(
 
 def effect_resolution(_draft: Draft, record: Record[ResolutionBody], _at: At, leaf: str) -> Changes:
     """Takes the number; records may now refer to the resolution."""
-    return {state_key("number", f"resolution/{record.body.no}"): Holder(by=leaf)}
+    body = record.body
+    return {
+        state_key("number", f"resolution/{body.no}"): Holder(by=leaf),
+        state_key("resolution", leaf): ResolutionState(kind=body.kind, no=body.no),
+    }

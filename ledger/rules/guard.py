@@ -8,8 +8,24 @@ intake.
 import re
 from collections.abc import Callable
 
+import msgspec
+
 from ledger.errors import RefusedError
-from ledger.records.catalogue import DatasetBody, DatasetVersionBody
+from ledger.records.authorisation import (
+    AccessDecisionBody,
+    AccessRequestBody,
+    EthicsBody,
+    PermitStatusBody,
+    ReviewBody,
+    StudyBody,
+)
+from ledger.records.catalogue import (
+    DatasetBody,
+    DatasetStatusBody,
+    DatasetVersionBody,
+    IndicatorVersionBody,
+    VocabularyBody,
+)
 from ledger.records.envelope import Record
 from ledger.records.epochs import ConfigBody, EndpointBody
 from ledger.records.governance import (
@@ -22,7 +38,9 @@ from ledger.records.governance import (
 from ledger.records.use import (
     AccessBatchBody,
     AccessBody,
+    ComputeRunBody,
     CorrectionBody,
+    IncidentBody,
     Source,
     SourceCloseBody,
 )
@@ -105,7 +123,31 @@ def _of_dataset(body: DatasetBody) -> tuple[str, ...]:
 
 def _of_version(body: DatasetVersionBody) -> tuple[str, ...]:
     params = [text for term in body.terms for text in term.params]
-    return (f"{body.series_id}@{body.version}", *params)
+    units = [party.unit or "" for party in (body.curator, body.steward) if party is not None]
+    return (f"{body.series_id}@{body.version}", *params, *units)
+
+
+def _of_study(body: StudyBody) -> tuple[str, ...]:
+    words = (body.study_no, body.category or "", body.linkage or "")
+    lists = (body.collaborators, body.compute_nodes, body.diseases, body.funders, body.topics)
+    return (*words, *(text for texts in lists for text in texts))
+
+
+def _of_request(body: AccessRequestBody) -> tuple[str, ...]:
+    return (body.request_id, body.scenario, *body.outputs_planned)
+
+
+def _of_decision(body: AccessDecisionBody) -> tuple[str, ...]:
+    reasons = () if body.reasons is None else tuple(msgspec.structs.astuple(body.reasons))
+    owed = [text for one in body.obligations for text in (one.code, *one.params)]
+    codes = (*body.legal_basis_codes, *body.reason_codes)
+    return (body.permit_id or "", *reasons, *owed, *codes, *body.compute_nodes)
+
+
+def _of_run(body: ComputeRunBody) -> tuple[str, ...]:
+    words = (body.run_id, body.compute_node, body.engine or "", body.job.name, body.job.namespace)
+    uses = [text for one in body.used for text in (one.alias or "", one.name or "")]
+    return (*words, body.permit or "", body.person or "", body.purpose or "", *uses)
 
 
 def _of_key(body: KeyBody) -> tuple[str, ...]:
@@ -119,16 +161,27 @@ def _of_member(body: MemberBody) -> tuple[str, ...]:
 OPEN: dict[type, Callable[..., tuple[str, ...]]] = {
     AccessBody: _of_access,
     AccessBatchBody: _of_batch,
+    AccessDecisionBody: _of_decision,
+    AccessRequestBody: _of_request,
+    ComputeRunBody: _of_run,
     ConfigBody: lambda body: tuple(member.org for member in body.config.members),
     CorrectionBody: lambda body: (body.field_path, body.reason_code, str(body.new_value)),
     DatasetBody: _of_dataset,
+    DatasetStatusBody: lambda body: (body.reason_code,),
     DatasetVersionBody: _of_version,
     EndorseBody: lambda body: (body.reason_code or "",),
     # Addresses of nodes have a form of their own (G20), which leaves no room for anything else.
     EndpointBody: lambda body: (body.org,),
+    EthicsBody: lambda body: (body.approval_id, body.exempt_code or ""),
+    IncidentBody: lambda body: (body.incident_id,),
+    IndicatorVersionBody: lambda body: (f"{body.code}@{body.version}",),
     KeyBody: _of_key,
     MemberBody: _of_member,
+    PermitStatusBody: lambda body: (body.reason_code or "",),
     PolicyBody: lambda body: (body.name,),
     ResolutionBody: lambda body: body.recused,
+    ReviewBody: lambda body: body.reason_codes,
     SourceCloseBody: lambda body: (body.system,),
+    StudyBody: _of_study,
+    VocabularyBody: lambda body: tuple(row.id for row in body.rows),
 }

@@ -2,17 +2,26 @@
 4).
 """
 
+from collections.abc import Callable
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ledger.crypto import EDDSA
 from ledger.encoding import decode_date, decode_time, unb64url
 from ledger.errors import MalformedError, RefusedError, SignatureError
 from ledger.members import EpochConfig
-from ledger.records.catalogue import DatasetVersionBody
+from ledger.records.authorisation import (
+    AccessDecisionBody,
+    AccessRequestBody,
+    EthicsBody,
+    PermitStatusBody,
+    ReviewBody,
+    StudyEventBody,
+)
+from ledger.records.catalogue import DatasetStatusBody, DatasetVersionBody, IndicatorVersionBody
 from ledger.records.envelope import Entry, Record
 from ledger.records.governance import EndorseBody
-from ledger.records.use import AccessBatchBody, AccessBody, CorrectionBody
+from ledger.records.use import AccessBatchBody, AccessBody, CorrectionBody, IncidentBody
 from ledger.rules.draft import NEXT_CONFIG, At, Draft, pending_config
 from ledger.rules.values import KeyState
 from ledger.state import State, state_key
@@ -22,37 +31,58 @@ DAY_MS = 86_400_000
 
 RIGHTS = frozenset(
     {
+        "access-decision",
+        "access-request",
         "config",
         "dataset",
+        "dataset-status",
         "dataset-version",
         "endpoint",
+        "ethics",
+        "indicator-version",
         "key",
         "member",
+        "permit-status",
         "policy",
         "ready",
         "resolution",
+        "study",
+        "vocabulary",
     }
 )
 """Rights-conferring types (R): non-compliance refuses them. All others are evidence (V)."""
 
 OFFICERS = frozenset({"so", "dac", "ethics", "checker", "self"})
 OBSERVERS = frozenset({"system", "node"})
+APPLICANTS = frozenset({"self", "so"})
 SIGNERS: dict[str, frozenset[str]] = {
     "access": OBSERVERS,
     "access-batch": OBSERVERS,
+    "access-decision": frozenset({"dac"}),
+    "access-request": APPLICANTS,
+    "compute-run": OBSERVERS,
     "config": frozenset({"so"}),
     "correction": OFFICERS | {"system", "registrar", "auditor"},
     "dataset": frozenset({"so"}),
+    "dataset-status": frozenset({"so"}),
     "dataset-version": frozenset({"so"}),
     "endorse": OFFICERS,
     "endpoint": frozenset({"so"}),
+    "ethics": frozenset({"ethics"}),
     "evidence": frozenset({"node"}),
+    "incident": frozenset({"so", "node"}),
+    "indicator-version": frozenset({"so"}),
     "key": frozenset({"so", "registrar", "dac"}),
     "member": frozenset({"dac"}),
+    "permit-status": APPLICANTS | {"dac"},
     "policy": frozenset({"dac"}),
     "ready": frozenset({"node", "joiner"}),
     "resolution": frozenset({"dac"}),
+    "review": frozenset({"dac", "so"}),
     "source-close": OBSERVERS,
+    "study": APPLICANTS,
+    "study-event": APPLICANTS,
+    "vocabulary": frozenset({"dac"}),
 }
 """Which capacities may sign which type (S3); genesis and founder-acceptance stand in block 0
 alone.
@@ -163,27 +193,53 @@ def occurred(text: str) -> int:
 
 
 def targets_of(record: Record) -> tuple[bytes, ...]:  # type: ignore[type-arg]
-    """The earlier entry that a record decides on or corrects: the rules ask what stands there, and
-    not only whether it is on the chain.
+    """The earlier entries whose type and subject the rules ask for, and not only whether they are
+    on the chain: what a record decides on, corrects, or asks for.
     """
-    body = record.body
-    return (unb64url(body.target, 32),) if isinstance(body, EndorseBody | CorrectionBody) else ()
+    named = TARGETS.get(type(record.body))
+    return tuple(unb64url(leaf, 32) for leaf in named(record.body)) if named else ()
 
 
 def leaves_of(record: Record) -> tuple[bytes, ...]:  # type: ignore[type-arg]
     """The earlier entries that a record names, in order."""
-    body = record.body
-    named = [ref.leaf for ref in record.refs]
-    if isinstance(body, EndorseBody | CorrectionBody):
-        named.append(body.target)
-    elif isinstance(body, DatasetVersionBody):
-        named.extend(body.sources)
-    elif isinstance(body, AccessBody):
-        if isinstance(body.request, str):
-            named.append(body.request)
-    elif isinstance(body, AccessBatchBody):
-        named.extend(event.request for event in body.events if isinstance(event.request, str))
-    return tuple(unb64url(leaf, 32) for leaf in named) if named else ()
+    kind = type(record.body)
+    leaves = [ref.leaf for ref in record.refs]
+    for table in (TARGETS, NAMED):
+        named = table.get(kind)
+        if named is not None:
+            leaves.extend(named(record.body))
+    return tuple(unb64url(leaf, 32) for leaf in leaves) if leaves else ()
+
+
+def _given(*leaves: str | None) -> tuple[str, ...]:
+    return tuple(leaf for leaf in leaves if leaf is not None)
+
+
+def _requests(body: AccessBatchBody) -> tuple[str, ...]:
+    return tuple(event.request for event in body.events if isinstance(event.request, str))
+
+
+TARGETS: dict[type, Callable[[Any], tuple[str, ...]]] = {
+    AccessDecisionBody: lambda body: (body.request, *body.datasets),
+    AccessRequestBody: lambda body: (body.study, *body.datasets),
+    CorrectionBody: lambda body: (body.target,),
+    DatasetStatusBody: lambda body: (body.version,),
+    EndorseBody: lambda body: (body.target,),
+    EthicsBody: lambda body: (body.study,),
+    IncidentBody: lambda body: body.affected,
+    PermitStatusBody: lambda body: (body.permit,),
+    ReviewBody: lambda body: (body.request,),
+    StudyEventBody: lambda body: _given(body.study, body.request),
+}
+NAMED: dict[type, Callable[[Any], tuple[str, ...]]] = {
+    AccessBatchBody: _requests,
+    AccessBody: lambda body: (body.request,) if isinstance(body.request, str) else (),
+    AccessDecisionBody: lambda body: (*body.reviews, *_given(body.amends)),
+    AccessRequestBody: lambda body: (*body.ethics, *_given(body.revises)),
+    DatasetVersionBody: lambda body: (*body.sources, *body.permits),
+    IndicatorVersionBody: lambda body: _given(body.predecessor),
+}
+"""Entries that have only to be on the chain (S4); what they are, the rules ask the state."""
 
 
 def check_sub(entry: Entry, subjects: tuple[str, ...]) -> None:

@@ -2,10 +2,25 @@
 3; SPEC S13).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from ledger.encoding import b64url, unb64url
-from ledger.records.catalogue import DatasetBody, DatasetVersionBody
+from ledger.records.authorisation import (
+    AccessDecisionBody,
+    AccessRequestBody,
+    EthicsBody,
+    PermitStatusBody,
+    ReviewBody,
+    StudyBody,
+    StudyEventBody,
+)
+from ledger.records.catalogue import (
+    DatasetBody,
+    DatasetStatusBody,
+    DatasetVersionBody,
+    IndicatorVersionBody,
+    VocabularyBody,
+)
 from ledger.records.envelope import Record
 from ledger.records.epochs import ConfigBody, EndpointBody, EvidenceBody, ReadyBody
 from ledger.records.governance import EndorseBody, KeyBody, MemberBody, ResolutionBody
@@ -13,7 +28,9 @@ from ledger.records.use import (
     AccessBatchBody,
     AccessBody,
     AccessEvent,
+    ComputeRunBody,
     CorrectionBody,
+    IncidentBody,
     SourceCloseBody,
 )
 from ledger.rules.draft import Located
@@ -94,6 +111,76 @@ def _of_version(body: DatasetVersionBody, _resolved: Resolved) -> tuple[str, ...
     return (f"dataset:{body.series_id}@{body.version}", f"dataset:{body.series_id}")
 
 
+def _of_status(body: DatasetStatusBody, resolved: Resolved) -> tuple[str, ...]:
+    return _of_leaves((body.version,), resolved)
+
+
+def _of_leaves(leaves: Iterable[str], resolved: Resolved) -> tuple[str, ...]:
+    """The records named, and their first subjects; with a version of data its series, too."""
+    subjects: dict[str, None] = {}
+    for leaf in leaves:
+        for subject in _of_target(leaf, resolved):
+            subjects[subject] = None
+            series, at, _version = subject.partition("@")
+            if at and subject.startswith("dataset:"):
+                subjects[series] = None
+    return tuple(subjects)
+
+
+def _of_indicator(body: IndicatorVersionBody, _resolved: Resolved) -> tuple[str, ...]:
+    return (f"indicator:{body.code}@{body.version}", f"indicator:{body.code}")
+
+
+def _of_vocabulary(body: VocabularyBody, _resolved: Resolved) -> tuple[str, ...]:
+    return (f"vocabulary:{body.root}",)
+
+
+def _of_study(body: StudyBody, _resolved: Resolved) -> tuple[str, ...]:
+    return (f"study:{body.study_no}", *sorted({f"person:{one.person}" for one in body.team}))
+
+
+def _of_ethics(body: EthicsBody, resolved: Resolved) -> tuple[str, ...]:
+    return (f"ethics:{body.approval_id}", *_of_leaves((body.study,), resolved))
+
+
+def _of_study_event(body: StudyEventBody, resolved: Resolved) -> tuple[str, ...]:
+    team = () if body.new_team is None else body.new_team
+    leaves = (body.study,) if body.request is None else (body.study, body.request)
+    people = sorted({f"person:{one.person}" for one in team})
+    return (*_of_leaves(leaves, resolved), *people)
+
+
+def _of_request(body: AccessRequestBody, resolved: Resolved) -> tuple[str, ...]:
+    leaves = (body.study, *body.datasets)
+    return (f"request:{body.request_id}", *_of_leaves(leaves, resolved))
+
+
+def _of_review(body: ReviewBody, resolved: Resolved) -> tuple[str, ...]:
+    return _of_leaves((body.request,), resolved)
+
+
+def _of_decision(body: AccessDecisionBody, resolved: Resolved) -> tuple[str, ...]:
+    first = () if body.permit_id is None else (f"permit:{body.permit_id}",)
+    named = _of_leaves((body.request, *body.datasets), resolved)
+    return (*first, *named, *sorted({f"person:{person}" for person in body.persons}))
+
+
+def _of_permit(body: PermitStatusBody, resolved: Resolved) -> tuple[str, ...]:
+    return _of_leaves((body.permit,), resolved)
+
+
+def _of_run(body: ComputeRunBody, _resolved: Resolved) -> tuple[str, ...]:
+    named = {f"{one.kind}:{one.name}" for one in body.used if one.name and one.kind != "file"}
+    series = {name.partition("@")[0] for name in named if name.startswith("dataset:")}
+    permit = () if body.permit is None else (f"permit:{body.permit}",)
+    person = () if body.person is None else (f"person:{body.person}",)
+    return (f"run:{body.run_id}", *sorted(named | series), *permit, *person)
+
+
+def _of_incident(body: IncidentBody, resolved: Resolved) -> tuple[str, ...]:
+    return (f"incident:{body.incident_id}", *_of_leaves(body.affected, resolved))
+
+
 def _of_config(body: ConfigBody, _resolved: Resolved) -> tuple[str, ...]:
     return ("config", f"config:{b64url(body.config.config_hash)}")
 
@@ -117,19 +204,31 @@ def _of_close(body: SourceCloseBody, _resolved: Resolved) -> tuple[str, ...]:
 SUBJECTS: dict[str, Callable[..., tuple[str, ...]]] = {
     "access": lambda body, _resolved: of_access(body),
     "access-batch": _of_batch,
+    "access-decision": _of_decision,
+    "access-request": _of_request,
+    "compute-run": _of_run,
     "config": _of_config,
     "correction": _of_correction,
     "dataset": _of_dataset,
+    "dataset-status": _of_status,
     "dataset-version": _of_version,
     "endorse": _of_endorse,
     "endpoint": _of_endpoint,
+    "ethics": _of_ethics,
     "evidence": _of_evidence,
     "founder-acceptance": lambda _body, _resolved: ("alliance",),
     "genesis": lambda _body, _resolved: ("alliance",),
+    "incident": _of_incident,
+    "indicator-version": _of_indicator,
     "key": _of_key,
     "member": _of_member,
+    "permit-status": _of_permit,
     "policy": lambda _body, _resolved: ("policy",),
     "ready": _of_ready,
     "resolution": _of_resolution,
+    "review": _of_review,
     "source-close": _of_close,
+    "study": _of_study,
+    "study-event": _of_study_event,
+    "vocabulary": _of_vocabulary,
 }

@@ -2,6 +2,8 @@
 decision 1).
 """
 
+from collections.abc import Mapping
+
 from ledger.encoding import decode_date, unb64url
 from ledger.errors import RefusedError, unreachable
 from ledger.records.envelope import Record
@@ -13,39 +15,102 @@ from ledger.records.use import (
     SourceCloseBody,
 )
 from ledger.rules.draft import CHUNK, At, Draft, Numbers, Outcome
-from ledger.rules.structure import CLOCK_TOLERANCE_MS, occurred, oldest_ms
+from ledger.rules.machines import permit_status
+from ledger.rules.permits import terms_at
+from ledger.rules.standing import EthicsState, PermitState, PermitTerms
+from ledger.rules.structure import CLOCK_TOLERANCE_MS, DAY_MS, occurred, oldest_ms
 from ledger.rules.values import DatasetState, VersionState
 
 MAX_SUMMARY = 65_536
 """A summary changes no more keys of the map than a batch of its bytes may."""
 
 
-def use_findings(draft: Draft, body: AccessBody | AccessEvent, org: str, codes: set[str]) -> None:
-    """The compliance findings of one access: who, under what, on what, and whether its number is
-    new.
+def use_findings(
+    draft: Draft, body: AccessBody | AccessEvent, org: str, happened: int, codes: set[str]
+) -> tuple[str, int] | None:
+    """The compliance findings of one access: who, under what, on what; added to `codes`.
+
+    Gives the use and the day that the custodian itself recorded under a registered permit.
     """
     if body.person is None:
         codes.add("NO_PERSON")
+    held = held_data(draft, body.dataset)
+    if held is None:
+        codes.add("UNREGISTERED")
+    else:
+        if held.custodian != org:
+            codes.add("OBSERVED_BY_OTHER")
+        if isinstance(held, VersionState) and held.withdrawn is not None:
+            codes.add("DATASET_WITHDRAWN")
     if body.permit is None:
         codes.add("NO_PERMIT")
-    else:
-        # Permits are not registered on a chain of these rules; what is named cannot be checked
-        # (definitions.md 3).
+        return None
+    permit = draft.get(PermitState, "permit", body.permit)
+    if permit is None:
         codes.add("UNREGISTERED")
-    custodian = custodian_of(draft, body.dataset)
-    if custodian is None:
-        codes.add("UNREGISTERED")
-    elif custodian != org:
-        codes.add("OBSERVED_BY_OTHER")
+        return None
+    terms = terms_at(draft, body.permit, permit, happened)
+    permit_findings(permit, terms, happened, codes)
+    data_findings(draft, terms, body.dataset, happened, codes)
+    person_findings(terms, body.person, body.purpose, codes)
+    if held is None or held.custodian != org or body.outcome != "ok":
+        return None
+    return f"{body.dataset}@{body.permit}", happened // DAY_MS
 
 
-def custodian_of(draft: Draft, dataset: str) -> str | None:
-    """Who holds the series, or the version, of this name; None when it is not registered."""
+def permit_findings(
+    permit: PermitState, terms: PermitTerms, happened: int, codes: set[str]
+) -> None:
+    """How the permit stood when it was used, and whether its time had come."""
+    status = permit_status(permit.spans, terms.until_ms, happened)
+    if status in ("SUSPENDED", "REVOKED", "CLOSED", "EXPIRED"):
+        codes.add(status)
+    elif status != "ACTIVE" or happened < terms.from_ms:
+        codes.add("NOT_ACTIVE")
+
+
+def data_findings(
+    draft: Draft, terms: PermitTerms, dataset: str, happened: int, codes: set[str]
+) -> None:
+    """Whether the permit lists the data, and an ethics approval covered them then."""
+    if not lists(terms.datasets, dataset):
+        codes.add("DATASET_NOT_LISTED")
+    approvals = [draft.get(EthicsState, "ethics", name) for name in terms.ethics]
+    if not any(one is not None and one.covers(dataset, happened, happened) for one in approvals):
+        codes.add("ETHICS_INVALID")
+
+
+def lists(datasets: tuple[str, ...], dataset: str) -> bool:
+    """Whether a version is listed; a series is, when one of its versions is."""
     if "@" in dataset:
-        version = draft.get(VersionState, "version", dataset)
-        return version.custodian if version else None
-    series = draft.get(DatasetState, "dataset", dataset)
-    return series.custodian if series else None
+        return dataset in datasets
+    return any(name.startswith(f"{dataset}@") for name in datasets)
+
+
+def person_findings(
+    terms: PermitTerms, person: str | None, purpose: str | None, codes: set[str]
+) -> None:
+    """Whether the permit lists the person and the purpose, where they are named."""
+    if person is not None and person not in terms.persons:
+        codes.add("PERSON_NOT_LISTED")
+    if purpose is not None and purpose not in terms.purposes:
+        codes.add("PURPOSE_MISMATCH")
+
+
+def held_data(draft: Draft, dataset: str) -> DatasetState | VersionState | None:
+    """The series, or the version, of this name; None when it is not registered."""
+    if "@" in dataset:
+        return draft.get(VersionState, "version", dataset)
+    return draft.get(DatasetState, "dataset", dataset)
+
+
+def days_of(used: set[tuple[str, int]]) -> Numbers:
+    """The days of uses as bitmaps."""
+    days: dict[tuple[str, int], int] = {}
+    for name, day in used:
+        place = name, day // CHUNK
+        days[place] = days.get(place, 0) | 1 << day % CHUNK
+    return days
 
 
 def check_end(body: AccessBody | AccessEvent, began: int, at: At) -> None:
@@ -68,14 +133,15 @@ def apply_access(
     body = record.body
     check_end(body, happened, at)
     codes: set[str] = set()
-    use_findings(draft, body, org, codes)
+    used = use_findings(draft, body, org, happened, codes)
     number = body.source.seq
     numbers = {(f"{org}/{body.source.system}", number // CHUNK): 1 << number % CHUNK}
     if draft.is_used(numbers):
         codes.add("SEQ_REUSED")
     if happened < oldest_ms(draft, at):
         codes.add("BACKFILLED")
-    return Outcome({}, tuple(sorted(codes)), subjects, numbers)
+    days = days_of({used}) if used else {}
+    return Outcome({}, tuple(sorted(codes)), subjects, numbers, days=days)
 
 
 def apply_batch(
@@ -91,20 +157,45 @@ def apply_batch(
     if (body.summary is None) == (not body.events):
         raise RefusedError("U1")
     codes: set[str] = {"BACKFILLED"} if happened < oldest_ms(draft, at) else set()
-    numbers = (
-        _summary_numbers(record, org)
-        if body.summary
-        else _event_numbers(draft, body, org, at, codes)
-    )
+    days: Numbers = {}
+    if body.summary:
+        numbers = _summary_numbers(record, org)
+    else:
+        numbers = _event_numbers(draft, body, org, at, codes)
+        days = _event_findings(draft, body, org, codes)
     if draft.is_used(numbers):
         codes.add("SEQ_REUSED")
-    return Outcome({}, tuple(sorted(codes)), subjects, numbers)
+    return Outcome({}, tuple(sorted(codes)), subjects, numbers, days=days)
+
+
+def _event_findings(draft: Draft, body: AccessBatchBody, org: str, codes: set[str]) -> Numbers:
+    """The findings of the events are added to `codes`; on which days permits were used."""
+    # Without a permit findings depend on nothing else: one look for all events alike in this.
+    kinds: Mapping[tuple[object, ...], AccessEvent] = {
+        (event.dataset, event.person is None)
+        if event.permit is None
+        else (
+            event.dataset,
+            event.person,
+            event.permit,
+            event.purpose,
+            event.outcome,
+            event.at,
+        ): event
+        for event in body.events
+    }
+    used: set[tuple[str, int]] = set()
+    for event in kinds.values():
+        found = use_findings(draft, event, org, occurred(event.at), codes)
+        if found is not None:
+            used.add(found)
+    return days_of(used)
 
 
 def _event_numbers(
     draft: Draft, body: AccessBatchBody, org: str, at: At, codes: set[str]
 ) -> Numbers:
-    """The numbers of the events; their findings are added to `codes`."""
+    """The numbers of the events; what their times and numbers show is added to `codes`."""
     events = body.events
     times = [occurred(event.at) for event in events]
     if max(times) > at.time_ms + CLOCK_TOLERANCE_MS:
@@ -113,10 +204,6 @@ def _event_numbers(
         check_end(event, began, at)
     if min(times) < oldest_ms(draft, at):
         codes.add("BACKFILLED")
-    # Findings depend on nothing else: one look for all events that are alike in this.
-    kinds = {(event.dataset, event.person is None, event.permit is None): event for event in events}
-    for event in kinds.values():
-        use_findings(draft, event, org, codes)
     numbers: dict[tuple[str, int], int] = {}
     given: dict[str, list[int]] = {}
     for source in [event.source for event in events]:

@@ -7,8 +7,10 @@ so.
 from typing import Literal
 
 from ledger.members import EpochConfig
+from ledger.records.catalogue import Term
 from ledger.records.envelope import Shape
 from ledger.records.governance import PolicyBody
+from ledger.rules.standing import STANDING
 
 
 class KeyState(Shape, frozen=True, kw_only=True):
@@ -107,20 +109,22 @@ class Bound(Shape, frozen=True, kw_only=True):
     """Terms that another custodian, whose data a version comes from, still asks for."""
 
     custodian: str
-    terms: tuple[str, ...]
+    terms: tuple[Term, ...]
 
 
 class VersionState(Shape, frozen=True, kw_only=True):
     """`version`: a version, by `series@version`, and `version-leaf`: the same by leaf hash.
 
     `bound` goes on to whatever is derived: a version of one's own in between loosens nothing.
+    `terms` hold those too that follow from what the data are; `withdrawn` is the height.
     """
 
     bound: tuple[Bound, ...] = ()
     custodian: str
     leaf: str
     name: str
-    terms: tuple[str, ...] = ()
+    terms: tuple[Term, ...] = ()
+    withdrawn: int | None = None
 
 
 class SubjectLog(Shape, frozen=True, kw_only=True):
@@ -205,5 +209,6 @@ VALUES: dict[str, type[Shape]] = {
     "uscc": Holder,
     "version": VersionState,
     "version-leaf": VersionState,
+    **STANDING,
 }
 """Every namespace and the form of its values: stored rows are read back by it."""

@@ -297,10 +297,13 @@ def test_a_version_in_between_loosens_no_terms() -> None:
     root = version(series_id="S", terms=strict)
     source = ledger.record("dataset-version", root, org="h2")
     same = derive("h1", "D1", "1", source, *strict)
+    endorse(ledger, same, "h2", by="officer")
     assert ledger.decision(same).status == "EFFECTIVE"
     loose = derive("h1", "D1", "2", same)
     assert ledger.decision(loose).status == "PENDING"
     third = derive("h3", "T", "1", same, *strict)
+    # Of h2's terms nothing is given up; h1, whose data these are, named no permit for them.
+    endorse(ledger, third, "h1", by="officer")
     assert ledger.decision(third).status == "EFFECTIVE"
     # Of what h1 passed on, h3 needs both: h1 and h2.
     weak = derive("h3", "T", "2", third)

@@ -159,15 +159,20 @@ def test_weaker_terms_need_the_sources_custodian() -> None:
     source = ledger.record("dataset-version", version(series_id="S", terms=strict), org="h2")
     ledger.record("dataset", dataset())
     same = ledger.record("dataset-version", version("1", sources=(source,), terms=strict))
+    # No permit covers the source: its custodian is asked, whatever the terms.
+    assert ledger.decision(same).status == "PENDING"
+    endorse(ledger, same, "h2", by="officer")
     assert ledger.decision(same).status == "EFFECTIVE"
-    weak = ledger.record("dataset-version", version("2", sources=(source,), terms=strict[:1]))
+    own = ledger.record("dataset-version", version("1a", sources=(same,), terms=strict))
+    assert ledger.decision(own).status == "EFFECTIVE"
+    weak = ledger.record("dataset-version", version("2", sources=(same,), terms=strict[:1]))
     assert ledger.decision(weak).status == "PENDING"
     assert ledger.value("version", "D1@2") is None
     endorse(ledger, weak, "h1", by="officer")
     assert ledger.findings == ("ENDORSE_REPEATED",)
     endorse(ledger, weak, "h2", by="officer")
     assert ledger.value("version", "D1@2").custodian == "h1"
-    refused_one = ledger.record("dataset-version", version("3", sources=(source,)))
+    refused_one = ledger.record("dataset-version", version("3", sources=(same,)))
     endorse(ledger, refused_one, "h2", by="officer", verdict="reject")
     assert ledger.decision(refused_one).status == "REJECTED"
 

@@ -104,13 +104,15 @@ class World:
         kind: str,
         body: Shape,
         *,
-        by: str = "officer",
+        by: str | Signer = "officer",
         org: str | None = None,
         at_ms: int = GENESIS_MS + 1_000,
         resolved: Mapping[bytes, Located] | None = None,
         **fields: Any,
     ) -> bytes:
-        """A signed entry of any type. `by` is a field of `Keys`; `fields` go into the record."""
+        """A signed entry of any type. `by` is a signer, or a field of `Keys`; `fields` go into the
+        record.
+        """
         org = org or self.org
         self._count += 1
         record: Record[Any] = Record(
@@ -123,7 +125,8 @@ class World:
             **fields,
         )
         sub = subjects_of(org, record, resolved or {})[0]
-        return sign_record(getattr(self.keys[org], by), org, sub, record)
+        signer = getattr(self.keys[org], by) if isinstance(by, str) else by
+        return sign_record(signer, org, sub, record)
 
     def access(
         self,
