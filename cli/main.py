@@ -13,7 +13,7 @@ from types import TracebackType
 import typer
 from typer.main import get_command
 
-from cli import catalogue, create, importing, keys, operate, outbox, records, reports
+from cli import catalogue, create, importing, keys, operate, outbox, records, reports, schemas
 from cli.audit import audit_app
 from cli.demo import demo
 from cli.options import TAKES_ID, at_place, signing
@@ -50,6 +50,7 @@ app.command("accesses")(at_place(reports.accesses))
 app.command("proof", context_settings=TAKES_ID)(at_place(reports.proof))
 app.command("subject")(at_place(reports.subject))
 app.command("state", context_settings=TAKES_ID)(at_place(reports.state))
+app.command("schema")(schemas.schema)
 app.command("findings")(at_place(reports.findings))
 app.add_typer(audit_app, name="audit")
 app.command("demo")(demo)

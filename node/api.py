@@ -30,6 +30,7 @@ from ledger.errors import (
 )
 from ledger.merkle import ENTRIES, Tile, parse_tile_path
 from ledger.records import decode_entry
+from ledger.records.schemas import schema_of
 from ledger.verify import BlockReceipt
 from node.config import MAX_POST_ENTRIES
 from node.door import Door, Handler, author_of
@@ -216,6 +217,11 @@ class Api:
             "types": queries.counts("type"),
         }
 
+    async def get_schema(self, request: Request) -> Response:
+        """GET /api/v1/schemas/{type}: the JSON Schema of a type of record."""
+        schema = schema_of(request.path_params["name"])
+        return Response(schema, 200, IMMUTABLE, "application/schema+json")
+
     # --- the log: C2SP tlog-tiles -----------------------------------------------------------------
 
     async def get_checkpoint(self, _request: Request) -> Response:
@@ -321,6 +327,7 @@ class Api:
             "GET /api/v1/subjects/{name:path}": self.get_subject,
             "GET /api/v1/accesses": self.get_accesses,
             "GET /api/v1/summary": self.get_summary,
+            "GET /api/v1/schemas/{name}": self.get_schema,
             "GET /checkpoint": self.get_checkpoint,
             "GET /tile/{path:path}": self.get_tile,
             "GET /genesis": self.get_genesis,

@@ -43,6 +43,7 @@ ROUTES: Final[dict[str, Access]] = {
     "GET /api/v1/subjects/{name:path}": Access(EVERYBODY, "read"),
     "GET /api/v1/accesses": Access(OVERSEERS),
     "GET /api/v1/summary": Access(EVERYBODY, "read"),
+    "GET /api/v1/schemas/{name}": Access(EVERYBODY, "read"),
     "GET /checkpoint": Access(EVERYBODY, "log"),
     "GET /tile/{path:path}": Access(OVERSEERS | {"system"}, "log"),
     "GET /blocks": Access(OVERSEERS | {"system"}, "log"),

@@ -1,237 +1,237 @@
-"""P: authorisation, from studies to permits (SPEC 5.8)."""
+"""J: authorisation, from studies to permits (SPEC 5.8)."""
 
 from ledger.rulebook.rule import Rule
 
 AUTHORISATION = {
-    "P1": Rule(
+    "J1": Rule(
         "There is a study called {study} already.",
         "已有编号为 {study} 的研究。",
         "Choose another number; changes of a study are `study-event` records.",
         "请使用其他编号；研究的变更以 study-event 记录登记。",
     ),
-    "P2": Rule(
+    "J2": Rule(
         "The study is led by {org}; this record is signed by another organisation.",
         "该研究由 {org} 牵头；本记录由其他机构签署。",
         "Let an officer of the leading organisation, or the principal investigator, sign it.",
         "请由牵头机构授权人员或项目负责人签署。",
     ),
-    "P3.team": Rule(
+    "J3.team": Rule(
         "The team needs one principal investigator, and nobody twice.",
         "团队须有且仅有一名项目负责人，且人员不得重复。",
         "Name each person once; an amendment keeps the principal investigator.",
         "请确保每人只列一次；变更不得更换项目负责人。",
     ),
-    "P3.key": Rule(
+    "J3.key": Rule(
         "{person} has no key in force at the organisation named.",
         "{person} 在所列机构没有有效密钥。",
         "Register a key (self) for this pid first, or correct the organisation.",
         "请先为该 pid 登记密钥（self），或更正所属机构。",
     ),
-    "P4": Rule(
+    "J4": Rule(
         "{node} is at no admitted member: computing stays in the alliance.",
         "{node} 不属于正式成员：运算不出联盟。",
         "Name nodes as ORG or ORG/NODE, where ORG is a member.",
         "请以 ORG 或 ORG/NODE 形式填写成员的计算节点。",
     ),
-    "P5": Rule(
+    "J5": Rule(
         "The period of the study ends before it begins.",
         "研究期限的结束早于开始。",
         "Correct the two dates.",
         "请更正两个日期。",
     ),
-    "P6": Rule(
+    "J6": Rule(
         "{leaf} is no registered study.",
         "{leaf} 不是已登记的研究。",
         "Name the record that registered the study; it must be in effect.",
         "请引用已生效的研究登记记录。",
     ),
-    "P7": Rule(
+    "J7": Rule(
         "The committee is of {org}; the key that signed is of another organisation.",
         "伦理委员会属于 {org}；签名密钥属于其他机构。",
         "Sign with an ethics key of that organisation.",
         "请用该机构的伦理密钥签署。",
     ),
-    "P8": Rule(
+    "J8": Rule(
         "{action} does not fit: the approval {approval} is {status}, or of another study or committee.",
         "无法执行 {action}：批件 {approval} 当前为 {status}，或属于其他研究或委员会。",
         "See the diagram of ethics approvals in SPEC 5.11; a first approval needs a new id.",
         "请参见 SPEC 5.11 中伦理批件的状态图；首次批准须使用新编号。",
     ),
-    "P9": Rule(
+    "J9": Rule(
         "The approval ends before it begins.",
         "批件的结束早于开始。",
         "Correct the two dates.",
         "请更正两个日期。",
     ),
-    "P9.exempt": Rule(
+    "J9.exempt": Rule(
         "An exemption states its code, an approval states none.",
         "豁免须写明豁免代码；批准不得填写。",
         "Give or remove `exempt_code`.",
         "请填写或删除 exempt_code。",
     ),
-    "P10": Rule(
+    "J10": Rule(
         "The study is led by {org}; others cannot ask for data in its name.",
         "该研究由 {org} 牵头；其他机构不得以其名义申请。",
         "Let the principal investigator or an officer of that organisation sign.",
         "请由项目负责人或该机构授权人员签署。",
     ),
-    "P11": Rule(
+    "J11": Rule(
         "The study {study} is {status}.",
         "研究 {study} 当前为 {status}。",
         "Register a new study.",
         "请登记新的研究。",
     ),
-    "P12": Rule(
+    "J12": Rule(
         "The request {request} exists, or what it revises was not returned.",
         "申请 {request} 已存在，或其修订的申请未被退回。",
         "Use a new id; to revise, name the newest submission, once it was returned.",
         "请使用新编号；修订时请引用最近一次被退回的提交。",
     ),
-    "P13": Rule(
+    "J13": Rule(
         "{leaf} is no registered version that may be asked for, or stands twice.",
         "{leaf} 不是可申请的已登记版本，或重复出现。",
         "Name each version once, by the leaf hash of its record; withdrawn ones cannot be asked for.",
         "请按登记记录的叶哈希逐一列出版本；已撤回的不可申请。",
     ),
-    "P14": Rule(
+    "J14": Rule(
         "{leaf} is no ethics approval of this study that is in force now.",
         "{leaf} 不是该研究当前有效的伦理批件。",
         "Have the ethics committee grant or renew its approval first.",
         "请先由伦理委员会批准或续期。",
     ),
-    "P15": Rule(
+    "J15": Rule(
         "The match stated is not what the use terms give: {verdict}.",
         "所述匹配结果与使用条款计算结果不符：{verdict}。",
         "Let `alliance request match` compute it again under the policy in force.",
         "请用 `alliance request match` 按现行策略重新计算。",
     ),
-    "P16": Rule(
+    "J16": Rule(
         "The use terms deny this study: {reasons}.",
         "使用条款不允许该研究：{reasons}。",
         "Ask for other data, or submit it with --override; the committee then needs a resolution of kind decide.",
         "请申请其他数据，或以 --override 提交；委员会须以 decide 类决议批准。",
     ),
-    "P20": Rule(
+    "J20": Rule(
         "The request is {status}; it cannot be decided with {decision} now.",
         "申请当前为 {status}，不能作出 {decision} 决定。",
         "An approval or refusal needs a request under review; see SPEC 5.11.",
         "批准或驳回要求申请处于评审中；见 SPEC 5.11。",
     ),
-    "P20.request": Rule(
+    "J20.request": Rule(
         "{leaf} is not the newest submission of a request.",
         "{leaf} 不是某申请的最近一次提交。",
         "Decide on the newest submission.",
         "请对最近一次提交作出决定。",
     ),
-    "P21": Rule(
+    "J21": Rule(
         "The permit {permit} exists already, or is not the one that is amended.",
         "许可 {permit} 已存在，或并非所变更的许可。",
         "Choose a new id, or name with `amends` the decision in force of this permit.",
         "请使用新编号，或在 amends 中引用该许可现行的决定。",
     ),
-    "P22": Rule(
+    "J22": Rule(
         "A permit is for people of the study's team, at least one.",
         "许可只能授予研究团队成员，且至少一人。",
         "Name pids of the team only; amend the study first for others.",
         "请只列团队成员的 pid；如需增加人员，请先变更研究。",
     ),
-    "P23": Rule(
+    "J23": Rule(
         "{leaf} is not among the data asked for, or is withdrawn, or stands twice.",
         "{leaf} 不在所申请的数据之中、已撤回或重复。",
         "Give some of the versions of the request, each once.",
         "请从申请的版本中选取，每个仅列一次。",
     ),
-    "P24": Rule(
+    "J24": Rule(
         "No ethics approval covers {dataset} for the whole time.",
         "没有伦理批件在整个期限内覆盖 {dataset}。",
         "Shorten the time, or have the approval renewed first.",
         "请缩短期限，或先续期伦理批件。",
     ),
-    "P25": Rule(
+    "J25": Rule(
         "The permit leaves out what the use terms ask for: {codes}.",
         "许可遗漏了使用条款要求的义务：{codes}。",
         "Add these obligations with the parameters of the request's match.",
         "请按申请的匹配结果补充这些义务及其参数。",
     ),
-    "P26": Rule(
+    "J26": Rule(
         "The use terms deny this study; only a resolution of kind decide overrides them.",
         "使用条款不允许该研究；仅 decide 类决议可予突破。",
         "Refer to such a resolution, or reject the request.",
         "请引用此类决议，或驳回申请。",
     ),
-    "P27": Rule(
+    "J27": Rule(
         "The time of the permit is no period, or ends after {limit}.",
         "许可期限无效，或晚于 {limit}。",
         "Give two dates; the request's duration and the terms (TS) set the limit.",
         "请给出起止日期；上限由申请时长与条款（TS）决定。",
     ),
-    "P29": Rule(
+    "J29": Rule(
         "An approval states its five reasons and a permit; a refusal or return states reason codes alone.",
         "批准须写明五项理由与许可编号；驳回或退回只写明理由代码。",
         "Complete the reasons, or remove what does not belong there.",
         "请补全理由，或删除不应填写的内容。",
     ),
-    "P30": Rule(
+    "J30": Rule(
         "The approval rests on too few reviews: {needed} people must have approved.",
         "批准所依据的评审不足：须有 {needed} 人同意。",
         "Name live, approving reviews by people who are not in the study and declared no conflict.",
         "请引用非团队成员且无利益冲突者的有效同意意见。",
     ),
-    "P31": Rule(
+    "J31": Rule(
         "{leaf} is no live review of this request.",
         "{leaf} 不是该申请的有效评审意见。",
         "Name the newest review of each reviewer.",
         "请引用每位评审人的最新意见。",
     ),
-    "P32": Rule(
+    "J32": Rule(
         "A permit is for purposes of the study, at least one.",
         "许可目的须为研究目的之一，且至少一项。",
         "Name classes that the study states.",
         "请填写研究已声明的目的类别。",
     ),
-    "P33": Rule(
+    "J33": Rule(
         "A permit names compute nodes of the study only.",
         "许可只能列明研究的计算节点。",
         "Leave out the others, or register a study that names them.",
         "请删除其他节点，或登记列明这些节点的研究。",
     ),
-    "P40": Rule(
+    "J40": Rule(
         "{action} does not fit: the permit {permit} is {status}.",
         "无法执行 {action}：许可 {permit} 当前为 {status}。",
         "See the diagram of permits in SPEC 5.11.",
         "请参见 SPEC 5.11 中许可的状态图。",
     ),
-    "P40.permit": Rule(
+    "J40.permit": Rule(
         "{leaf} is no decision that gave a permit.",
         "{leaf} 不是授予许可的决定。",
         "Name the decision in effect that approved the request.",
         "请引用已生效的批准决定。",
     ),
-    "P41": Rule(
+    "J41": Rule(
         "The change is to begin at {at}, after its own block.",
         "变更起始时间 {at} 晚于其所在区块。",
         "Record a change when it is made.",
         "请在变更发生时登记。",
     ),
-    "P42.amendment": Rule(
+    "J42.amendment": Rule(
         "No amended decision of the permit {permit} waits to be put into force.",
         "许可 {permit} 没有待生效的变更决定。",
         "Have the committee decide on the amendment first (--amends).",
         "请先由委员会作出变更决定（--amends）。",
     ),
-    "P42.ethics": Rule(
+    "J42.ethics": Rule(
         "No ethics approval covers {dataset} of the permit {permit} now.",
         "当前没有伦理批件覆盖许可 {permit} 的 {dataset}。",
         "Have the approval renewed first.",
         "请先续期伦理批件。",
     ),
-    "P42.over": Rule(
+    "J42.over": Rule(
         "The time of the permit {permit} is over.",
         "许可 {permit} 的期限已过。",
         "Ask for the data again.",
         "请重新申请数据。",
     ),
-    "P42.removal": Rule(
+    "J42.removal": Rule(
         "After a revocation the permit {permit} is closed with the attestation that the data were removed.",
         "许可 {permit} 被撤销后，须附数据清除证明方可关闭。",
         "Commit to the attestation with a payload of schema permit-status/removal.",

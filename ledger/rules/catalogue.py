@@ -7,7 +7,6 @@ from msgspec.structs import replace
 from ledger.encoding import decode_date, unb64url
 from ledger.errors import RefusedError
 from ledger.records.catalogue import (
-    Coverage,
     DatasetBody,
     DatasetStatusBody,
     DatasetVersionBody,
@@ -74,28 +73,29 @@ def check_version(
     if body.identifiability == "identified" or body.gbt39725_level >= 4:
         check_resolution_ref(draft, record)
     unb64url(body.content_digest, 32)
-    check_period("D7", body.coverage)
+    if body.coverage is not None and decode_date(body.coverage.from_) > decode_date(
+        body.coverage.to
+    ):
+        raise RefusedError("D7")
     check_terms(body.terms)
+    _check_origin(draft, body)
+
+
+def _check_origin(draft: Draft, body: DatasetVersionBody) -> None:
+    """D8, D10, D11: what a version comes from, under which permits, and who looks after it."""
     for source in body.sources:
-        active_version(draft, source, "D8")
+        if active_version(draft, source) is None:
+            raise RefusedError("D8", leaf=source)
     for permit in body.permits:
         _permit_of(draft, permit)
     for party in (body.curator, body.steward):
         check_party(draft, party)
 
 
-def check_period(rule: str, coverage: Coverage | None) -> None:
-    """The first day is not after the last. Raises `RefusedError` with this rule."""
-    if coverage is not None and decode_date(coverage.from_) > decode_date(coverage.to):
-        raise RefusedError(rule)
-
-
-def active_version(draft: Draft, leaf: str, rule: str) -> VersionState:
-    """A registered version that is not withdrawn. Raises `RefusedError` with this rule."""
+def active_version(draft: Draft, leaf: str) -> VersionState | None:
+    """A registered version that is not withdrawn."""
     version = draft.get(VersionState, "version-leaf", leaf)
-    if version is None or version.withdrawn is not None:
-        raise RefusedError(rule, leaf=leaf)
-    return version
+    return version if version is not None and version.withdrawn is None else None
 
 
 def _permit_of(draft: Draft, leaf: str) -> PermitState:
@@ -221,14 +221,21 @@ def check_withdrawal(
     draft: Draft, record: Record[DatasetStatusBody], org: str, _capacity: str, _at: At
 ) -> None:
     """D1, D12."""
-    version = active_version(draft, record.body.version, "D12")
+    version = _to_withdraw(draft, record.body)
     if version.custodian != org:
         raise RefusedError("D1", custodian=version.custodian, org=org)
+
+
+def _to_withdraw(draft: Draft, body: DatasetStatusBody) -> VersionState:
+    version = active_version(draft, body.version)
+    if version is None:
+        raise RefusedError("D12", leaf=body.version)
+    return version
 
 
 def effect_withdrawal(
     draft: Draft, record: Record[DatasetStatusBody], at: At, _leaf: str
 ) -> Changes:
     """Nobody may ask for the version or derive from it any more; its uses are flagged."""
-    version = active_version(draft, record.body.version, "D12")
+    version = _to_withdraw(draft, record.body)
     return _version_changes(replace(version, withdrawn=at.height))

@@ -1,4 +1,4 @@
-"""P20 to P42: decisions on requests, and the life of the permits that they give (domain.md D13,
+"""J20 to J42: decisions on requests, and the life of the permits that they give (domain.md D13,
 D14).
 """
 
@@ -39,19 +39,19 @@ REMOVAL = "permit-status/removal"
 def check_decision(
     draft: Draft, record: Record[AccessDecisionBody], _org: str, _capacity: str, at: At
 ) -> None:
-    """P20 to P33, G6."""
+    """J20 to J33, G6."""
     body = record.body
-    request = _request_by(draft, body.request)
+    _name, request = _request_by(draft, body.request)
     event = "amend" if body.decision == "approve" and body.amends else body.decision
     if not _fits(event, request.status):
-        raise RefusedError("P20", decision=body.decision, status=request.status)
+        raise RefusedError("J20", decision=body.decision, status=request.status)
     live = {one.leaf for one in request.opinions}
     for leaf in body.reviews:
         if leaf not in live:
-            raise RefusedError("P31", leaf=leaf)
+            raise RefusedError("J31", leaf=leaf)
     if body.decision != "approve":
         if body.reasons is not None or body.permit_id is not None or not body.reason_codes:
-            raise RefusedError("P29")
+            raise RefusedError("J29")
         return
     _check_approval(draft, record, request, at)
 
@@ -61,13 +61,13 @@ def _fits(event: str, status: str) -> bool:
     return (event, status) in REQUEST or (event, status) == ("amend", "UNDER_REVIEW")
 
 
-def _request_by(draft: Draft, leaf: str) -> RequestState:
-    """The request whose newest submission this is. Raises `RefusedError` (P20.request)."""
-    name = effective_name(draft, leaf, "access-request", "P20.request")
-    request = draft.get(RequestState, "request", name)
-    if request is None or request.leaf != leaf:
-        raise RefusedError("P20.request", leaf=leaf)
-    return request
+def _request_by(draft: Draft, leaf: str) -> tuple[str, RequestState]:
+    """The request whose newest submission this is. Raises `RefusedError` (J20.request)."""
+    name = effective_name(draft, leaf, "access-request")
+    request = None if name is None else draft.get(RequestState, "request", name)
+    if name is None or request is None or request.leaf != leaf:
+        raise RefusedError("J20.request", leaf=leaf)
+    return name, request
 
 
 def _study_of(draft: Draft, request: RequestState) -> StudyState:
@@ -83,30 +83,30 @@ def _check_approval(
     body = record.body
     _check_permit_id(draft, body, request)
     if body.reasons is None:
-        raise RefusedError("P29")
+        raise RefusedError("J29")
     resolution = check_resolution_ref(draft, record)
     if request.match.verdict == "DENY" and resolution.kind != "decide":
-        raise RefusedError("P26")
+        raise RefusedError("J26")
     needed = draft.policy(at).body.min_reviewers
     if len(approving(request, body.reviews)) < needed:
-        raise RefusedError("P30", needed=needed)
+        raise RefusedError("J30", needed=needed)
     study = _study_of(draft, request).body
     team = {one.person for one in study.team}
     if not body.persons or not set(body.persons) <= team:
-        raise RefusedError("P22")
+        raise RefusedError("J22")
     if not set(body.purposes) <= set(study.purpose_classes) or not body.purposes:
-        raise RefusedError("P32")
+        raise RefusedError("J32")
     if not set(body.compute_nodes) <= set(study.compute_nodes):
-        raise RefusedError("P33")
+        raise RefusedError("J33")
     check_nodes(draft, body.compute_nodes)
     _check_data(draft, body, request)
     _check_time(draft, body, request)
 
 
 def _check_permit_id(draft: Draft, body: AccessDecisionBody, request: RequestState) -> None:
-    """P21: a new name; or an amendment of the decision that is in force under this name."""
+    """J21: a new name; or an amendment of the decision that is in force under this name."""
     if body.permit_id is None:
-        raise RefusedError("P21", permit="-")
+        raise RefusedError("J21", permit="-")
     permit = draft.get(PermitState, "permit", body.permit_id)
     if body.amends is None:
         fits = permit is None
@@ -117,38 +117,48 @@ def _check_permit_id(draft: Draft, body: AccessDecisionBody, request: RequestSta
             and permit.study == request.study
         )
     if not fits:
-        raise RefusedError("P21", permit=body.permit_id)
+        raise RefusedError("J21", permit=body.permit_id)
 
 
 def _check_data(draft: Draft, body: AccessDecisionBody, request: RequestState) -> None:
-    """P23, P25: no more data than asked for, and nothing owed is left out."""
-    names = [active_version(draft, leaf, "P23").name for leaf in body.datasets]
+    """J23, J25: no more data than asked for, and nothing owed is left out."""
+    names = _names(draft, body)
     if not names or len(set(names)) != len(names) or not set(names) <= set(request.datasets):
-        raise RefusedError("P23", leaf=body.datasets[0] if body.datasets else "-")
+        raise RefusedError("J23", leaf=body.datasets[0] if body.datasets else "-")
     stated = {Term(code=one.code, params=one.params) for one in body.obligations}
     missing = [term.code for term in request.match.obligations if term not in stated]
     if missing:
-        raise RefusedError("P25", codes=", ".join(missing))
+        raise RefusedError("J25", codes=", ".join(missing))
     for one in body.obligations:
         if one.due is not None:
             decode_date(one.due)
 
 
+def _names(draft: Draft, body: AccessDecisionBody) -> tuple[str, ...]:
+    """The versions that a decision gives, by name. Raises `RefusedError` (J23)."""
+    names = []
+    for leaf in body.datasets:
+        version = active_version(draft, leaf)
+        if version is None:
+            raise RefusedError("J23", leaf=leaf)
+        names.append(version.name)
+    return tuple(names)
+
+
 def _check_time(draft: Draft, body: AccessDecisionBody, request: RequestState) -> None:
-    """P24, P27: within the ethics approvals, the terms and what was asked for."""
+    """J24, J27: within the ethics approvals, the terms and what was asked for."""
     first, last = body.valid_from, body.valid_until
     if first is None or last is None or decode_date(first) > decode_date(last):
-        raise RefusedError("P27", limit="-")
+        raise RefusedError("J27", limit="-")
     months = [int(term.params[0]) for term in request.match.obligations if term.code == TS]
     limit = add_months(first, min([request.duration_months, *months]))
     if last > limit:
-        raise RefusedError("P27", limit=limit)
+        raise RefusedError("J27", limit=limit)
     approvals = [draft.get(EthicsState, "ethics", name) for name in request.ethics]
-    for leaf in body.datasets:
-        name = active_version(draft, leaf, "P23").name
+    for name in _names(draft, body):
         window = decode_date(first), end_of(last)
         if not any(one is not None and one.covers(name, *window) for one in approvals):
-            raise RefusedError("P24", dataset=name)
+            raise RefusedError("J24", dataset=name)
 
 
 def add_months(day: str, months: int) -> str:
@@ -163,22 +173,20 @@ def add_months(day: str, months: int) -> str:
 def decision_alternatives(
     draft: Draft, body: AccessDecisionBody, _org: str, committee: int, _at: At
 ) -> Alternatives:
-    """P28: the committee, without the people of the study; for an approval every custodian, too."""
-    request = _request_by(draft, body.request)
+    """J28: the committee, without the people of the study; for an approval every custodian, too."""
+    _name, request = _request_by(draft, body.request)
     team = frozenset(one.person for one in _study_of(draft, request).body.team)
     by_committee = Need(committee, None, barred=team)
     if body.decision != "approve":
         return ((by_committee,),)
-    names = tuple(active_version(draft, leaf, "P23").name for leaf in body.datasets)
-    custodians = custodians_of(draft, names)
+    custodians = custodians_of(draft, _names(draft, body))
     return ((by_committee, *(Need(1, org, barred=team) for org in custodians)),)
 
 
 def effect_decision(draft: Draft, record: Record[AccessDecisionBody], at: At, leaf: str) -> Changes:
     """The request is decided; an approval gives the permit, which is not active yet."""
     body = record.body
-    request = _request_by(draft, body.request)
-    name = effective_name(draft, body.request, "access-request", "P20.request")
+    name, request = _request_by(draft, body.request)
     event = "amend" if body.amends and request.status == "APPROVED" else body.decision
     status = REQUEST[event, request.status]
     changes: Changes = {
@@ -196,7 +204,7 @@ def effect_decision(draft: Draft, record: Record[AccessDecisionBody], at: At, le
 def _terms_of(
     draft: Draft, body: AccessDecisionBody, request: RequestState, at: At, leaf: str
 ) -> PermitTerms:
-    names = tuple(active_version(draft, dataset, "P23").name for dataset in body.datasets)
+    names = _names(draft, body)
     return PermitTerms(
         compute_nodes=body.compute_nodes,
         custodians=custodians_of(draft, names),
@@ -235,41 +243,41 @@ def _first(draft: Draft, request: RequestState, terms: PermitTerms, at: At) -> P
 def check_status_change(
     draft: Draft, record: Record[PermitStatusBody], _org: str, _capacity: str, at: At
 ) -> None:
-    """P40 to P42."""
+    """J40 to J42."""
     body = record.body
     name, permit = permit_by(draft, body.permit)
     status = permit_status(permit.spans, permit.terms.until_ms, at.time_ms)
     if (body.action, status) not in PERMIT:
-        raise RefusedError("P40", action=body.action, permit=name, status=status or "-")
+        raise RefusedError("J40", action=body.action, permit=name, status=status or "-")
     if decode_time(body.effective_at) > at.time_ms + CLOCK_TOLERANCE_MS:
-        raise RefusedError("P41", at=body.effective_at)
+        raise RefusedError("J41", at=body.effective_at)
     if body.action == "extend" and permit.pending is None:
-        raise RefusedError("P42.amendment", permit=name)
+        raise RefusedError("J42.amendment", permit=name)
     if body.action in ("activate", "extend", "resume"):
         terms = permit.pending if body.action == "extend" else permit.terms
         _check_ethics_now(draft, terms or permit.terms, name, at)
     attested = any(payload.schema == REMOVAL for payload in record.payloads)
     if body.action == "close" and status == "REVOKED" and not attested:
-        raise RefusedError("P42.removal", permit=name)
+        raise RefusedError("J42.removal", permit=name)
 
 
 def _check_ethics_now(draft: Draft, terms: PermitTerms, name: str, at: At) -> None:
-    """P42: nothing is put into force without ethics approval, or after its end."""
+    """J42: nothing is put into force without ethics approval, or after its end."""
     approvals = [draft.get(EthicsState, "ethics", one) for one in terms.ethics]
     start = max(at.time_ms, terms.from_ms)
     for dataset in terms.datasets:
         if not any(one is not None and one.covers(dataset, start, start) for one in approvals):
-            raise RefusedError("P42.ethics", permit=name, dataset=dataset)
+            raise RefusedError("J42.ethics", permit=name, dataset=dataset)
     if at.time_ms > terms.until_ms:
-        raise RefusedError("P42.over", permit=name)
+        raise RefusedError("J42.over", permit=name)
 
 
 def permit_by(draft: Draft, leaf: str) -> tuple[str, PermitState]:
-    """The permit of a decision, with its name. Raises `RefusedError` (P40.permit)."""
-    name = effective_name(draft, leaf, "access-decision", "P40.permit")
-    permit = draft.get(PermitState, "permit", name)
-    if permit is None:
-        raise RefusedError("P40.permit", leaf=leaf)
+    """The permit of a decision, with its name. Raises `RefusedError` (J40.permit)."""
+    name = effective_name(draft, leaf, "access-decision")
+    permit = None if name is None else draft.get(PermitState, "permit", name)
+    if name is None or permit is None:
+        raise RefusedError("J40.permit", leaf=leaf)
     return name, permit
 
 

@@ -1,4 +1,4 @@
-"""P10 to P16: requests for data, and the opinions of their reviewers (domain.md D14,
+"""J10 to J16: requests for data, and the opinions of their reviewers (domain.md D14,
 Authorisation).
 """
 
@@ -31,33 +31,33 @@ MAX_OPINIONS = 256
 def check_request(
     draft: Draft, record: Record[AccessRequestBody], org: str, _capacity: str, at: At
 ) -> None:
-    """P6, P10 to P16."""
+    """J6, J10 to J16."""
     body = record.body
     study = study_by(draft, body.study)
     leader = leader_of(study.body.team)
     if org != study.body.lead_org and org != (leader[1] if leader else None):
-        raise RefusedError("P10", org=study.body.lead_org)
+        raise RefusedError("J10", org=study.body.lead_org)
     if study.status != "REGISTERED":
-        raise RefusedError("P11", study=study.body.study_no, status=study.status)
+        raise RefusedError("J11", study=study.body.study_no, status=study.status)
     _check_place(draft, body, study)
-    versions = [active_version(draft, leaf, "P13") for leaf in body.datasets]
+    versions = _versions(draft, body)
     if len({version.name for version in versions}) != len(versions):
-        raise RefusedError("P13", leaf=body.datasets[0])
+        raise RefusedError("J13", leaf=body.datasets[0])
     for leaf in body.ethics:
-        approval = _approval(draft, leaf)
+        _name, approval = _approval(draft, leaf)
         in_time = approval.from_ms <= at.time_ms <= approval.until_ms
         granted = status_at(approval.spans, at.time_ms) == "GRANTED"
         if approval.study != study.body.study_no or not (granted and in_time):
-            raise RefusedError("P14", leaf=leaf)
+            raise RefusedError("J14", leaf=leaf)
     found = match_of(draft, versions, study.body, at)
     if body.match != found:
-        raise RefusedError("P15", verdict=found.verdict)
+        raise RefusedError("J15", verdict=found.verdict)
     if found.verdict == "DENY" and not body.override_request:
-        raise RefusedError("P16", reasons=", ".join(found.reasons))
+        raise RefusedError("J16", reasons=", ".join(found.reasons))
 
 
 def _check_place(draft: Draft, body: AccessRequestBody, study: StudyState) -> None:
-    """P12: the id is new, or what it revises was returned."""
+    """J12: the id is new, or what it revises was returned."""
     known = draft.get(RequestState, "request", body.request_id)
     if known is None:
         fits = body.revises is None
@@ -65,15 +65,26 @@ def _check_place(draft: Draft, body: AccessRequestBody, study: StudyState) -> No
         mine = known.study == study.body.study_no and known.leaf == body.revises
         fits = mine and ("resubmit", known.status) in REQUEST
     if not fits:
-        raise RefusedError("P12", request=body.request_id)
+        raise RefusedError("J12", request=body.request_id)
 
 
-def _approval(draft: Draft, leaf: str) -> EthicsState:
-    name = effective_name(draft, leaf, "ethics", "P14")
-    approval = draft.get(EthicsState, "ethics", name)
-    if approval is None:
-        raise RefusedError("P14", leaf=leaf)
-    return approval
+def _versions(draft: Draft, body: AccessRequestBody) -> list[VersionState]:
+    found = []
+    for leaf in body.datasets:
+        version = active_version(draft, leaf)
+        if version is None:
+            raise RefusedError("J13", leaf=leaf)
+        found.append(version)
+    return found
+
+
+def _approval(draft: Draft, leaf: str) -> tuple[str, EthicsState]:
+    """The approval that a leaf granted or changed, with its id."""
+    name = effective_name(draft, leaf, "ethics")
+    approval = None if name is None else draft.get(EthicsState, "ethics", name)
+    if name is None or approval is None:
+        raise RefusedError("J14", leaf=leaf)
+    return name, approval
 
 
 def match_of(draft: Draft, versions: list[VersionState], study: StudyBody, at: At) -> Match:
@@ -101,11 +112,10 @@ def effect_request(draft: Draft, record: Record[AccessRequestBody], at: At, leaf
     body = record.body
     known = draft.get(RequestState, "request", body.request_id)
     event = ("resubmit", known.status) if known else ("submit", None)
-    versions = [active_version(draft, dataset, "P13") for dataset in body.datasets]
     state = RequestState(
-        datasets=tuple(version.name for version in versions),
+        datasets=tuple(version.name for version in _versions(draft, body)),
         duration_months=body.duration_months,
-        ethics=tuple(effective_name(draft, one, "ethics", "P14") for one in body.ethics),
+        ethics=tuple(_approval(draft, one)[0] for one in body.ethics),
         height=at.height,
         leaf=leaf,
         match=body.match,

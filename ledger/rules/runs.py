@@ -1,4 +1,4 @@
-"""U7 to U9: runs of analyses, and incidents; evidence, never refused for what it shows (domain.md
+"""U8 to U10: runs of analyses, and incidents; evidence, never refused for what it shows (domain.md
 D14, Use).
 """
 
@@ -31,17 +31,17 @@ def apply_run(
     happened: int,
     subjects: tuple[str, ...],
 ) -> Outcome:
-    """One state of a run: its findings (SPEC 5.6), and how the run stands. U7, U8."""
+    """One state of a run: its findings (SPEC 5.6), and how the run stands. U8, U9."""
     body = record.body
     started = None if body.started is None else decode_time(body.started)
     ended = None if body.ended is None else decode_time(body.ended)
     if started is not None and ended is not None and ended < started:
-        raise RefusedError("U7")
+        raise RefusedError("U8")
     if ended is not None and ended > at.time_ms + CLOCK_TOLERANCE_MS:
         raise RefusedError("S5", at=body.ended or "")
     for one in body.used:
         if (one.digest if one.kind == "file" else one.name) is None:
-            raise RefusedError("U8")
+            raise RefusedError("U9")
     for digest in (body.code_digest, body.image_digest, *body.generated):
         if digest is not None:
             unb64url(digest, 32)
@@ -145,9 +145,9 @@ def apply_incident(
     _happened: int,
     subjects: tuple[str, ...],
 ) -> Outcome:
-    """An incident joins the logs of all that it concerns. U9."""
+    """An incident joins the logs of all that it concerns. U10."""
     body = record.body
     detected = decode_time(body.detected_at)
     if body.contained_at is not None and decode_time(body.contained_at) < detected:
-        raise RefusedError("U9")
+        raise RefusedError("U10")
     return Outcome({}, (), subjects)

@@ -1,4 +1,4 @@
-"""P1 to P9: studies, what ethics committees say of them, and what happens to them (domain.md D14,
+"""J1 to J9: studies, what ethics committees say of them, and what happens to them (domain.md D14,
 Authorisation).
 """
 
@@ -32,17 +32,17 @@ LEADER = "principal-investigator"
 
 
 def check_study(draft: Draft, record: Record[StudyBody], org: str, _capacity: str, at: At) -> None:
-    """P1 to P5."""
+    """J1 to J5."""
     body = record.body
     if draft.get(StudyState, "study", body.study_no) is not None:
-        raise RefusedError("P1", study=body.study_no)
+        raise RefusedError("J1", study=body.study_no)
     leader = leader_of(body.team)
     if org != body.lead_org and org != (leader[1] if leader else None):
-        raise RefusedError("P2", org=body.lead_org)
+        raise RefusedError("J2", org=body.lead_org)
     check_team(draft, body.team, at)
     check_nodes(draft, body.compute_nodes)
     if decode_date(body.period.from_) > decode_date(body.period.to):
-        raise RefusedError("P5")
+        raise RefusedError("J5")
     unb64url(body.design_digest, 32)
 
 
@@ -53,14 +53,14 @@ def leader_of(team: Team) -> tuple[str, str] | None:
 
 
 def check_team(draft: Draft, team: Team, at: At) -> None:
-    """P3: one principal investigator, nobody twice, and for everybody a key in force."""
+    """J3: one principal investigator, nobody twice, and for everybody a key in force."""
     if leader_of(team) is None or len({one.person for one in team}) != len(team):
-        raise RefusedError("P3.team")
+        raise RefusedError("J3.team")
     for one in team:
         person = draft.get(PersonState, "person", one.person)
         key = None if person is None else draft.get(KeyState, "key", person.kid)
         if person is None or key is None or person.org != one.org or not _is_valid(key, at):
-            raise RefusedError("P3.key", person=one.person)
+            raise RefusedError("J3.key", person=one.person)
 
 
 def _is_valid(key: KeyState, at: At) -> bool:
@@ -69,11 +69,11 @@ def _is_valid(key: KeyState, at: At) -> bool:
 
 
 def check_nodes(draft: Draft, nodes: tuple[str, ...]) -> None:
-    """P4: computing takes place at members of the alliance alone (EC:STAY)."""
+    """J4: computing takes place at members of the alliance alone (EC:STAY)."""
     for node in nodes:
         member = draft.member(node.partition("/")[0])
         if member is None or member.status != "ADMITTED":
-            raise RefusedError("P4", node=node)
+            raise RefusedError("J4", node=node)
 
 
 def study_alternatives(
@@ -87,7 +87,7 @@ def applicants(study: StudyBody) -> Alternatives:
     """Who speaks for a study: its principal investigator, with an officer of its organisation."""
     leader = leader_of(study.team)
     if leader is None:
-        raise RefusedError("P3.team")
+        raise RefusedError("J3.team")
     person, org = leader
     return ((Need(1, study.lead_org), Need(1, org, person)),)
 
@@ -105,20 +105,19 @@ def effect_study(_draft: Draft, record: Record[StudyBody], at: At, leaf: str) ->
 
 
 def study_by(draft: Draft, leaf: str) -> StudyState:
-    """The study that a leaf registered. Raises `RefusedError` (P6)."""
-    study = draft.get(StudyState, "study", effective_name(draft, leaf, "study", "P6"))
+    """The study that a leaf registered. Raises `RefusedError` (J6)."""
+    name = effective_name(draft, leaf, "study")
+    study = None if name is None else draft.get(StudyState, "study", name)
     if study is None:
-        raise RefusedError("P6", leaf=leaf)
+        raise RefusedError("J6", leaf=leaf)
     return study
 
 
-def effective_name(draft: Draft, leaf: str, kind: str, rule: str) -> str:
-    """The name under which an effective record of this type stands. Raises `RefusedError` with
-    this rule.
-    """
+def effective_name(draft: Draft, leaf: str, kind: str) -> str | None:
+    """The name under which an effective record of this type stands; None for anything else."""
     decision = draft.decision(leaf)
     if decision is None or (decision.type, decision.status) != (kind, "EFFECTIVE"):
-        raise RefusedError(rule, leaf=leaf)
+        return None
     return decision.sub.partition(":")[2]
 
 
@@ -128,22 +127,22 @@ def effective_name(draft: Draft, leaf: str, kind: str, rule: str) -> str:
 def check_ethics(
     draft: Draft, record: Record[EthicsBody], org: str, _capacity: str, _at: At
 ) -> None:
-    """P6 to P9."""
+    """J6 to J9."""
     body = record.body
     if body.committee_org != org:
-        raise RefusedError("P7", org=body.committee_org)
+        raise RefusedError("J7", org=body.committee_org)
     study = study_by(draft, body.study)
     known = draft.get(EthicsState, "ethics", body.approval_id)
     status = known.spans[-1].status if known else None
     other = known is not None and (known.committee_org != org or known.study != study.body.study_no)
     if (body.status, status) not in ETHICS or other:
         raise RefusedError(
-            "P8", action=body.status, approval=body.approval_id, status=status or "-"
+            "J8", action=body.status, approval=body.approval_id, status=status or "-"
         )
     if decode_date(body.valid_from) > decode_date(body.valid_until):
-        raise RefusedError("P9")
+        raise RefusedError("J9")
     if (body.decision == "exempt") != (body.exempt_code is not None):
-        raise RefusedError("P9.exempt")
+        raise RefusedError("J9.exempt")
     for series in body.scope_datasets:
         if draft.get(DatasetState, "dataset", series) is None:
             raise RefusedError("D4", series=series)
@@ -219,14 +218,14 @@ def apply_event(
 
 
 def _amended(draft: Draft, study: StudyBody, event: StudyEventBody, at: At) -> StudyBody:
-    """The study with a new team or period. Raises `RefusedError` (P3, P5)."""
+    """The study with a new team or period. Raises `RefusedError` (J3, J5)."""
     team = event.new_team or study.team
     period = event.new_period or study.period
     if leader_of(team) != leader_of(study.team):
-        raise RefusedError("P3.team")
+        raise RefusedError("J3.team")
     check_team(draft, team, at)
     if decode_date(period.from_) > decode_date(period.to):
-        raise RefusedError("P5")
+        raise RefusedError("J5")
     return replace(study, team=team, period=period)
 
 

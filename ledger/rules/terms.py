@@ -179,7 +179,7 @@ def _is_one_of(disease: str, kinds: frozenset[str] | None, allowed: frozenset[st
 
 
 def _is_prefix(parent: str, child: str) -> bool:
-    """Whether an ICD-10 code stands above another: `icd10:A41` above `icd10:A41.9`."""
+    """Whether an ICD-10 code stands above another: a category above its subcategories."""
     if not (parent.startswith("icd10:") and child.startswith("icd10:")):
         return False
     above = parent[6:].replace(".", "")

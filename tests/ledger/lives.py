@@ -64,7 +64,9 @@ class Life(Ledger):
 
     def put(self, kind: str, body: Any, **fields: Any) -> str:  # noqa: ANN401
         """A record now; its leaf hash."""
-        return self.record(kind, body, time_ms=self.now, **fields)
+        leaf = self.record(kind, body, time_ms=self.now, **fields)
+        self.now = max(self.now, self.tip.time_ms)
+        return leaf
 
     def register(self, org: str, capacity: str, subject: str, signer: Signer) -> None:
         """Register a key."""
@@ -194,7 +196,11 @@ class Life(Ledger):
         return self.request_leaf
 
     def review(
-        self, org: str = "h2", stage: Any = "scientific", by: Any = "committee", **changes: Any  # noqa: ANN401
+        self,
+        org: str = "h2",
+        stage: Any = "scientific",  # noqa: ANN401
+        by: Any = "committee",  # noqa: ANN401
+        **changes: Any,
     ) -> str:
         """An opinion on the request."""
         fields: dict[str, Any] = {
@@ -304,7 +310,7 @@ class Life(Ledger):
             "permit": "P-1",
             "person": ANALYST,
             "run_id": "run-1",
-            "started": encode_time(self.now - 1_000),
+            "started": encode_time(self.now),
             "state": state,
             "used": (Used(kind="dataset", name="D1@1"),),
         }

@@ -28,6 +28,7 @@ from ledger.rulebook import (
     RULES,
     Rule,
     access,
+    authorisation,
     chain,
     consensus,
     domain,
@@ -159,6 +160,7 @@ def fields(rule: Rule) -> set[str]:
 
 CHAPTERS = {
     "ACCESS": access.ACCESS,
+    "AUTHORISATION": authorisation.AUTHORISATION,
     "BYTES": bytes_of.BYTES,
     "CHAIN": chain.CHAIN,
     "CONSENSUS": consensus.CONSENSUS,

@@ -101,8 +101,8 @@ def values_of(info: inspect.Type) -> st.SearchStrategy[Any]:
             return st.builds(kind, **{field.name: values_of(field.type) for field in fields})
         case inspect.UnionType(types=types):
             return st.one_of(*map(values_of, types))
-        case inspect.VarTupleType(item_type=item):
-            return st.lists(values_of(item), max_size=2).map(tuple)
+        case inspect.VarTupleType(item_type=item, min_length=least):
+            return st.lists(values_of(item), min_size=least or 0, max_size=2).map(tuple)
         case inspect.TupleType(item_types=items):
             return st.tuples(*map(values_of, items))
         case inspect.DictType(key_type=key, value_type=value):

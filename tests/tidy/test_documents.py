@@ -16,6 +16,7 @@ from cli.audit import EXIT_STEP
 from cli.offline import Audit
 from cli.screen import EXIT_CODES, EXIT_INTERNAL, EXIT_INTERRUPTED
 from ledger.rulebook import RULES
+from ledger.rules.machines import MACHINES, Machine, draw
 from node.main import create_app
 from tests.support.node import make_config, make_home
 from tests.support.world import make_world
@@ -255,6 +256,19 @@ def test_every_target_is_explained() -> None:
     assert targets <= set(written)
 
 
+# --- state machines ---
+
+
+@pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.name)
+def test_the_diagrams_are_those_of_the_tables(machine: Machine) -> None:
+    drawn = f"{machine.name}:\n\n```mermaid\n{draw(machine)}\n```"
+    assert drawn in read(SPEC), f"the diagram in {SPEC} should be:\n{drawn}"
+
+
+def test_no_diagram_stands_beside_the_tables() -> None:
+    assert read(SPEC).count("```mermaid") == len(MACHINES)
+
+
 # --- rule numbers -----------------------------------------------------------------------------
 
 
@@ -305,5 +319,5 @@ def test_the_specification_knows_the_rules_of_the_ledger() -> None:
     written = {rule for rule, _part in RULE.findall(spec)}
     for letter, first, last in re.findall(r"\b([A-Z])([0-9]+)-\1([0-9]+)\b", spec):
         written |= {f"{letter}{number}" for number in range(int(first), int(last) + 1)}
-    domain = {number.partition(".")[0] for number in RULES if number[0] in "SKGDUEL"}
+    domain = {number.partition(".")[0] for number in RULES if number[0] in "SKGDUELJ"}
     assert domain - written == set()
