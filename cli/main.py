@@ -1,7 +1,7 @@
 """The command `alliance`: every command in one place, and one way for errors to leave.
 
 Exit codes: 0 done; 1 a mistake of ours; 2 wrong usage; 10 malformed or too large; 11 signature;
-12 refused; 13 conflict; 14 not found; 15 proof; 16 busy or over a limit; 17 storage; 18
+12 refused; 13 conflict; 14 not found or erased; 15 proof; 16 busy or over a limit; 17 storage; 18
 configuration; 19 the node cannot be reached; 20 unauthenticated or forbidden; 20 + step the first
 failed step of an audit (21 to 26); 130 interrupted.
 """

@@ -37,6 +37,7 @@ EXIT_CODES: Final[Mapping[str, int]] = {
     "refused": 12,
     "conflict": 13,
     "not-found": 14,
+    "erased": 14,
     "proof": 15,
     "busy": 16,
     "limit": 16,

@@ -2,6 +2,7 @@
 against the genesis in the home directory, before anything is printed.
 """
 
+import secrets
 from functools import cached_property
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -24,7 +25,15 @@ from ledger.errors import (
 )
 from ledger.notes import decode_note
 from ledger.records.catalogue import DatasetVersionBody
-from ledger.records.envelope import Shape
+from ledger.records.envelope import Payload, Shape
+from ledger.records.payloads import (
+    Tier,
+    Value,
+    decode_payload,
+    make_deposit,
+    payload_of,
+    reference,
+)
 from ledger.rules import RIGHTS
 from ledger.rules.values import (
     DecisionState,
@@ -214,6 +223,41 @@ class Session:
     def verified(self, receipt: Receipt) -> VerifiedReceipt:
         """What a receipt proves. Raises `ProofError`."""
         return verify_receipt(receipt, self.genesis.tip, verify)
+
+    # --- payloads ---
+
+    def deposit(
+        self,
+        value: Value,
+        tier: Tier,
+        schema: str,
+        *,
+        holders: tuple[str, ...] = (),
+        group: str = "",
+    ) -> Payload:
+        """Hand a payload in to the node's vault; gives how a record names it, in its `payloads`.
+
+        Without `holders` T1 is held by all members, T2 by this organisation. Raises
+        `MalformedError` (B2, S1), `TooLargeError` (T1.large) or what the node refuses with (T*).
+        """
+        if not holders:
+            holders = self.members() if tier == "T1" else (self.author.org,)
+        deposit = make_deposit(value, secrets.token_bytes(32), tier, schema, holders, group)
+        named = self.client.deposit(deposit)
+        if named != reference(deposit):
+            raise ProofError("T2", commit=named.commit)
+        return named
+
+    def payload(self, commit: str) -> Value:
+        """A payload that the node releases, checked against its commitment. Raises as
+        `NodeClient.payload`.
+        """
+        return decode_payload(payload_of(self.client.payload(commit)))
+
+    def members(self) -> tuple[str, ...]:
+        """The organisations whose nodes keep this chain."""
+        health = self.client.health()
+        return tuple(sorted({health["org"], *health["heard_ms"]}))
 
     # --- posting ---
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Final, Protocol
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, InvalidTag, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -19,8 +19,9 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
     decode_dss_signature,
     encode_dss_signature,
 )
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from ledger.errors import ConfigError, SignatureError
+from ledger.errors import ConfigError, ProofError, SignatureError
 
 EDDSA: Final = -8
 ES256: Final = -7
@@ -182,6 +183,28 @@ def _verify_p256(public_key: bytes, signature: bytes, message: bytes) -> bool:
     except (InvalidSignature, SignatureError):
         return False
     return True
+
+
+# --- what lies in a vault ---
+
+NONCE_BYTES: Final = 12
+
+
+def encrypt(key: bytes, nonce: bytes, data: bytes, bound: bytes) -> bytes:
+    """AES-256-GCM of `data`, good for `bound` only; nonce (12 bytes, never used before with this
+    key), ciphertext and tag in one.
+    """
+    return nonce + AESGCM(key).encrypt(nonce, data, bound)
+
+
+def decrypt(key: bytes, sealed: bytes, bound: bytes) -> bytes:
+    """The bytes that `encrypt` was given. Raises `ProofError` (T6.data) for another key, other
+    bytes or another `bound`.
+    """
+    try:
+        return AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], bound)
+    except (InvalidTag, ValueError):
+        raise ProofError("T6.data") from None
 
 
 # --- key files ---

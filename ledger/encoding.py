@@ -10,7 +10,7 @@ import binascii
 import re
 import struct
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
@@ -88,14 +88,17 @@ def decode_json(data: bytes) -> JsonValue:
     return value
 
 
-def check_json(value: object, depth: int = 0) -> None:
+def check_json(
+    value: object, depth: int = 0, check_text: Callable[[str], None] | None = None
+) -> None:
     """B2, B3: ASCII keys, no floats, integers within +-(2^53 - 1), well-formed strings, at most
-    `MAX_JSON_DEPTH` objects and arrays within each other.
+    `MAX_JSON_DEPTH` objects and arrays within each other. `check_text` stands in for
+    `check_string` outside the chain.
     """
     if value is None or isinstance(value, bool):
         return
     if isinstance(value, str):
-        check_string(value)
+        (check_text or check_string)(value)
     elif isinstance(value, int):
         if not -MAX_INTEGER <= value <= MAX_INTEGER:
             raise MalformedError("B2.integer")
@@ -106,7 +109,7 @@ def check_json(value: object, depth: int = 0) -> None:
             for key in value:
                 _check_key(key)
         for item in value.values() if isinstance(value, dict) else value:
-            check_json(item, depth + 1)
+            check_json(item, depth + 1, check_text)
     else:
         raise MalformedError("B2.type", type=type(value).__name__)
 

@@ -97,6 +97,12 @@ class NotFoundError(AllianceError):
     code = "not-found"
 
 
+class ErasedError(NotFoundError):
+    """What was asked for was here and is destroyed; the chain says under which record."""
+
+    code = "erased"
+
+
 class BusyError(AllianceError):
     """The node cannot take it now; the same request later may pass."""
 

@@ -32,16 +32,19 @@ from ledger.merkle import ENTRIES, Tile, parse_tile_path
 from ledger.records import decode_entry
 from ledger.records.schemas import schema_of
 from ledger.verify import BlockReceipt
+from node.client import DEPOSIT_TYPE
 from node.config import MAX_POST_ENTRIES
 from node.door import Door, Handler, author_of
 from node.driver import Driver, Outcome, Published
 from node.httpsig import check_body
 from node.logs import LOG
 from node.metrics import CONTENT_TYPE, render
+from node.payloads import Payloads
 from node.policy import check_subject
 from node.problems import internal_problem, problem_of, respond
 from node.receipts import Receipts, kind_of
 from node.store import parse_query
+from node.vault import Vault
 
 ENTRY_TYPES: Final = frozenset({"application/scitt-statement+cose", "application/cose"})
 BUNDLE_TYPE: Final = "application/vnd.alliance.entries"
@@ -58,8 +61,9 @@ IMMUTABLE: Final = {"Cache-Control": "private, max-age=604800, immutable"}
 class Api:
     """The routes of one node."""
 
-    def __init__(self, driver: Driver) -> None:
+    def __init__(self, driver: Driver, vault: Vault) -> None:
         self.driver = driver
+        self.payloads = Payloads(vault, driver.keys.member.org)
         self.door = Door(driver)
         self.store = driver.store
         self.receipts = Receipts(driver.store, driver.genesis.tip)
@@ -222,6 +226,24 @@ class Api:
         schema = schema_of(request.path_params["name"])
         return Response(schema, 200, IMMUTABLE, "application/schema+json")
 
+    # --- payloads ---------------------------------------------------------------------------------
+
+    async def post_payload(self, request: Request) -> Response:
+        """POST /api/v1/payloads: keep a payload; the answer is how a record names it."""
+        if request.headers.get("content-type") != DEPOSIT_TYPE:
+            raise MalformedError("O5.type")
+        body = await self._body(request)
+        return await run_in_threadpool(self.payloads.put, body, author_of(request))
+
+    async def get_payload(self, request: Request) -> Response:
+        """GET /api/v1/payloads/{commit}: a payload and its salt, for whom it is."""
+        commit = request.path_params["commit"]
+        return await run_in_threadpool(self.payloads.get, commit, author_of(request))
+
+    async def get_vault(self, _request: Request) -> Response:
+        """GET /api/v1/vault: what the vault holds and misses, and who read restricted payloads."""
+        return await run_in_threadpool(self.payloads.describe)
+
     # --- the log: C2SP tlog-tiles -----------------------------------------------------------------
 
     async def get_checkpoint(self, _request: Request) -> Response:
@@ -326,6 +348,9 @@ class Api:
             "GET /api/v1/state/{namespace}/{name:path}": self.get_state,
             "GET /api/v1/subjects/{name:path}": self.get_subject,
             "GET /api/v1/accesses": self.get_accesses,
+            "POST /api/v1/payloads": self.post_payload,
+            "GET /api/v1/payloads/{commit}": self.get_payload,
+            "GET /api/v1/vault": self.get_vault,
             "GET /api/v1/summary": self.get_summary,
             "GET /api/v1/schemas/{name}": self.get_schema,
             "GET /checkpoint": self.get_checkpoint,

@@ -4,7 +4,6 @@
 its secret, the system key it is bound to, its scopes and its end. The secret is shown once.
 """
 
-import os
 import re
 from hashlib import sha256
 from hmac import compare_digest
@@ -16,7 +15,7 @@ import msgspec
 
 from ledger.encoding import b64url, unb64url
 from ledger.errors import AuthenticationError, ConfigError, MalformedError, NotFoundError
-from node.config import read_private
+from node.config import read_private, write_private
 
 Scope = Literal["submit", "read", "log", "metrics"]
 SCOPES: Final[tuple[Scope, ...]] = ("submit", "read", "log", "metrics")
@@ -113,16 +112,7 @@ class ApiKeys:
         return keys[name]
 
     def _save(self, keys: list[ApiKey]) -> None:
-        part = self.path.with_name(self.path.name + ".part")
-        try:
-            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(msgspec.json.encode(keys))
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(self.path)
-        except OSError:
-            raise ConfigError("X1.file", file=self.path.name) from None
+        write_private(self.path, msgspec.json.encode(keys))
 
 
 def _read(given: str) -> tuple[str, bytes]:

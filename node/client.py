@@ -23,6 +23,7 @@ from ledger.errors import (
     BusyError,
     ConfigError,
     ConflictError,
+    ErasedError,
     Fact,
     ForbiddenError,
     LimitError,
@@ -34,11 +35,15 @@ from ledger.errors import (
     StorageError,
     TooLargeError,
 )
+from ledger.records.envelope import Payload
+from ledger.records.payloads import Deposit, check_deposited, decode_deposit, encode_deposit
 from ledger.rulebook import RULES
 from node.config import MAX_POST_ENTRIES
 from node.httpsig import NO_BODY, Request, sign_request
 from node.wire import EXCHANGE_PATH, EXCHANGE_TYPE, Exchange, decode_exchange, encode_exchange
 
+PAYLOADS_PATH: Final = "/api/v1/payloads"
+DEPOSIT_TYPE: Final = "application/vnd.alliance.deposit+json"
 BUNDLE_TYPE: Final = "application/vnd.alliance.entries"
 ENTRY_TYPE: Final = "application/cose"
 AUTHENTICATION_STATUS: Final = 401
@@ -65,6 +70,7 @@ CLASSES: Final[dict[str, type[AllianceError]]] = {
         BusyError,
         ConfigError,
         ConflictError,
+        ErasedError,
         ForbiddenError,
         LimitError,
         MalformedError,
@@ -248,6 +254,29 @@ class NodeClient(_Connection):
         """An entry by UUID, leaf hash or index, with its receipt."""
         return self._object(self._get(f"/api/v1/entries/{name}"))
 
+    # --- payloads ---------------------------------------------------------------------------------
+
+    def deposit(self, deposit: Deposit) -> Payload:
+        """Hand a payload in; the answer is how a record names it, in its `payloads`."""
+        response = self._post(PAYLOADS_PATH, encode_deposit(deposit), DEPOSIT_TYPE)
+        try:
+            return msgspec.json.decode(response.content, type=Payload)
+        except msgspec.DecodeError:
+            raise self._unexpected(response) from None
+
+    def payload(self, commit: str) -> Deposit:
+        """A payload that the node releases, checked against its commitment.
+
+        Raises `NotFoundError` (T3), `ErasedError` (T4), `ForbiddenError` (T5) or `ProofError` (T2).
+        """
+        deposit = decode_deposit(self._get(f"{PAYLOADS_PATH}/{commit}").content)
+        check_deposited(deposit, commit)
+        return deposit
+
+    def vault(self) -> dict[str, Any]:
+        """What the node's vault holds and misses, and who read restricted payloads."""
+        return self._object(self._get("/api/v1/vault"))
+
     # --- queries ----------------------------------------------------------------------------------
 
     def accesses(self, params: Mapping[str, str | int]) -> dict[str, Any]:
@@ -335,14 +364,35 @@ class PeerClient(_Connection):
         Raises `UnreachableError` (O7), `MalformedError` (H8) or what the other node refuses with.
         """
         body = encode_exchange(message)
-        authority = self._address.netloc.decode()
-        path = self._address.path.rstrip("/") + EXCHANGE_PATH
-        request = Request("POST", authority, path, "?", EXCHANGE_TYPE, body)
-        headers = sign_request(request, self._signer, now_s, nonce)
-        response = self._send("POST", EXCHANGE_PATH, content=body, headers=headers)
+        response = self._signed("POST", EXCHANGE_PATH, EXCHANGE_TYPE, body, now_s, nonce)
         if response.status_code != 200:
             raise self._unexpected(response)
         return decode_exchange(response.content)
+
+    def _signed(
+        self, method: str, path: str, kind: str, body: bytes, now_s: int, nonce: bytes
+    ) -> httpx.Response:
+        authority = self._address.netloc.decode()
+        whole = self._address.path.rstrip("/") + path
+        request = Request(method, authority, whole, "?", kind, body)
+        headers = sign_request(request, self._signer, now_s, nonce)
+        return self._send(method, path, content=body, headers=headers)
+
+    def payload(self, commit: str) -> Deposit:
+        """A payload from the vault of another holder; whoever asks checks its commitment.
+
+        Raises `NotFoundError` (T3), `ErasedError` (T4), `ForbiddenError` (T5), `UnreachableError`
+        (O7) or `MalformedError` (S1, S2, T1).
+        """
+        path = f"{PAYLOADS_PATH}/{commit}"
+        now_s, nonce = int(time.time()), secrets.token_bytes(16)
+        return decode_deposit(self._signed("GET", path, NO_BODY, b"", now_s, nonce).content)
+
+    def give(self, deposit: Deposit) -> None:
+        """Hand a payload to another holder that the chain names. Raises what it refuses with."""
+        now_s, nonce = int(time.time()), secrets.token_bytes(16)
+        body = encode_deposit(deposit)
+        self._signed("POST", PAYLOADS_PATH, DEPOSIT_TYPE, body, now_s, nonce)
 
 
 def chunks(raws: Iterable[bytes]) -> Iterator[list[bytes]]:

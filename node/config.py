@@ -32,6 +32,8 @@ class Config:
     home: Path
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
+    vault_key_command: str = ""
+    """Prints the keys of the vault (SPEC 14.2), where they are kept by something else."""
     names: tuple[str, ...] = ()
     """The host names (with port, as clients write them) that this node answers to, beside those of
     loopback.
@@ -152,6 +154,22 @@ def read_private(path: Path) -> bytes:
         return path.read_bytes()
     except OSError:
         raise ConfigError("O1.file", file=path.name) from None
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write a file that only its owner may touch, whole or not at all. Raises `ConfigError`
+    (X1.file).
+    """
+    part = path.with_name(path.name + ".part")
+    try:
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError:
+        raise ConfigError("X1.file", file=path.name) from None
 
 
 class NodeKeys(NamedTuple):

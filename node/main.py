@@ -24,7 +24,9 @@ from node.config import Config, check_host, load_keys
 from node.driver import Driver
 from node.links import Links
 from node.peers import create_peer_app
+from node.replication import Replication
 from node.store import Store
+from node.vault import Vault, open_vault
 
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
@@ -60,28 +62,43 @@ def create_app(config: Config, clock: Clock | None = None) -> FastAPI:
     """
     check_host(config.host)
     driver = open_driver(config, clock)
+    vault = _open_vault(config, driver)
     members = driver.final.tip.config
     links = Links(members, driver.keys.node, dict(config.peers), dial_out=config.dial_out)
     if members.n > 1:
         driver.carrier = links
 
+    replication = Replication(driver, links, vault)
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with _listening(config, create_peer_app(driver, links)):
+        async with _listening(config, create_peer_app(driver, links, vault)):
             driver.start()
+            replication.start()
             links.start(driver.deliver, driver.genesis.seal.leaf)
             try:
                 yield
             finally:
                 # The others are still heard and told: what was taken in can become final.
+                await run_in_threadpool(replication.stop)
                 await run_in_threadpool(driver.stop)
                 await run_in_threadpool(links.stop)
+                vault.close()
 
     app = FastAPI(title="alliance chain node", lifespan=lifespan, openapi_url=None)
     app.state.driver = driver
     app.state.links = links
-    Api(driver).install(app)
+    app.state.vault = vault
+    Api(driver, vault).install(app)
     return app
+
+
+def _open_vault(config: Config, driver: Driver) -> Vault:
+    try:
+        return open_vault(config)
+    except BaseException:
+        driver.store.close()
+        raise
 
 
 class _PeerServer(uvicorn.Server):

@@ -1,5 +1,5 @@
-"""What other members may ask of this node: `POST /api/v1/exchange`, signed with a node key of the
-configuration in force, and nothing else (SPEC 11).
+"""What other members may ask of this node: the exchange, and payloads that it holds for them;
+signed with a node key of the configuration in force, and nothing else (SPEC 11, 14.4).
 """
 
 import time
@@ -11,11 +11,15 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
 from ledger.errors import AuthenticationError, BusyError, MalformedError, ProofError
+from ledger.records.payloads import MAX_DEPOSIT_BYTES
 from node.api import install_errors, read_body
+from node.client import PAYLOADS_PATH
 from node.driver import Driver
 from node.httpsig import Verifier, check_body
-from node.identity import head_of, single
+from node.identity import Identity, head_of, single
 from node.links import Link, Links
+from node.payloads import Payloads
+from node.vault import Vault
 from node.wire import (
     EXCHANGE_PATH,
     EXCHANGE_TYPE,
@@ -34,8 +38,9 @@ MAX_ARRIVING: Final = 4
 class Peers:
     """The route of one node for the others."""
 
-    def __init__(self, driver: Driver, links: Links) -> None:
+    def __init__(self, driver: Driver, links: Links, payloads: Payloads) -> None:
         self.driver = driver
+        self.payloads = payloads
         self.links = links
         self._verifier = Verifier()
         self._held: dict[int, int] = {}
@@ -46,7 +51,7 @@ class Peers:
         if request.headers.get("content-type") != EXCHANGE_TYPE:
             raise MalformedError("H8")
         link = await run_in_threadpool(self._author, request)
-        message = await self._read(link, request)
+        message = decode_exchange(await self._read(link, request, MAX_EXCHANGE_BYTES))
         if message.pin != self.driver.genesis.seal.leaf:
             raise ProofError("H7")
         link.seen[0] = int(time.time() * 1000)
@@ -54,9 +59,23 @@ class Peers:
         answer = await self._answer(link, message.wait_ms)
         return Response(encode_exchange(answer), 200, None, EXCHANGE_TYPE)
 
-    async def _read(self, link: Link, request: HttpRequest) -> Exchange:
-        """The message itself. Raises `AuthenticationError` (H4), `MalformedError` (H8, O5) or
-        `BusyError` (H9) for a member with too many on their way.
+    async def get_payload(self, request: HttpRequest) -> Response:
+        """GET /api/v1/payloads/{commit}: a payload for the node of a holder."""
+        link = await run_in_threadpool(self._author, request)
+        commit = request.path_params["commit"]
+        return await run_in_threadpool(self.payloads.get, commit, _identity(link))
+
+    async def post_payload(self, request: HttpRequest) -> Response:
+        """POST /api/v1/payloads: a payload that the chain names, from a node that cannot be
+        asked for it.
+        """
+        link = await run_in_threadpool(self._author, request)
+        body = await self._read(link, request, MAX_DEPOSIT_BYTES)
+        return await run_in_threadpool(self.payloads.put, body, _identity(link))
+
+    async def _read(self, link: Link, request: HttpRequest, limit: int) -> bytes:
+        """The body itself. Raises `AuthenticationError` (H4), `MalformedError` (O5) or `BusyError`
+        (H9) for a member with too many on their way.
         """
         arriving = self._arriving.get(link.member, 0)
         if arriving >= MAX_ARRIVING:
@@ -64,11 +83,11 @@ class Peers:
             raise BusyError("H9", org=link.org)
         self._arriving[link.member] = arriving + 1
         try:
-            body = await read_body(request, MAX_EXCHANGE_BYTES, self.driver.config.body_ms)
+            body = await read_body(request, limit, self.driver.config.body_ms)
         finally:
             self._arriving[link.member] -= 1
         check_body(body, request.headers)
-        return decode_exchange(body)
+        return body
 
     def _author(self, request: HttpRequest) -> Link:
         """Who asks. Raises `AuthenticationError` (H1 to H3, H5, H6) or `LimitError` (H10)."""
@@ -92,9 +111,17 @@ class Peers:
         return message or Exchange(v=1, pin=self.driver.genesis.seal.leaf)
 
 
-def create_peer_app(driver: Driver, links: Links) -> FastAPI:
-    """The application that other members reach; it knows nothing but the exchange."""
+def _identity(link: Link) -> Identity:
+    """The node of another member as an author."""
+    return Identity(link.org, link.org, "node", "node")
+
+
+def create_peer_app(driver: Driver, links: Links, vault: Vault) -> FastAPI:
+    """The application that other members reach; it knows the exchange and payloads."""
     app = FastAPI(title="alliance chain exchange", docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_route(EXCHANGE_PATH, Peers(driver, links).exchange, methods=["POST"])
+    peers = Peers(driver, links, Payloads(vault, driver.keys.member.org))
+    app.add_route(EXCHANGE_PATH, peers.exchange, methods=["POST"])
+    app.add_route(PAYLOADS_PATH, peers.post_payload, methods=["POST"])
+    app.add_route(f"{PAYLOADS_PATH}/{{commit}}", peers.get_payload, methods=["GET"])
     install_errors(app)
     return app

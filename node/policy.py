@@ -5,11 +5,16 @@ Each `check_x` raises with its reason; `can_x` is the same for pages.
 
 from typing import Final
 
-from ledger.errors import AllianceError, ForbiddenError
+from ledger.errors import AllianceError, ForbiddenError, RefusedError
+from ledger.records.payloads import Deposit, payload_of
+from ledger.rules.guard import personal_data_in
 from node.identity import Identity
+from node.vault import Holding
 
 FOR_EXPIRED: Final = frozenset({"POST /api/v1/entries", "GET /health", "GET /genesis"})
 """Evidence under an expired key is accepted with the finding KEY_EXPIRED (definitions.md 4)."""
+OFFICES: Final = frozenset({"officer", "committee", "ethics", "checker"})
+"""Who may open the restricted payloads of the own organisation."""
 PERSONAL: Final = ("person:", "pid:")
 
 
@@ -19,6 +24,40 @@ def check_in_time(identity: Identity, route: str) -> None:
     """
     if identity.is_expired and route not in FOR_EXPIRED:
         raise ForbiddenError("P2", kid=identity.key)
+
+
+def check_deposit(deposit: Deposit, org: str) -> None:
+    """A payload is kept by who is to hold it, and what all members read names nobody.
+
+    Raises `RefusedError` (T7, T8).
+    """
+    if org not in deposit.holders:
+        raise RefusedError("T8", org=org)
+    if deposit.tier == "T1":
+        pattern = personal_data_in(payload_of(deposit).decode())
+        if pattern is not None:
+            raise RefusedError("T7", pattern=pattern)
+
+
+def check_release(author: Identity, holding: Holding, org: str) -> None:
+    """T1 is for all members; T2 for the node of a holder, for whoever handed it in, for the person
+    whom it is about, and for the offices of this node's organisation. Raises `ForbiddenError`
+    (T5).
+    """
+    if holding.tier == "T1":
+        return
+    if org not in holding.holders or not _is_party(author, holding, org):
+        raise ForbiddenError("T5", commit=holding.commit)
+
+
+def _is_party(author: Identity, holding: Holding, org: str) -> bool:
+    if author.role == "node":
+        return author.org in holding.holders
+    if author.key == holding.depositor:
+        return True
+    if author.role == "researcher":
+        return holding.group == f"person:{author.subject}" and author.org == org
+    return author.role in OFFICES and author.org == org
 
 
 def check_subject(identity: Identity, subject: str) -> None:

@@ -14,6 +14,7 @@ STATUS: Final[dict[str, int]] = {
     "busy": 503,
     "config": 500,
     "conflict": 409,
+    "erased": 410,
     "forbidden": 403,
     "limit": 429,
     "malformed": 400,

@@ -16,6 +16,7 @@ from ledger.rulebook.receipts import RECEIPTS
 from ledger.rulebook.rights import RIGHTS_RULES
 from ledger.rulebook.rule import Rule
 from ledger.rulebook.transport import TRANSPORT
+from ledger.rulebook.vault import VAULT
 
 __all__ = ["RULES", "Rule"]
 
@@ -32,4 +33,5 @@ RULES: dict[str, Rule] = {
     **OPERATION,
     **TRANSPORT,
     **ACCESS,
+    **VAULT,
 }

@@ -130,8 +130,8 @@ OPERATION: dict[str, Rule] = {
         "请重发完整请求；其内容均未记录。",
     ),
     "O5.type": Rule(
-        "This route takes application/cose or application/vnd.alliance.entries.",
-        "该接口接受 application/cose 或 application/vnd.alliance.entries。",
+        "This route does not take this content type; entries are application/cose or application/vnd.alliance.entries.",
+        "该接口不接受此内容类型；条目应为 application/cose 或 application/vnd.alliance.entries。",
         SHAPE,
         SHAPE_ZH,
     ),

@@ -63,13 +63,20 @@ WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 
 def check_personal_data(record: Record) -> None:  # type: ignore[type-arg]
     """S8. Raises `RefusedError` naming the pattern, never the text that it found."""
-    text = "\n".join(open_strings(record.body))
+    name = personal_data_in("\n".join(open_strings(record.body)))
+    if name is not None:
+        raise RefusedError("S8", pattern=name)
+
+
+def personal_data_in(text: str) -> str | None:
+    """The name of a pattern that a text holds, or None."""
     if SUSPECT.search(text) is None:
-        return
+        return None
     for name, pattern in PATTERNS:
         for found in pattern.finditer(text):
             if name != "resident-id" or has_check_digit(found.group()):
-                raise RefusedError("S8", pattern=name)
+                return name
+    return None
 
 
 def has_check_digit(number: str) -> bool:

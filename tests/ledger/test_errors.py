@@ -38,6 +38,7 @@ from ledger.rulebook import (
     receipts,
     rights,
     transport,
+    vault,
 )
 from ledger.rulebook import bytes as bytes_of
 from node.client import RemoteError, UnreachableError
@@ -171,6 +172,7 @@ CHAPTERS = {
     "RECEIPTS": receipts.RECEIPTS,
     "RIGHTS_RULES": rights.RIGHTS_RULES,
     "TRANSPORT": transport.TRANSPORT,
+    "VAULT": vault.VAULT,
 }
 
 

@@ -1,0 +1,73 @@
+"""T: payloads beside the chain, and the vault that holds them."""
+
+from ledger.rulebook.rule import Rule
+
+SAME = (
+    "Deposit the very bytes that the record commits to; the command line does both from one file."
+)
+SAME_ZH = "请存入记录所承诺的相同字节；命令行会由同一文件完成两者。"
+KEY = "Give the key back that this vault was made with: `keys/vault`, ALLIANCE_VAULT_KEY or the setting vault_key_command. Without it the payloads cannot be read."
+KEY_ZH = "请提供建立该保管库时的密钥：`keys/vault`、ALLIANCE_VAULT_KEY 或设置项 vault_key_command。没有它无法读取载荷。"
+
+VAULT: dict[str, Rule] = {
+    "T1": Rule(
+        "The payload is no JSON object in canonical form.",
+        "载荷不是规范形式的 JSON 对象。",
+        "Sort its keys, leave out spaces and fractions; clause 14.1 of ledger/SPEC.md has the form.",
+        "请对键排序，去除空格与小数；形式见 ledger/SPEC.md 第 14.1 条。",
+    ),
+    "T1.large": Rule(
+        "The payload is larger than {limit} bytes.",
+        "载荷超过 {limit} 字节。",
+        "Hand large files in as attachments.",
+        "大文件请作为附件提交。",
+    ),
+    "T2": Rule(
+        "The payload is not the one that the commitment {commit} stands for.",
+        "载荷与承诺值 {commit} 不符。",
+        SAME,
+        SAME_ZH,
+    ),
+    "T3": Rule(
+        "This node does not hold the payload {commit}.",
+        "本节点未保存载荷 {commit}。",
+        "Ask a node of an organisation that the record names as holder.",
+        "请向记录所列持有机构的节点查询。",
+    ),
+    "T4": Rule(
+        "The payload {commit} was erased under {record}.",
+        "载荷 {commit} 已依据 {record} 删除。",
+        "Nothing is left of it; the record and all proofs stay valid.",
+        "其内容已不存在；记录与全部证明依然有效。",
+    ),
+    "T5": Rule(
+        "The payload {commit} is released to the parties that its record names, not to this key.",
+        "载荷 {commit} 仅向记录指定的各方提供，不向该密钥提供。",
+        "Ask its depositor, or an officer of a holding organisation; the attempt is on record.",
+        "请联系存入者或持有机构的负责人；本次尝试已留痕。",
+    ),
+    "T6": Rule(
+        "The key of the vault is missing, or not the one that it was made with.",
+        "保管库密钥缺失，或不是建立时的密钥。",
+        KEY,
+        KEY_ZH,
+    ),
+    "T6.data": Rule(
+        "What lies in the vault cannot be decrypted: another key, or changed bytes.",
+        "保管库内容无法解密：密钥不符或字节被改动。",
+        KEY,
+        KEY_ZH,
+    ),
+    "T7": Rule(
+        "The text for all members holds personal data of the form {pattern}.",
+        "面向全体成员的文本含有 {pattern} 形式的个人信息。",
+        "Leave it out, or deposit the text with tier T2.",
+        "请删除该内容，或以 T2 级存入。",
+    ),
+    "T8": Rule(
+        "{org} is not among the holders of this payload.",
+        "{org} 不在该载荷的持有者之列。",
+        "Name the organisation whose node it is given to among its holders.",
+        "请将接收节点所属机构列为持有者。",
+    ),
+}

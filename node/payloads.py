@@ -1,0 +1,112 @@
+"""The routes of payloads: into the vault, and out of it to whom they are for (SPEC 14.3).
+
+The same for people, on the node's own address, and for the nodes of other members, on theirs.
+"""
+
+import msgspec
+from starlette.responses import Response
+
+from ledger.encoding import b64url
+from ledger.errors import ForbiddenError, NotFoundError
+from ledger.records.envelope import ENCODE
+from ledger.records.payloads import (
+    Deposit,
+    commit_of,
+    decode_deposit,
+    encode_deposit,
+    reference,
+)
+from node.client import DEPOSIT_TYPE
+from node.clock import wall_ms
+from node.identity import Identity
+from node.policy import check_deposit, check_release
+from node.vault import Holding, Opened, Reading, Vault
+
+
+class Payloads:
+    """What may be done with the payloads of one node."""
+
+    def __init__(self, vault: Vault, org: str) -> None:
+        self.vault = vault
+        self.org = org
+
+    def put(self, body: bytes, author: Identity) -> Response:
+        """Keep a payload; the answer is how a record names it.
+
+        Raises `MalformedError` (S1, S2, T1), `TooLargeError` (T1.large), `RefusedError` (T7, T8),
+        `ErasedError` (T4), or `NotFoundError` (T3) for one that another node brings and the chain
+        does not name.
+        """
+        deposit = decode_deposit(body)
+        check_deposit(deposit, self.org)
+        if author.role == "node" and author.org != self.org:
+            self._check_named(deposit)
+        self.vault.put(deposit, _depositor(author), wall_ms())
+        return Response(ENCODE(reference(deposit)), 201, None, "application/json")
+
+    def _check_named(self, deposit: Deposit) -> None:
+        commit = commit_of(deposit)
+        named = self.vault.named(commit)
+        if named is None or self.org not in named.holders:
+            raise NotFoundError("T3", commit=commit)
+
+    def get(self, commit: str, author: Identity) -> Response:
+        """Release a payload; a T2 payload after its reading is on record.
+
+        Raises `NotFoundError` (T3), `ErasedError` (T4), `ForbiddenError` (T5), and what
+        `Vault.read` raises.
+        """
+        holding = self.vault.holding(commit)
+        try:
+            check_release(author, holding, self.org)
+        except ForbiddenError:
+            self._note(holding, author, "denied")
+            raise
+        if holding.tier == "T2":
+            self._note(holding, author, "ok")
+        body = encode_deposit(deposit_of(self.vault.read(commit)))
+        return Response(body, 200, {"Cache-Control": "no-store"}, DEPOSIT_TYPE)
+
+    def _note(self, holding: Holding, author: Identity, outcome: str) -> None:
+        self.vault.record(
+            Reading(
+                commit=holding.commit,
+                at_ms=wall_ms(),
+                org=author.org,
+                role=author.role,
+                subject=author.subject,
+                key=author.key,
+                outcome=outcome,
+            )
+        )
+
+    def describe(self) -> Response:
+        """How much the vault holds, what it misses, and who read restricted payloads."""
+        answer = {
+            "counts": self.vault.counts(),
+            "height": self.vault.height,
+            "missing": [item._asdict() for item in self.vault.missing(self.org)],
+            "readings": [
+                {"number": number, **reading._asdict()}
+                for number, reading in self.vault.newest_readings()
+            ],
+        }
+        return Response(msgspec.json.encode(answer), 200, None, "application/json")
+
+
+def _depositor(author: Identity) -> str:
+    return f"node:{author.org}" if author.role == "node" else author.key
+
+
+def deposit_of(opened: Opened) -> Deposit:
+    """What is in a vault, as it was handed in."""
+    holding = opened.holding
+    group = holding.group if holding.group.startswith(("person:", "study:")) else None
+    return Deposit(
+        group=group,
+        holders=holding.holders,
+        payload=msgspec.json.decode(opened.payload, type=dict[str, msgspec.Raw]),
+        salt=b64url(opened.salt),
+        schema=holding.schema,
+        tier=holding.tier,
+    )

@@ -1,0 +1,151 @@
+"""Brings to this node's vault what the chain says that it should hold (domain.md D12; SPEC 14.4).
+
+One thread reads the final blocks for payloads that records name, and fetches those of tier T1 that
+are missing from any holder that answers. A node that others cannot reach gives its own to them. T2
+payloads never move by themselves.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from typing import Final
+
+from ledger.encoding import b64url, decode_bundle
+from ledger.errors import AllianceError, NotFoundError
+from ledger.records import decode_entry
+from ledger.records.envelope import Entry
+from ledger.records.payloads import check_deposited
+from node.client import PeerClient
+from node.clock import wall_ms
+from node.driver import Driver
+from node.links import Link, Links
+from node.payloads import deposit_of
+from node.vault import Named, Vault
+
+LOG = logging.getLogger("alliance.node")
+PAUSE_S: Final = 1.0
+MAX_PAUSE_S: Final = 30.0
+BLOCKS_AT_ONCE: Final = 256
+MAX_TO_GIVE: Final = 10_000
+MARK: Final = b'"payloads":['
+"""Stands in every record that names a payload: other blocks are not parsed again."""
+
+
+class Replication:
+    """The thread. `start` it when the driver works, `stop` it before."""
+
+    def __init__(self, driver: Driver, links: Links, vault: Vault) -> None:
+        self._driver = driver
+        self._links = links
+        self._vault = vault
+        self._org = driver.keys.member.org
+        self._to_give: deque[tuple[Link, str]] = deque(maxlen=MAX_TO_GIVE)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="replication", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """End; what is missing is fetched after the next start."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        failures = 0
+        due_s = 0.0
+        while not self._stopping.wait(PAUSE_S):
+            try:
+                if self.read_on() or time.monotonic() >= due_s:
+                    failures = 0 if self.move() else failures + 1
+                    due_s = time.monotonic() + min(MAX_PAUSE_S, PAUSE_S * 2**failures)
+            except AllianceError as error:
+                LOG.warning("vault: %s", error)
+
+    def move(self) -> bool:
+        """Fetch what is missing, and give what others cannot fetch; says whether nothing is left.
+
+        Raises `StorageError` (O2, O3).
+        """
+        missing = self._vault.missing(self._org)
+        left = [item for item in missing if self._stopping.is_set() or not self._fetch(item)]
+        for _ in range(len(self._to_give)):
+            link, commit = self._to_give.popleft()
+            if not self._give(link, commit):
+                self._to_give.append((link, commit))
+        return not left and not self._to_give
+
+    def read_on(self) -> bool:
+        """Take in what the newest final blocks name; says whether there were any. Raises
+        `StorageError` (O2, O3).
+        """
+        first = self._vault.height + 1
+        last = self._driver.final.tip.height
+        if first > last:
+            return False
+        last = min(last, first + BLOCKS_AT_ONCE - 1)
+        blocks = self._driver.store.blocks(first, last - first + 1)
+        bodies = (block.body for block in blocks)
+        entries = [entry for body in bodies if MARK in body for entry in _naming(body)]
+        named = [item for entry in entries for item in _named(entry)]
+        self._vault.name(last, named)
+        if self._driver.config.dial_out:
+            self._to_give.extend(
+                (link, item.commit)
+                for item in named
+                for link in self._links
+                if item.tier == "T1" and link.url and link.org in item.holders
+            )
+        return True
+
+    def _fetch(self, item: Named) -> bool:
+        for link in self._links:
+            if link.org not in item.holders or not link.url:
+                continue
+            try:
+                with PeerClient(link.url, self._driver.keys.node) as client:
+                    deposit = client.payload(item.commit)
+                check_deposited(deposit, item.commit)
+                self._vault.put(deposit, f"node:{link.org}", wall_ms())
+            except AllianceError as error:
+                LOG.debug("%s: payload %s: %s", link.org, item.commit, error)
+            else:
+                return True
+        return False
+
+    def _give(self, link: Link, commit: str) -> bool:
+        """Hand a payload to a holder that cannot ask for it; says whether that is done with."""
+        try:
+            deposit = deposit_of(self._vault.read(commit))
+            with PeerClient(link.url, self._driver.keys.node) as client:
+                client.give(deposit)
+        except NotFoundError as error:
+            # Not in this vault, or erased: nothing to give. T3 of the other one: it is behind.
+            return error.rule != "T3" or self._is_absent(commit)
+        except AllianceError as error:
+            LOG.debug("%s: payload %s: %s", link.org, commit, error)
+            return False
+        return True
+
+    def _is_absent(self, commit: str) -> bool:
+        try:
+            self._vault.holding(commit)
+        except NotFoundError:
+            return True
+        return False
+
+
+def _naming(body: bytes) -> Iterator[Entry]:
+    """The records of a block that name payloads."""
+    for raw in decode_bundle(body)[:-1]:
+        if MARK in raw:
+            yield decode_entry(raw)
+
+
+def _named(entry: Entry) -> Iterator[Named]:
+    for payload in entry.record.payloads:
+        yield Named(payload.commit, payload.tier, payload.holders, b64url(entry.leaf))

@@ -1,0 +1,354 @@
+"""The vault: payloads that belong beside the chain, encrypted, and erasable for good (domain.md
+D12; SPEC 14).
+
+    keys/vault  ->  key of a group (a person, a study, or one payload)  ->  key of a payload
+
+Each key is wrapped by the one before, each payload is encrypted with its salt, so that no payload
+ever touches the disk in clear; destroying a group's key destroys every payload of the group. The
+database of the vault is not the ledger's: it overwrites what it deletes and keeps no journal.
+"""
+
+import secrets
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import RLock
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from ledger.crypto import NONCE_BYTES, decrypt, encrypt
+from ledger.encoding import unb64url
+from ledger.errors import ConfigError, ErasedError, NotFoundError
+from ledger.records.payloads import (
+    SALT_BYTES,
+    Deposit,
+    Tier,
+    check_commitment,
+    commit_of,
+    payload_of,
+)
+from node.config import Config
+from node.store.engine import storage_errors
+from node.vaultkeys import VaultKeys, load_keys, make_keys
+
+PRAGMAS: Final = (
+    "PRAGMA journal_mode = DELETE",
+    "PRAGMA secure_delete = ON",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA temp_store = MEMORY",
+)
+SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS group_key (
+  name TEXT PRIMARY KEY, kek TEXT NOT NULL, wrapped BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS payload (
+  id TEXT PRIMARY KEY, tier TEXT NOT NULL, schema TEXT NOT NULL, group_name TEXT NOT NULL,
+  holders TEXT NOT NULL, depositor TEXT NOT NULL, at_ms INTEGER NOT NULL, wrapped BLOB NOT NULL,
+  body BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS payload_group ON payload (group_name);
+CREATE TABLE IF NOT EXISTS named (
+  id TEXT PRIMARY KEY, tier TEXT NOT NULL, holders TEXT NOT NULL, leaf TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS erased (
+  id TEXT PRIMARY KEY, record TEXT NOT NULL, at_ms INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS access (
+  number INTEGER PRIMARY KEY, id TEXT NOT NULL, at_ms INTEGER NOT NULL, org TEXT NOT NULL,
+  role TEXT NOT NULL, subject TEXT NOT NULL, key TEXT NOT NULL, outcome TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS place (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
+"""
+VAULT_FILE: Final = "vault.db"
+CHECK: Final = "check"
+"""A group of no payload: whether the key of the vault is the right one is tried on it."""
+_ORGS: Final = msgspec.json.Decoder(tuple[str, ...])
+
+
+class Holding(NamedTuple):
+    """What a vault knows of a payload without opening it."""
+
+    commit: str
+    tier: Tier
+    schema: str
+    group: str
+    holders: tuple[str, ...]
+    depositor: str
+    """The key id of who handed it in, or the organisation whose node brought it."""
+
+
+class Opened(NamedTuple):
+    """A payload and its salt."""
+
+    holding: Holding
+    salt: bytes
+    payload: bytes
+
+
+class Reading(NamedTuple):
+    """One reading of a T2 payload, or an attempt at it."""
+
+    commit: str
+    at_ms: int
+    org: str
+    role: str
+    subject: str
+    key: str
+    outcome: str
+    """`ok` or `denied`."""
+
+
+class Named(NamedTuple):
+    """A payload that a record on the chain names."""
+
+    commit: str
+    tier: Tier
+    holders: tuple[str, ...]
+    leaf: str
+
+
+class Vault:
+    """The payloads of one node. `open` it; every method is one transaction, from any thread."""
+
+    def __init__(self, connection: sqlite3.Connection, keys: VaultKeys) -> None:
+        self._connection = connection
+        self._keys = keys
+        self._lock = RLock()
+
+    @classmethod
+    def open(cls, path: Path, keys: VaultKeys) -> "Vault":
+        """Open a vault, or make it. Raises `ConfigError` (T6), `StorageError` (O2, O3)."""
+        with storage_errors():
+            path.touch(mode=0o600, exist_ok=True)
+            connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            for pragma in PRAGMAS:
+                connection.execute(pragma)
+            connection.executescript(SCHEMA)
+        vault = cls(connection, keys)
+        try:
+            with vault._transaction():
+                vault._group_key(CHECK)
+        except BaseException:
+            connection.close()
+            raise
+        return vault
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._lock, storage_errors():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def _rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        with self._lock, storage_errors():
+            return self._connection.execute(statement, values).fetchall()
+
+    # --- payloads ---------------------------------------------------------------------------------
+
+    def put(self, deposit: Deposit, depositor: str, at_ms: int) -> str:
+        """Keep a payload; gives its commitment. The same again is harmless.
+
+        Raises `ErasedError` (T4) for one that was erased: it does not come back.
+        """
+        commit = commit_of(deposit)
+        group = deposit.group or f"payload:{commit}"
+        clear = unb64url(deposit.salt, SALT_BYTES) + payload_of(deposit)
+        key = secrets.token_bytes(32)
+        body = encrypt(key, secrets.token_bytes(NONCE_BYTES), clear, commit.encode())
+        with self._transaction():
+            self._check_not_erased(commit)
+            wrapped = encrypt(
+                self._group_key(group), secrets.token_bytes(NONCE_BYTES), key, commit.encode()
+            )
+            self._connection.execute(
+                "INSERT OR IGNORE INTO payload VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    commit, deposit.tier, deposit.schema, group, _text(deposit.holders), depositor,
+                    at_ms, wrapped, body,
+                ),
+            )  # fmt: skip
+        return commit
+
+    def holding(self, commit: str) -> Holding:
+        """What is known of a payload. Raises `NotFoundError` (T3) or `ErasedError` (T4)."""
+        self._check_not_erased(commit)
+        rows = self._rows(
+            "SELECT id, tier, schema, group_name, holders, depositor FROM payload WHERE id = ?",
+            commit,
+        )
+        if not rows:
+            raise NotFoundError("T3", commit=commit)
+        row = rows[0]
+        return Holding(row[0], row[1], row[2], row[3], _ORGS.decode(row[4]), row[5])
+
+    def read(self, commit: str) -> Opened:
+        """A payload in clear. Whoever asks was allowed to, and a reading of T2 is recorded before.
+
+        Raises `NotFoundError` (T3), `ErasedError` (T4), `ConfigError` (T6) or `ProofError` (T2,
+        T6.data).
+        """
+        with self._lock:
+            holding = self.holding(commit)
+            wrapped, body = self._rows("SELECT wrapped, body FROM payload WHERE id = ?", commit)[0]
+            group_key = self._group_key(holding.group)
+        key = decrypt(group_key, wrapped, commit.encode())
+        clear = decrypt(key, body, commit.encode())
+        salt, payload = clear[:SALT_BYTES], clear[SALT_BYTES:]
+        check_commitment(commit, salt, payload)
+        return Opened(holding, salt, payload)
+
+    def _check_not_erased(self, commit: str) -> None:
+        rows = self._rows("SELECT record FROM erased WHERE id = ?", commit)
+        if rows:
+            raise ErasedError("T4", commit=commit, record=rows[0][0])
+
+    # --- keys -------------------------------------------------------------------------------------
+
+    def _group_key(self, group: str) -> bytes:
+        """The key of a group; a new one for a new group, inside a transaction."""
+        rows = self._rows("SELECT kek, wrapped FROM group_key WHERE name = ?", group)
+        if rows:
+            return decrypt(self._keys.find(rows[0][0]), rows[0][1], group.encode())
+        name, kek = self._keys.newest
+        key = secrets.token_bytes(32)
+        wrapped = encrypt(kek, secrets.token_bytes(NONCE_BYTES), key, group.encode())
+        self._connection.execute("INSERT INTO group_key VALUES (?, ?, ?)", (group, name, wrapped))
+        return key
+
+    def rewrap(self, keys: VaultKeys) -> int:
+        """Wrap every group's key with the newest of these keys; gives how many.
+
+        Payloads stay as they are: a rotation costs one small row for each group.
+        """
+        name, kek = keys.newest
+        with self._transaction():
+            groups = self._rows("SELECT name, kek, wrapped FROM group_key")
+            for group, old, wrapped in groups:
+                key = decrypt(keys.find(old), wrapped, group.encode())
+                fresh = encrypt(kek, secrets.token_bytes(NONCE_BYTES), key, group.encode())
+                self._connection.execute(
+                    "UPDATE group_key SET kek = ?, wrapped = ? WHERE name = ?", (name, fresh, group)
+                )
+            self._keys = keys
+        return len(groups)
+
+    # --- readings ---------------------------------------------------------------------------------
+
+    def record(self, reading: Reading) -> None:
+        """Note a reading, durably: before what is read leaves."""
+        with self._transaction():
+            self._connection.execute(
+                "INSERT INTO access (id, at_ms, org, role, subject, key, outcome)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                reading,
+            )
+
+    def readings(self, after: int = 0, limit: int = 1_000) -> list[tuple[int, Reading]]:
+        """Readings in order, from a number on."""
+        rows = self._rows(
+            "SELECT number, id, at_ms, org, role, subject, key, outcome FROM access"
+            " WHERE number > ? ORDER BY number LIMIT ?",
+            after,
+            limit,
+        )
+        return [(row[0], Reading(*row[1:])) for row in rows]
+
+    def newest_readings(self, limit: int = 100) -> list[tuple[int, Reading]]:
+        """The last readings, in order."""
+        last = self._rows("SELECT max(number) FROM access")[0][0] or 0
+        return self.readings(max(0, last - limit), limit)
+
+    # --- what the chain names ---------------------------------------------------------------------
+
+    def name(self, height: int, named: Sequence[Named]) -> None:
+        """The records up to this height name these payloads."""
+        with self._transaction():
+            self._connection.executemany(
+                "INSERT OR IGNORE INTO named VALUES (?, ?, ?, ?)",
+                [(item.commit, item.tier, _text(item.holders), item.leaf) for item in named],
+            )
+            self._connection.execute("INSERT OR REPLACE INTO place VALUES ('height', ?)", (height,))
+
+    @property
+    def height(self) -> int:
+        """The height up to which the chain was read; -1 before."""
+        rows = self._rows("SELECT value FROM place WHERE name = 'height'")
+        return int(rows[0][0]) if rows else -1
+
+    def named(self, commit: str) -> Named | None:
+        """How the chain names a payload; None where it does not."""
+        found = self._named("named.id = ?", commit)
+        return found[0] if found else None
+
+    def missing(self, org: str) -> list[Named]:
+        """The T1 payloads that this organisation should hold and does not."""
+        found = self._named("tier = 'T1' AND id NOT IN (SELECT id FROM payload)"
+                            " AND id NOT IN (SELECT id FROM erased)")  # fmt: skip
+        return [item for item in found if org in item.holders]
+
+    def _named(self, where: str, *values: object) -> list[Named]:
+        rows = self._rows(f"SELECT id, tier, holders, leaf FROM named WHERE {where}", *values)  # noqa: S608
+        return [Named(row[0], row[1], _ORGS.decode(row[2]), row[3]) for row in rows]
+
+    # --- forgetting -------------------------------------------------------------------------------
+
+    def erase(self, commits: Sequence[str], record: str, at_ms: int) -> list[str]:
+        """Destroy payloads, their salts and keys; with the last payload of a group also the key of
+        the group. Gives those that were here. They never come back (T4).
+        """
+        with self._transaction():
+            here = []
+            for commit in commits:
+                rows = self._rows("SELECT group_name FROM payload WHERE id = ?", commit)
+                self._connection.execute(
+                    "INSERT OR IGNORE INTO erased VALUES (?, ?, ?)", (commit, record, at_ms)
+                )
+                if rows:
+                    self._connection.execute("DELETE FROM payload WHERE id = ?", (commit,))
+                    self._connection.execute(
+                        "DELETE FROM group_key WHERE name = ? AND NOT EXISTS"
+                        " (SELECT 1 FROM payload WHERE group_name = ?)",
+                        (rows[0][0], rows[0][0]),
+                    )
+                    here.append(commit)
+        return here
+
+    def group(self, name: str) -> list[str]:
+        """The payloads of a group."""
+        return [row[0] for row in self._rows("SELECT id FROM payload WHERE group_name = ?", name)]
+
+    def counts(self) -> dict[str, int]:
+        """How much is here, by tier, and how much was erased."""
+        rows = self._rows("SELECT tier, count(*) FROM payload GROUP BY tier")
+        found: dict[str, int] = {"T1": 0, "T2": 0, **{row[0]: row[1] for row in rows}}
+        erased = self._rows("SELECT count(*) FROM erased")[0][0]
+        return {**found, "erased": erased, "groups": self._groups()}
+
+    def _groups(self) -> int:
+        count = self._rows("SELECT count(*) FROM group_key WHERE name != ?", CHECK)[0][0]
+        return int(count)
+
+
+def _text(orgs: Sequence[str]) -> str:
+    return msgspec.json.encode(tuple(orgs)).decode()
+
+
+def open_vault(config: Config) -> Vault:
+    """The vault of a node; its key is made with a new vault, and never for one that is there.
+
+    Raises `ConfigError` (T6, O1.mode) or `StorageError` (O2, O3).
+    """
+    path = config.home / VAULT_FILE
+    keys = load_keys(config)
+    if keys is None:
+        if path.exists():
+            raise ConfigError("T6")
+        keys = make_keys(config.home, secrets.token_bytes(32))
+    return Vault.open(path, keys)
