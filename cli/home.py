@@ -28,7 +28,7 @@ from ledger.crypto import (
 )
 from ledger.encoding import b64url
 from ledger.errors import ConfigError, ConflictError, NotFoundError
-from node.config import find_passphrase, load_config, read_private
+from node.config import Config, find_passphrase, load_config, read_private
 
 MIN_PASSPHRASE: Final = 8
 KEY_NAME: Final = re.compile(r"\A[a-z0-9][a-z0-9-]{0,31}\Z")
@@ -224,7 +224,11 @@ def node_url(home: Path, given: str | None) -> str:
         return given.rstrip("/")
     if not (home / "node.toml").is_file():
         raise ConfigError("O1.file", file="node.toml")
-    config = load_config(home, b"-")
+    return url_of(load_config(home, b"-"))
+
+
+def url_of(config: Config) -> str:
+    """The address of the node of a configuration."""
     host = f"[{config.host}]" if ":" in config.host else config.host
     return f"http://{host}:{config.port}"
 

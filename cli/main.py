@@ -16,6 +16,7 @@ from typer.main import get_command
 from cli import catalogue, create, importing, keys, operate, outbox, records, reports, schemas
 from cli.audit import audit_app
 from cli.demo import demo
+from cli.doctor import doctor
 from cli.options import TAKES_ID, at_place, signing
 from cli.screen import EXIT_INTERNAL, EXIT_INTERRUPTED, exit_code, explain, say
 from ledger.errors import AllianceError
@@ -33,6 +34,7 @@ app.add_typer(operate.app, name="node")
 app.command("export")(at_place(operate.export))
 app.command("backup")(operate.backup)
 app.command("restore")(operate.restore)
+app.command("doctor")(doctor)
 app.add_typer(keys.app, name="keys")
 app.add_typer(records.member, name="member")
 app.add_typer(records.key, name="key")

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import typer
 
 from cli import home as homes
+from cli.doctor import LAST_BACKUP
 from cli.exporting import copy_chain
 from cli.founding import Plan, found_alone
 from cli.options import (
@@ -157,6 +158,8 @@ def backup(
     with progress("backing-up", None) as advance:
         copied = copying.back_up(config.database_file, file, _pages(advance))
     result = _copied(file, copied)
+    made = {**result, "file": str(file.absolute()), "time_ms": clock_ms()}
+    homes.write_over(home / LAST_BACKUP, json.dumps(made).encode())
     show(result, [say("backed-up", **result)])
 
 

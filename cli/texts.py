@@ -560,6 +560,62 @@ STANDING: dict[str, Text] = {
     "evidence-waiting": Text("not on the chain yet", "尚未上链"),
 }
 
+DOCTOR: dict[str, Text] = {
+    "doctor-ok": Text("ok", "正常"),
+    "doctor-warning": Text("LOOK", "注意"),
+    "doctor-problem": Text("PROBLEM", "故障"),
+    "doctor-unknown": Text("?", "未查"),
+    "doctor-because": Text(
+        "not checked, because of the finding on: {check}.", "未检查，原因见：{check}。"
+    ),
+    "doctor-sum": Text(
+        "{problems} problem(s), {warnings} to look at. Nothing was changed.",
+        "{problems} 个故障，{warnings} 项需注意。未作任何更改。",
+    ),
+    "check-settings": Text("Settings", "设置"),
+    "check-permissions": Text("Permissions of keys", "密钥权限"),
+    "check-genesis": Text("Genesis and pin", "创世文件与固定值"),
+    "check-keys": Text("Keys and passphrase", "密钥与口令"),
+    "check-database": Text("Database", "数据库"),
+    "check-journal": Text("Vote journal", "投票日志"),
+    "check-alarms": Text("Alarms and evidence", "警报与证据"),
+    "check-disk": Text("Disk", "磁盘"),
+    "check-node": Text("Node", "节点"),
+    "check-quorum": Text("Quorum", "法定数"),
+    "check-peers": Text("Other members", "其他成员"),
+    "check-clock": Text("Clock", "时钟"),
+    "check-backup": Text("Backup", "备份"),
+    "doctor-settings": Text(
+        "node at {address}, for other members at {listen}.",
+        "节点地址 {address}，供其他成员连接 {listen}。",
+    ),
+    "doctor-permissions": Text("{count} readable by their owner alone.", "{count} 项仅本人可读。"),
+    "doctor-genesis": Text("{origin}, pin {pin}.", "{origin}，固定值 {pin}。"),
+    "doctor-keys": Text(
+        "they open, and are those of {org} on the chain.", "可打开，且为链上 {org} 的密钥。"
+    ),
+    "doctor-keys-opened": Text("they open.", "可打开。"),
+    "doctor-database": Text(
+        "whole; height {height}, {size} entries, epoch {epoch}.",
+        "完好；高度 {height}，条目 {size}，纪元 {epoch}。",
+    ),
+    "doctor-journal": Text("{rows} rows, all readable.", "{rows} 行，均可读取。"),
+    "doctor-alarms": Text("none.", "无。"),
+    "doctor-disk": Text("{free} MiB free.", "剩余 {free} MiB。"),
+    "doctor-node": Text("runs, and says: {status}.", "正在运行，状态：{status}。"),
+    "doctor-quorum": Text(
+        "{at_work} of {n} members at work, {q} needed.",
+        "{n} 个成员中有 {at_work} 个在工作，需要 {q} 个。",
+    ),
+    "doctor-peer": Text(
+        "{org} answers at {url}, and knows this node.", "{org} 在 {url} 应答，且认得本节点。"
+    ),
+    "doctor-no-peers": Text("none to call.", "无需连接。"),
+    "doctor-clock": Text("{offset} ms ahead of the other members.", "比其他成员快 {offset} 毫秒。"),
+    "doctor-no-clock": Text("nobody to compare with.", "无可比对者。"),
+    "doctor-backup": Text("{time}, height {height}.", "{time}，高度 {height}。"),
+}
+
 TEXTS: Final[dict[str, Text]] = {
     **FRAME,
     **KEYS,
@@ -570,4 +626,5 @@ TEXTS: Final[dict[str, Text]] = {
     **DEMO,
     **AUDIT,
     **STANDING,
+    **DOCTOR,
 }

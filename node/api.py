@@ -35,7 +35,7 @@ from ledger.verify import BlockReceipt
 from node.client import DEPOSIT_TYPE
 from node.config import MAX_POST_ENTRIES
 from node.door import Door, Handler, author_of
-from node.driver import Driver, Outcome, Published
+from node.driver import VERSION, Driver, Outcome, Published
 from node.httpsig import check_body
 from node.logs import LOG
 from node.metrics import CONTENT_TYPE, render
@@ -334,6 +334,7 @@ class Api:
             "size": tip.size,
             "status": driver.status,
             "time_ms": int(time.time() * 1000),
+            "version": VERSION,
         }
 
     async def get_metrics(self, _request: Request) -> Response:

@@ -8,6 +8,7 @@ import math
 import secrets
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
+from email.utils import parsedate_to_datetime
 from string import Formatter
 from types import TracebackType
 from typing import Any, ClassVar, Final, Self
@@ -151,6 +152,14 @@ def _clock_of(response: httpx.Response) -> int | None:
     except (msgspec.DecodeError, AllianceError, KeyError, TypeError):
         return None
     return math.ceil(now_ms / 1000 - time.time())
+
+
+def _date_of(response: httpx.Response) -> int | None:
+    """When the other answered by its own clock, in POSIX seconds, if it says so."""
+    try:
+        return int(parsedate_to_datetime(response.headers["date"]).timestamp())
+    except (KeyError, ValueError):
+        return None
 
 
 class _Connection:
@@ -372,11 +381,16 @@ class PeerClient(_Connection):
     def _signed(
         self, method: str, path: str, kind: str, body: bytes, now_s: int, nonce: bytes
     ) -> httpx.Response:
+        headers = self._headers(method, path, kind, body, now_s, nonce)
+        return self._send(method, path, content=body, headers=headers)
+
+    def _headers(
+        self, method: str, path: str, kind: str, body: bytes, now_s: int, nonce: bytes
+    ) -> dict[str, str]:
         authority = self._address.netloc.decode()
         whole = self._address.path.rstrip("/") + path
         request = Request(method, authority, whole, "?", kind, body)
-        headers = sign_request(request, self._signer, now_s, nonce)
-        return self._send(method, path, content=body, headers=headers)
+        return sign_request(request, self._signer, now_s, nonce)
 
     def payload(self, commit: str) -> Deposit:
         """A payload from the vault of another holder; whoever asks checks its commitment.
@@ -393,6 +407,24 @@ class PeerClient(_Connection):
         now_s, nonce = int(time.time()), secrets.token_bytes(16)
         body = encode_deposit(deposit)
         self._signed("POST", PAYLOADS_PATH, DEPOSIT_TYPE, body, now_s, nonce)
+
+    def probe(self, now_s: int, nonce: bytes) -> tuple[str, int | None]:
+        """Knock: a signed request that says nothing. Gives the rule by which it is refused and what
+        the other's clock says (POSIX seconds; None where it does not).
+
+        H8 is a node that knows this key as a member's; H5 one of other members. The other does not
+        take it for a sign of life, and nothing that waits for this member is handed out.
+        Raises `UnreachableError` (O7, O7.answer).
+        """
+        headers = self._headers("POST", EXCHANGE_PATH, EXCHANGE_TYPE, b"", now_s, nonce)
+        try:
+            response = self._http.post(EXCHANGE_PATH, content=b"", headers=headers)
+        except (httpx.HTTPError, httpx.InvalidURL):
+            raise UnreachableError("O7", url=self.url) from None
+        rule = self._problem(response).rule
+        if rule == "O7.answer":
+            raise self._unexpected(response)
+        return rule, _date_of(response)
 
 
 def chunks(raws: Iterable[bytes]) -> Iterator[list[bytes]]:
