@@ -13,8 +13,13 @@ from ledger.rules.machines import RUN
 from ledger.rules.permits import terms_at
 from ledger.rules.standing import PermitState, PermitTerms, RunState
 from ledger.rules.structure import CLOCK_TOLERANCE_MS, DAY_MS, oldest_ms
-from ledger.rules.use import data_findings, held_data, permit_findings, person_findings
-from ledger.rules.values import VersionState
+from ledger.rules.use import (
+    data_findings,
+    held_data,
+    is_withdrawn,
+    permit_findings,
+    person_findings,
+)
 from ledger.state import state_key
 
 MAX_RUN_DAYS: Final = 1_024
@@ -85,7 +90,10 @@ def _run_findings(
         codes.add("NO_PERSON")
     terms = _permit_findings(draft, body, first_ms, codes)
     for one in body.used:
-        if not _is_registered(draft, one):
+        held = held_data(draft, one.name or "") if one.kind == "dataset" else None
+        if held is not None and is_withdrawn(held):
+            codes.add("DATASET_WITHDRAWN")
+        if held is None and not _is_result(draft, one):
             codes.add("UNREGISTERED_INPUT")
         elif terms is not None and one.kind == "dataset" and one.name is not None:
             data_findings(draft, terms, one.name, first_ms, codes)
@@ -113,14 +121,10 @@ def _permit_findings(
     return terms
 
 
-def _is_registered(draft: Draft, used: Used) -> bool:
-    """Whether the chain knows an input: a file is known by nothing but its digest."""
-    if used.name is None or used.kind == "file":
-        return False
-    if used.kind == "dataset":
-        held = held_data(draft, used.name)
-        return held is not None and not (isinstance(held, VersionState) and held.withdrawn)
-    return draft.get(Shape, "result", used.name) is not None
+def _is_result(draft: Draft, used: Used) -> bool:
+    """Whether an input is a registered result; a file is known by nothing but its digest."""
+    name = used.name if used.kind == "result" else None
+    return name is not None and draft.get(Shape, "result", name) is not None
 
 
 def _has_access(draft: Draft, use: str, first_ms: int, last_ms: int) -> bool:

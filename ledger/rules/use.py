@@ -40,7 +40,7 @@ def use_findings(
     else:
         if held.custodian != org:
             codes.add("OBSERVED_BY_OTHER")
-        if isinstance(held, VersionState) and held.withdrawn is not None:
+        if is_withdrawn(held):
             codes.add("DATASET_WITHDRAWN")
     if body.permit is None:
         codes.add("NO_PERMIT")
@@ -51,6 +51,8 @@ def use_findings(
         return None
     terms = terms_at(draft, body.permit, permit, happened)
     permit_findings(permit, terms, happened, codes)
+    if body.ended is not None:
+        permit_findings(permit, terms, occurred(body.ended), codes)
     data_findings(draft, terms, body.dataset, happened, codes)
     person_findings(terms, body.person, body.purpose, codes)
     if held is None or held.custodian != org or body.outcome != "ok":
@@ -102,6 +104,11 @@ def held_data(draft: Draft, dataset: str) -> DatasetState | VersionState | None:
     if "@" in dataset:
         return draft.get(VersionState, "version", dataset)
     return draft.get(DatasetState, "dataset", dataset)
+
+
+def is_withdrawn(held: DatasetState | VersionState) -> bool:
+    """Whether its custodian has withdrawn a version."""
+    return isinstance(held, VersionState) and held.withdrawn is not None
 
 
 def days_of(used: set[tuple[str, int]]) -> Numbers:
@@ -181,6 +188,7 @@ def _event_findings(draft: Draft, body: AccessBatchBody, org: str, codes: set[st
             event.purpose,
             event.outcome,
             event.at,
+            event.ended,
         ): event
         for event in body.events
     }

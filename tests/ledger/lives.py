@@ -9,8 +9,10 @@ people; each step with defaults that pass, so that a test spoils one thing.
 
 from typing import Any
 
+import msgspec
+
 from ledger.crypto import Signer, signer_from_seed
-from ledger.encoding import b64url, encode_time
+from ledger.encoding import b64url, encode_time, unb64url
 from ledger.records.authorisation import (
     AccessDecisionBody,
     AccessRequestBody,
@@ -26,11 +28,18 @@ from ledger.records.authorisation import (
 )
 from ledger.records.catalogue import DatasetBody, DatasetVersionBody, Term
 from ledger.records.envelope import Ref
-from ledger.records.governance import EndorseBody, KeyBody, KeyDescription
+from ledger.records.governance import (
+    EndorseBody,
+    KeyBody,
+    KeyDescription,
+    ResolutionBody,
+    Votes,
+)
 from ledger.records.use import AccessBody, ComputeRunBody, Job, Source, Used
-from ledger.rules.draft import At, Draft
+from ledger.rules import RIGHTS
+from ledger.rules.draft import POLICY, At, Draft
 from ledger.rules.requests import match_of
-from ledger.rules.values import VersionState
+from ledger.rules.values import PolicyState, VersionState
 from tests.ledger.ledgers import Ledger
 from tests.support.world import GENESIS_MS, World, make_world, seed
 
@@ -68,6 +77,12 @@ class Life(Ledger):
         self.now = max(self.now, self.tip.time_ms)
         return leaf
 
+    def sign(self, kind: str, body: Any, **fields: Any) -> bytes:  # noqa: ANN401
+        """A signed record of now, that may be included for a day."""
+        if kind in RIGHTS:
+            fields.setdefault("not_after", encode_time(self.now + DAY_MS))
+        return super().sign(kind, body, **fields)
+
     def register(self, org: str, capacity: str, subject: str, signer: Signer) -> None:
         """Register a key."""
         key = KeyDescription(
@@ -80,6 +95,43 @@ class Life(Ledger):
         )
         self.put("key", KeyBody(action="register", key=key, kid=b64url(signer.kid)), org=org)
 
+    def policy(self, **changes: Any) -> None:
+        """A policy of the committee, in force from the next block on."""
+        newest = self.tip.state.get(POLICY)
+        assert isinstance(newest, PolicyState)
+        refs = (self.agreed_resolution(), Ref(leaf=newest.leaf, rel="previous"))
+        body = msgspec.structs.replace(
+            newest.body,
+            effective_from=encode_time(self.now + 1_000),
+            version=newest.body.version + 1,
+            **changes,
+        )
+        self.endorse(self.put("policy", body, by="committee", refs=refs), "h2", "committee")
+        self.now += 2_000
+
+    def agreed_resolution(self, kind: Any = "decide") -> Ref:  # noqa: ANN401
+        """A resolution in effect."""
+        body = ResolutionBody(
+            kind=kind,
+            meeting_date="2026-01-01",
+            no=f"RES-{len(self.applied)}",
+            present=3,
+            votes=Votes(abstain=0, against=0, in_favour=3),
+        )
+        leaf = self.put("resolution", body, by="committee")
+        self.endorse(leaf, "h2", "committee")
+        return Ref(leaf=leaf, rel="resolution")
+
+    def blocks_body(self, leaf: str) -> Any:  # noqa: ANN401
+        """The body of a record on the chain."""
+        (entry,) = [
+            entry
+            for block in self.applied
+            for entry in block.entries
+            if entry.leaf == unb64url(leaf, 32)
+        ]
+        return entry.record.body
+
     def endorse(
         self,
         target: str,
@@ -91,6 +143,12 @@ class Life(Ledger):
         capacities: dict[Any, Any] = {"officer": "so", "committee": "dac"}
         body = EndorseBody(capacity=capacities.get(by, "self"), target=target, verdict=verdict)
         self.put("endorse", body, by=by, org=org)
+        return self.decision(target).status
+
+    def endorse_as(self, target: str, org: str, signer: Signer, capacity: Any) -> str:  # noqa: ANN401
+        """An endorsement with any key."""
+        body = EndorseBody(capacity=capacity, target=target, verdict="approve")
+        self.put("endorse", body, by=signer, org=org)
         return self.decision(target).status
 
     # --- the steps, in order ---
@@ -211,6 +269,11 @@ class Life(Ledger):
         }
         return self.put("review", ReviewBody(**{**fields, **changes}), org=org, by=by)
 
+    def one_review(self) -> tuple[str, ...]:
+        """The first opinion that is not about completeness."""
+        opinions = self.value("request", "R-1").opinions
+        return tuple(one.leaf for one in opinions if one.stage != "completeness")[:1]
+
     def reviews(self) -> tuple[str, ...]:
         """Completeness, and the two opinions that the policy asks for."""
         self.review("h3", "completeness")
@@ -263,23 +326,20 @@ class Life(Ledger):
         self.ethics()
         self.request()
         reviews = self.reviews()
-        ref = self.resolution(time_ms=self.now)
-        ref_of = (self.endorsed_resolution(ref),)
-        return self.decide(refs=ref_of, reviews=reviews, **changes)
-
-    def endorsed_resolution(self, ref: Ref) -> Ref:
-        """The resolution, once two of three have agreed."""
-        self.endorse(ref.leaf, "h2", "committee")
-        return ref
+        return self.decide(refs=(self.agreed_resolution(),), reviews=reviews, **changes)
 
     def step(self, action: Any, by: Any = "officer", org: str = "h1", **fields: Any) -> str:  # noqa: ANN401
         """A step in the life of the permit; its leaf hash."""
-        body = PermitStatusBody(
+        at = fields.pop("effective_at", None)
+        return self.put("permit-status", self.step_body(action, at), by=by, org=org, **fields)
+
+    def step_body(self, action: Any, effective_at: str | None = None) -> PermitStatusBody:  # noqa: ANN401
+        """A step in the life of the permit."""
+        return PermitStatusBody(
             action=action,
-            effective_at=fields.pop("effective_at", encode_time(self.now)),
-            permit=fields.pop("permit", self.decision_leaf),
+            effective_at=effective_at or encode_time(self.now),
+            permit=self.decision_leaf,
         )
-        return self.put("permit-status", body, by=by, org=org, **fields)
 
     # --- use ---
 
