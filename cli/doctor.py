@@ -23,8 +23,9 @@ from ledger.crypto import Signer
 from ledger.encoding import b64url
 from ledger.errors import AllianceError, BusyError, ConfigError, ProofError, StorageError
 from node.client import NodeClient, PeerClient, UnreachableError
-from node.config import NODE_ROLES, Config, check_keys, load_config
+from node.config import Config, load_config
 from node.driver import VERSION
+from node.keyring import NODE_ROLES, Keyring, KeySet
 from node.store.inspecting import Seen, inspect
 
 LEAST_FREE_MIB: Final = 100
@@ -215,10 +216,12 @@ class Examination:
                 raise
             yield Finding("keys", "warning", error=error)
             return
-        config = _or_unknown("genesis", lambda: self.genesis).tip.config
+        tip = _or_unknown("genesis", lambda: self.genesis).tip
         if self._epoch() == 0:
-            member = check_keys(config, *(signers[role] for role in NODE_ROLES)).member
-            yield Finding("keys", "ok", say("doctor-keys", org=member.org))
+            keys = KeySet(*(signers[role] for role in NODE_ROLES))
+            keyring = Keyring((keys,), stated_org=self._known_config().org)
+            keyring.check(tip.config)
+            yield Finding("keys", "ok", say("doctor-keys", org=keyring.org(tip)))
         else:
             # Who holds which key now stands on the chain; a node that runs has compared them.
             yield Finding("keys", "ok", say("doctor-keys-opened"))

@@ -18,18 +18,16 @@ from ledger.errors import (
     AllianceError,
     MalformedError,
     ProofError,
-    RefusedError,
     SignatureError,
 )
-from ledger.members import EpochConfig
 from ledger.merkle import leaf_hash, tree_hash
 from ledger.notes import Note, NoteSignature, decode_checkpoint, decode_note, verify_note
 from ledger.records import decode_entry
 from ledger.records.envelope import Entry
-from ledger.records.epochs import ConfigBody
 from ledger.records.seal import SealEntry, decode_seal
-from ledger.rules import RULES_VERSION, find_signer, leaves_of
+from ledger.rules import find_signer, leaves_of
 from ledger.verify import cosigner_keys
+from node.roster import Peer
 from node.wire import Exchange, Want
 
 REMEMBERED: Final = 200_000
@@ -161,12 +159,14 @@ class Cosigned(NamedTuple):
     size: int
     text: bytes
     line: NoteSignature
+    log: NoteSignature | None = None
+    """The line of that member's log key, where it came along; unchecked."""
 
 
 class Delivery(NamedTuple):
     """What one message brought, every signature but those inside blocks checked."""
 
-    peer: int
+    peer: Peer
     summary: Summary | None
     entries: list[Entry]
     bodies: list[Body]
@@ -212,7 +212,6 @@ class Admission:
             # What a block is looked up by must be readable before it may stand among candidates.
             _ = entry.id_key, leaves_of(entry.record)
             self._check_author(tip, entry, signers)
-            check_epochs(tip, entry)
         except AllianceError as error:
             return error
         return entry
@@ -229,8 +228,20 @@ class Admission:
         if not self.signatures.check(*known, statement.signature, message):
             raise SignatureError("S3.signature", org=statement.iss)
 
-    def delivery(self, tip: Tip, peer: int, exchange: Exchange) -> Delivery:
-        """What is right of a message; what is not is dropped and counted."""
+    def delivery(self, tip: Tip, peer: Peer, exchange: Exchange) -> Delivery:
+        """What is right of a message; what is not is dropped and counted.
+
+        Who has no vote has nothing to say but where it stands and what it lacks; an observer also
+        brings the entries of its people.
+        """
+        if peer.role in ("observer", "former"):
+            exchange = Exchange(
+                v=1,
+                pin=exchange.pin,
+                summary=exchange.summary,
+                wants=exchange.wants,
+                entries=exchange.entries if peer.role == "observer" else (),
+            )
         found = Delivery(peer, exchange.summary, [], [], [], [], exchange.wants, 0)
         rejected = 0
         previous = tip.boundaries[-1].config if tip.boundaries else None
@@ -287,13 +298,20 @@ class Admission:
         Raises `ProofError` (N4) or `MalformedError` (N6).
         """
         size = decode_checkpoint(note.text).size
-        keys = cosigner_keys(tip.config, tip.origin)
         words: list[Cosigned] = []
-        for line in note.signatures[: tip.config.n + 1]:
-            for org, key in keys.items():
-                if (line.name, line.key_id) == (key.name, key.key_id):
-                    verify_note(Note(note.text, (line,)), (key,))
-                    words.append(Cosigned(org, size, note.text, line))
+        log = next((line for line in note.signatures if line.name == tip.origin), None)
+        # The head of a boundary block is the old members' to cosign; who counts, the head says.
+        configs = (tip.config, *(boundary.config for boundary in tip.boundaries[-1:]))
+        keys = {
+            (key.name, key.key_id): (org, key)
+            for config in configs
+            for org, key in cosigner_keys(config, tip.origin).items()
+        }
+        for line in note.signatures[: len(keys) + 1]:
+            org, key = keys.get((line.name, line.key_id), ("", None))
+            if key is not None:
+                verify_note(Note(note.text, (line,)), (key,))
+                words.append(Cosigned(org, size, note.text, line, log))
         return words
 
 
@@ -309,23 +327,6 @@ def bound_body(raws: list[bytes]) -> tuple[Body, SealEntry]:
     if seal.seal.entries_root != b64url(tree_hash([leaf_hash(raw) for raw in raws[:-1]])):
         raise ProofError("L6", height=seal.seal.height)
     return Body(info_of(seal, sum(map(len, raws[:-1]))), raws), seal
-
-
-def check_epochs(tip: Tip, entry: Entry) -> None:
-    """A running node keeps its links and keys: it takes in no configuration that it could not
-    follow. What stands in a block is for `check_block` alone to judge.
-
-    Raises `RefusedError` (O10).
-    """
-    body = entry.record.body
-    if isinstance(body, ConfigBody):
-        same = _keys_of(body.config) == _keys_of(tip.config)
-        if not same or body.config.rules_version != RULES_VERSION:
-            raise RefusedError("O10")
-
-
-def _keys_of(config: EpochConfig) -> list[tuple[str, ...]]:
-    return [(m.org, m.node_pk, m.log_pk, m.cosigner_pk) for m in config.members]
 
 
 def info_of(entry: SealEntry, size: int = 0) -> BlockInfo:

@@ -35,7 +35,7 @@ from ledger.verify import BlockReceipt
 from node.client import DEPOSIT_TYPE
 from node.config import MAX_POST_ENTRIES
 from node.door import Door, Handler, author_of
-from node.driver import VERSION, Driver, Outcome, Published
+from node.driver import VERSION, Driver
 from node.httpsig import check_body
 from node.logs import LOG
 from node.metrics import CONTENT_TYPE, render
@@ -44,6 +44,7 @@ from node.policy import check_subject
 from node.problems import internal_problem, problem_of, respond
 from node.receipts import Receipts, kind_of
 from node.store import parse_query
+from node.submissions import Outcome, Published
 from node.vault import Vault
 
 ENTRY_TYPES: Final = frozenset({"application/scitt-statement+cose", "application/cose"})
@@ -63,7 +64,7 @@ class Api:
 
     def __init__(self, driver: Driver, vault: Vault) -> None:
         self.driver = driver
-        self.payloads = Payloads(vault, driver.keys.member.org)
+        self.payloads = Payloads(vault, driver.org)
         self.door = Door(driver)
         self.store = driver.store
         self.receipts = Receipts(driver.store, driver.genesis.tip)
@@ -307,9 +308,11 @@ class Api:
         published, members = driver.published, tip.config
         return {
             "alarms": dict(driver.alarms),
+            "behind": driver.behind,
             "clock_ahead_ms": driver.clock.ahead_ms(),
             "clock_offset_ms": driver.clock_offset_ms,
             "cosigned_otherwise": driver.contradictions,
+            "epoch": members.epoch,
             "evidence": [
                 {
                     "epoch": item.epoch,
@@ -328,7 +331,7 @@ class Api:
                 "n": members.n,
                 "q": members.q,
             },
-            "org": driver.keys.member.org,
+            "org": driver.org,
             "pending": driver.pending,
             "published": None if published is None else published.tip.size,
             "size": tip.size,

@@ -1,5 +1,4 @@
-"""What a node is told: one frozen dataclass, read from `node.toml` in its home directory; and its
-three keys.
+"""What a node is told: one frozen dataclass, read from `node.toml` in its home directory.
 
 A setting that would make the node unsafe stops it here, before anything is opened (O1.*).
 """
@@ -11,18 +10,14 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
-from ledger.crypto import EDDSA, Signer, load_private_key
-from ledger.encoding import b64url
 from ledger.errors import ConfigError
-from ledger.members import EpochConfig, Member
 from node.logs import FORMATS
 
 DEFAULT_PORT: Final = 8470
 DEFAULT_PEER_PORT: Final = 8471
 MAX_POST_ENTRIES: Final = 1_000
-NODE_ROLES: Final = ("node", "log", "cosigner")
 
 
 @dataclass(frozen=True)
@@ -45,6 +40,8 @@ class Config:
     """Hold requests open to the others, because they cannot reach this node."""
     peers: Mapping[str, str] = field(default_factory=dict)
     """Where the other members listen: organisation to URL."""
+    org: str = ""
+    """The organisation of a node that is in no configuration yet; else the chain says it."""
     database: str = "ledger.db"
     """The SQLite file, relative to the home directory."""
     wait_ms: int = 10_000
@@ -170,36 +167,3 @@ def write_private(path: Path, data: bytes) -> None:
         part.replace(path)
     except OSError:
         raise ConfigError("X1.file", file=path.name) from None
-
-
-class NodeKeys(NamedTuple):
-    """The three keys of a running node, and the member they make it."""
-
-    member: Member
-    node: Signer
-    log: Signer
-    cosigner: Signer
-
-
-def load_keys(config: Config, epoch: EpochConfig) -> NodeKeys:
-    """The node's keys, which must be those that the chain names. Raises `ConfigError`
-    (O1.*, C*).
-    """
-    signers = {
-        role: load_private_key(read_private(config.key_dir / f"{role}.pem"), config.passphrase)
-        for role in NODE_ROLES
-    }
-    return check_keys(epoch, signers["node"], signers["log"], signers["cosigner"])
-
-
-def check_keys(epoch: EpochConfig, node: Signer, log: Signer, cosigner: Signer) -> NodeKeys:
-    """These keys as those of one member of the epoch. Raises `ConfigError` (O1.org, O1.key)."""
-    index = epoch.index_of(node.public_key)
-    if index is None:
-        raise ConfigError("O1.org")
-    member = epoch.members[index]
-    for role, signer in (("node", node), ("log", log), ("cosigner", cosigner)):
-        named = b64url(signer.public_key) == getattr(member, f"{role}_pk")
-        if signer.alg != EDDSA or not named:
-            raise ConfigError("O1.key", role=role, org=member.org)
-    return NodeKeys(member, node, log, cosigner)

@@ -10,9 +10,19 @@ from logging import CRITICAL
 from typing import Final, NamedTuple
 
 from ledger.chain import Tip
+from ledger.errors import AllianceError
 from ledger.merkle import Tree
-from ledger.notes import Note, NoteSignature, decode_checkpoint, encode_note
+from ledger.notes import (
+    Checkpoint,
+    Note,
+    NoteSignature,
+    decode_checkpoint,
+    encode_checkpoint,
+    encode_note,
+    verify_note,
+)
 from ledger.records.seal import SealEntry
+from ledger.verify import cosigner_keys, log_keys
 from node.admission import Cosigned
 from node.logs import log_event
 
@@ -31,9 +41,12 @@ class View(NamedTuple):
 
 class _Head(NamedTuple):
     view: View
-    note: Note
-    """The log's line of this node, and its own cosignature."""
-    others: dict[str, NoteSignature]
+    text: bytes
+    own: tuple[NoteSignature, ...]
+    """The log's line of this node and its own cosignature; empty where it does not cosign."""
+    keys: dict[str, bytes]
+    """The members who count here, with the ids of their cosigner keys."""
+    others: dict[str, Cosigned]
 
 
 class Cosigning:
@@ -45,6 +58,7 @@ class Cosigning:
         self._early: dict[str, dict[int, Cosigned]] = {}
         self._newest: dict[str, Cosigned] = {}
         self._size = 0
+        self._keys: tuple[bytes, dict[str, bytes]] = (b"", {})
         self.own = b""
         """The newest head that this node cosigned, as a note, to be offered to the others."""
         self.remembered: Cosigned | None = None
@@ -56,17 +70,32 @@ class Cosigning:
         node.
         """
 
-    def advance(self, view: View, note: Note) -> View | None:
-        """The next final head, cosigned by this node; gives it back when that publishes it."""
-        size = view.tip.size
-        self._size = size
-        self.own = encode_note(Note(note.text, note.signatures[1:]))
-        self._heads[size] = _Head(view, note, {})
+    def advance(self, view: View, note: Note | None) -> View | None:
+        """The next final head, cosigned by this node or not; gives it back when it is published
+        by that.
+        """
+        tip = view.tip
+        size = self._size = tip.size
+        if note is not None:
+            self.own = encode_note(note)
+        text = encode_checkpoint(Checkpoint(tip.origin, size, tip.tree.root()))
+        known = self._heads.get(size)
+        others = known.others if known else {}
+        own = note.signatures if note else ()
+        self._heads[size] = _Head(view, text, own, self._keys_of(tip), others)
         for org, early in self._early.items():
             if size in early:
                 self._count(early[size])
             self._early[org] = {at: word for at, word in early.items() if at > size}
         return self._published()
+
+    def _keys_of(self, tip: Tip) -> dict[str, bytes]:
+        """The cosigner keys of the epoch that a head belongs to, read once for each epoch."""
+        config = tip.own_config
+        if self._keys[0] != config.config_hash:
+            keys = cosigner_keys(config, tip.origin)
+            self._keys = config.config_hash, {org: key.key_id for org, key in keys.items()}
+        return self._keys[1]
 
     def learn(self, cosigned: Sequence[Cosigned]) -> View | None:
         """Words of other members; gives the newest head that they publish."""
@@ -108,14 +137,20 @@ class Cosigning:
     def word_of(self, org: str) -> bytes | None:
         """The newest word of a member that is known here, as a note: to remind it."""
         word = self._newest.get(org)
-        return None if word is None else encode_note(Note(word.text, (word.line,)))
+        return None if word is None else _note_of(word)
+
+    @property
+    def newest(self) -> tuple[bytes, ...]:
+        """The newest word of every member that is known here, this node's first."""
+        own = (self.own,) if self.own else ()
+        return (*own, *(_note_of(self._newest[org]) for org in sorted(self._newest)))
 
     def _count(self, word: Cosigned) -> None:
         head = self._heads[word.size]
-        if word.text != head.note.text:
+        if word.text != head.text:
             self._contradicted(word)
-        else:
-            head.others[word.org] = word.line
+        elif head.keys.get(word.org) == word.line.key_id:
+            head.others[word.org] = word
 
     def _contradicted(self, word: Cosigned) -> None:
         if word.org not in self.contradictions:
@@ -126,10 +161,31 @@ class Cosigning:
         """The newest head with a quorum; what is older needs no words of its own any more."""
         for size in sorted(self._heads, reverse=True):
             head = self._heads[size]
-            if 1 + len(head.others) < head.view.tip.own_config.q:
+            if bool(head.own) + len(head.others) < head.view.tip.own_config.q:
                 continue
-            lines = [head.others[org] for org in sorted(head.others)]
-            note = encode_note(Note(head.note.text, (*head.note.signatures, *lines)))
+            words = [head.others[org] for org in sorted(head.others)]
+            lines = head.own or self._log_line(head, words)
+            if not lines:
+                continue
+            note = Note(head.text, (*lines, *(word.line for word in words)))
             self._heads = {at: other for at, other in self._heads.items() if at > size}
-            return head.view._replace(checkpoint=note)
+            return head.view._replace(checkpoint=encode_note(note))
         return None
+
+    def _log_line(self, head: _Head, words: Sequence[Cosigned]) -> tuple[NoteSignature, ...]:
+        """Who does not cosign shows the head under the log key of a member that does."""
+        tip = head.view.tip
+        keys = log_keys(tip.own_config, tip.origin)
+        for word in words:
+            if word.log is not None:
+                try:
+                    verify_note(Note(head.text, (word.log,)), keys)
+                except AllianceError:
+                    continue
+                return (word.log,)
+        return ()
+
+
+def _note_of(word: Cosigned) -> bytes:
+    lines = (word.line,) if word.log is None else (word.log, word.line)
+    return encode_note(Note(word.text, lines))

@@ -28,7 +28,7 @@ class Door:
     def __init__(self, driver: Driver) -> None:
         self.api_keys = ApiKeys(driver.config.key_dir / "apikeys")
         self.limits = Limits()
-        self._org = driver.keys.member.org
+        self._org = driver.org
         self._authors = Authors(driver, self.api_keys)
 
     def guard(self, route: str, handler: Handler) -> Handler:

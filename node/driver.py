@@ -19,7 +19,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from hashlib import sha256
 from logging import CRITICAL, ERROR, INFO, WARNING
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -27,6 +27,7 @@ from ledger import consensus as agree
 from ledger.chain import Applied, Tip, build_block, check_block, finish_block, try_entries
 from ledger.consensus import BlockInfo, Consensus
 from ledger.consensus.journal import LAST_VIEW
+from ledger.crypto import Signer
 from ledger.crypto import verify as verify_signature
 from ledger.encoding import (
     b64url,
@@ -44,6 +45,7 @@ from ledger.errors import (
     StorageError,
     unreachable,
 )
+from ledger.members import MAX_MEMBERS
 from ledger.notes import (
     Checkpoint,
     Note,
@@ -56,18 +58,25 @@ from ledger.notes import (
 from ledger.records import decode_entry
 from ledger.records.envelope import Entry
 from ledger.records.seal import Seal, SealEntry, decode_seal, encode_seal
+from ledger.rules import RULES_VERSION
+from ledger.verify import cosigner_keys, cosigner_name
 from node.accusations import Accusation, Accusations, from_rows, to_rows
 from node.admission import Admission, Body, Delivery, Signatures, bound_body, info_of
 from node.clock import Clock, wall_ms
-from node.config import Config, NodeKeys
+from node.config import Config
 from node.cosigning import Cosigning, View
+from node.keyring import Keyring, KeySet
 from node.links import size_of
 from node.logs import log_event
+from node.membership import Membership
 from node.presence import WARN_MS, Presence
 from node.recording import Recorder
+from node.roster import Peer, Roster, may_change
+from node.serving import final_blocks
 from node.shares import Shares
 from node.store import Store
 from node.store.database import Overlay
+from node.submissions import Outcome, Published, Submission, Waiting
 from node.wire import Exchange, Want
 
 IDLE_S: Final = 1.0
@@ -85,73 +94,41 @@ MAX_DELIVERY_BYTES: Final = 64 << 20
 """Messages of one member that may wait here; more are dropped, and offered again by it."""
 MAX_AHEAD: Final = 4_096
 """Heights above the final one of which blocks are kept."""
-MAX_SERVED_BLOCKS: Final = 1_024
-SERVED_BYTES: Final = 4 << 20
 VERSION: Final = "alliance/1"
 
 
-class Published(msgspec.Struct, frozen=True, gc=False):
-    """Where an entry stands, for ever."""
-
-    entry: Entry
-    index: int
-    known: bool
-    """Whether it was on the chain before this request."""
-
-
-Outcome = Published | AllianceError
-
-
-class Submission:
-    """The entries of one request on their way; `future` gives one outcome for each, in order."""
-
-    def __init__(self, entries: Sequence[Entry | AllianceError]) -> None:
-        self.entries = entries
-        self.outcomes: list[Outcome | None] = [None] * len(entries)
-        self.left = len(entries)
-        self.future: Future[list[Outcome]] = Future()
-
-    def settle(self, position: int, outcome: Outcome) -> None:
-        """One entry has its outcome; the last one completes the future."""
-        self.outcomes[position] = outcome
-        self.left -= 1
-        if not self.left:
-            # A caller may have gone; its entries are on the chain all the same.
-            self.future.set_running_or_notify_cancel()
-            self.future.set_result([item for item in self.outcomes if item is not None])
-
-
-class _Waiting(NamedTuple):
-    """An admitted entry that is not published yet, and who waits for it."""
-
-    entry: Entry
-    callers: list[tuple[Submission, int]]
-    since_ms: int
-    place: int = -1
-    """The index of its entry, once that is in a final block."""
-
-
 class Carrier(Protocol):
-    """The way to the other members. Calls never wait and never fail; what is lost is offered
-    again.
-    """
+    """The way to the others. Calls never wait and never fail; what is lost is offered again."""
 
-    def send(self, to: int | None, item: Exchange) -> None:
-        """To one member, or to all others."""
+    def send(self, to: str | None, item: Exchange) -> None:
+        """To one of them by name, or to all."""
 
     def heard(self) -> dict[str, int]:
         """When each other member was last heard, by organisation: POSIX ms, 0 for never."""
 
+    def others(self) -> list[str]:
+        """The names of those who are told what is new."""
+
+    def update(self, roster: Roster, signer: Signer) -> None:
+        """From now on these take part, and requests are signed by this key."""
+
 
 class Nobody:
-    """The way to nobody: a chain of one member."""
+    """The way to nobody: a node that is not on a network yet."""
 
-    def send(self, to: int | None, item: Exchange) -> None:
+    def send(self, to: str | None, item: Exchange) -> None:
         """There is nobody to tell."""
 
     def heard(self) -> dict[str, int]:
         """There is nobody to hear."""
         return {}
+
+    def others(self) -> list[str]:
+        """There is nobody."""
+        return []
+
+    def update(self, roster: Roster, signer: Signer) -> None:
+        """There is nobody to reach."""
 
 
 class Driver:
@@ -165,14 +142,14 @@ class Driver:
     def __init__(
         self,
         config: Config,
-        keys: NodeKeys,
+        keyring: Keyring,
         genesis: Applied,
         bundle: bytes,
         store: Store,
         clock: Clock | None = None,
     ) -> None:
         self.config = config
-        self.keys = keys
+        self.keyring = keyring
         self.genesis = genesis
         self.bundle = bundle
         self.store = store
@@ -183,16 +160,15 @@ class Driver:
         """What happened since the start; `refused/S6` and `votes/notarize` are of one kind each."""
         self.alarms: Counter[str] = Counter()
         """What an operator must see, by kind, since the start."""
-        self._outbox: list[agree.Send | agree.Fetch] = []
+        self._outbox: list[tuple[str | None, agree.Send | agree.Fetch]] = []
         self._deliveries: deque[tuple[Delivery, int]] = deque()
-        self._unchecked: defaultdict[int, deque[tuple[Exchange, int]]] = defaultdict(deque)
-        self._on_the_way: Counter[int] = Counter()
-        self._bytes_on_the_way: Counter[int] = Counter()
-        self._serving: set[int] = set()
+        self._unchecked: defaultdict[str, deque[tuple[Exchange, int]]] = defaultdict(deque)
+        self._on_the_way: Counter[str] = Counter()
+        self._bytes_on_the_way: Counter[str] = Counter()
+        self._serving: set[str] = set()
         self._boot_id = secrets.token_bytes(16)
-        self._gossip_ms = self._beat_ms = self._fetched_from = 0
-        host = genesis.tip.origin.partition("/")[0]
-        self._cosigner_name = f"{keys.member.org}.cosigner.{host}"
+        self._gossip_ms = self._beat_ms = self._turn = 0
+        self._guests: list[str] = []
         self._inbox: deque[Submission] = deque()
         self._wake = threading.Condition()
         self._pending = self._pending_bytes = 0
@@ -208,21 +184,27 @@ class Driver:
         """Looks up what others lack; apart, so that nobody's questions delay what is new."""
         self._thread = threading.Thread(target=self._run, name="driver", daemon=True)
         self._recorder = Recorder(config.home / config.record) if config.record else None
-        self._waiting: dict[bytes, _Waiting] = {}
-        self._cosigning = Cosigning(keys.member.org)
+        self._waiting: dict[bytes, Waiting] = {}
+        self._cosigning = Cosigning("")
         self._presence = Presence()
         self._shares = Shares()
-        self._unpublished: deque[tuple[Applied, list[_Waiting]]] = deque()
+        self._unpublished: deque[tuple[int, list[Waiting]]] = deque()
         self._notes: list[tuple[int, bytes]] = []
         self._late: list[Entry] = []
         self._kept: set[bytes] = set()
         self._tip = b""
         self._published: View | None = None
         self._open()
+        self.membership = Membership(config, keyring, self.final.tip)
         self.clock = clock or Clock(self.final.tip.time_ms + 1)
         self._begin()
 
     # --- from outside: any thread -----------------------------------------------------------------
+
+    def connect(self, carrier: Carrier) -> None:
+        """The way to the others; before `start`."""
+        self.carrier = carrier
+        carrier.update(self.membership.roster, self.membership.signer)
 
     def start(self) -> None:
         """Begin to take entries."""
@@ -231,7 +213,7 @@ class Driver:
         log_event(
             INFO,
             "node-started",
-            org=self.keys.member.org,
+            org=self.org,
             height=tip.height,
             size=tip.size,
             epoch=tip.config.epoch,
@@ -273,6 +255,9 @@ class Driver:
 
     def _check_room(self, count: int, size: int) -> None:
         limit = self.config.max_pending_entries
+        version = self.final.tip.config.rules_version
+        if version != RULES_VERSION:
+            raise BusyError("O10", version=version, known=RULES_VERSION)
         if self._stopping:
             raise BusyError("O4.stopping")
         full = self._pending + count > limit
@@ -304,26 +289,26 @@ class Driver:
             self._pending -= count
             self._pending_bytes -= size
 
-    def deliver(self, peer: int, exchange: Exchange) -> None:
-        """Take in what another member sent. Raises `BusyError` (H9) when it sends too fast."""
+    def deliver(self, peer: Peer, exchange: Exchange) -> None:
+        """Take in what somebody else sent. Raises `BusyError` (H9) when it sends too fast."""
         size = size_of(exchange)
         with self._wake:
             if self._stopping:
                 raise BusyError("O4.stopping")
-            count, waiting = self._on_the_way[peer], self._bytes_on_the_way[peer]
+            count, waiting = self._on_the_way[peer.name], self._bytes_on_the_way[peer.name]
             if count and (count >= MAX_DELIVERIES or waiting + size > MAX_DELIVERY_BYTES):
                 self.counters["dropped"] += 1
-                raise BusyError("H9", org=self.final.tip.config.members[peer].org)
-            self._on_the_way[peer] += 1
-            self._bytes_on_the_way[peer] += size
-            self._unchecked[peer].append((exchange, size))
-            first = len(self._unchecked[peer]) == 1
+                raise BusyError("H9", org=peer.org)
+            self._on_the_way[peer.name] += 1
+            self._bytes_on_the_way[peer.name] += size
+            self._unchecked[peer.name].append((exchange, size))
+            first = len(self._unchecked[peer.name]) == 1
         if first:
             self._pool.submit(self._check_next, peer)
 
-    def _check_next(self, peer: int) -> None:
+    def _check_next(self, peer: Peer) -> None:
         """The first message of a member that waits; before its next one, others have their turn."""
-        exchange, size = self._unchecked[peer][0]
+        exchange, size = self._unchecked[peer.name][0]
         try:
             delivery = self.admission.delivery(self.final.tip, peer, exchange)
         except BaseException:
@@ -335,16 +320,16 @@ class Driver:
                 self._wake.notify()
         finally:
             with self._wake:
-                self._unchecked[peer].popleft()
-                more = bool(self._unchecked[peer]) and not self._stopping
+                self._unchecked[peer.name].popleft()
+                more = bool(self._unchecked[peer.name]) and not self._stopping
             if more:
                 self._pool.submit(self._check_next, peer)
 
-    def _forget_delivery(self, peer: int, size: int) -> None:
+    def _forget_delivery(self, peer: Peer, size: int) -> None:
         """A message waits here no more."""
         with self._wake:
-            self._on_the_way[peer] -= 1
-            self._bytes_on_the_way[peer] -= size
+            self._on_the_way[peer.name] -= 1
+            self._bytes_on_the_way[peer.name] -= size
 
     @property
     def consensus_view(self) -> int:
@@ -384,13 +369,20 @@ class Driver:
     @property
     def status(self) -> str:
         """`ok`, `storage-failing` (it goes on by itself), `silent` (it does not vote: quarantine,
-        or an alarm) or `broken` (it must be started anew).
+        or an alarm), `observing` (it has no vote) or `broken` (it must be started anew).
         """
         if self.broken:
             return "broken"
         if self.failing:
             return "storage-failing"
-        return "ok" if self._machine.voting else "silent"
+        if self._machine.voting:
+            return "ok"
+        return "observing" if self._machine.index is None and not self.alarms else "silent"
+
+    @property
+    def org(self) -> str:
+        """The organisation whose node this is."""
+        return self._cosigning.org
 
     @property
     def accusations(self) -> tuple[Accusation, ...]:
@@ -413,9 +405,10 @@ class Driver:
         """Found or load the chain; what is durable is final."""
         if self.store.is_new():
             tip, seal = self.genesis.tip, self.genesis.seal
+            self.keyring.org(tip)
             note = self._sign_head(tip, tip.time_ms)
-            self.store.found(self.genesis, self.bundle, encode_note(note))
-            self._continue(View(tip, seal, encode_note(note)))
+            self.store.found(self.genesis, self.bundle, encode_note(note) if note else b"")
+            self._continue(View(tip, seal, encode_note(note) if note else b""))
             return
         self._load()
 
@@ -430,24 +423,31 @@ class Driver:
         for entry in self.admission.entries(self.final.tip, self.store.waiting()):
             if isinstance(entry, Entry):
                 self._kept.add(entry.leaf)
-                self._waiting.setdefault(entry.id_key, _Waiting(entry, [], 0))
+                self._waiting.setdefault(entry.id_key, Waiting(entry, [], 0))
 
     def _continue(self, final: View) -> None:
         """From this head, which is durable; it is published as far as the cosignatures on disk
         say.
         """
         self.final = final
-        self._cosigning = Cosigning(self.keys.member.org)
-        self._uncosigned = not final.checkpoint
-        if self._uncosigned:
-            return
-        note = decode_note(final.checkpoint)
-        own = Note(note.text, note.signatures[:2])
+        self._cosigning = Cosigning(self.keyring.org(final.tip))
+        note = decode_note(final.checkpoint) if final.checkpoint else None
+        own = self._own_note(final.tip, note)
+        self._uncosigned = own is None
         published = self._cosigning.advance(final, own)
-        words = self.admission.cosigned(final.tip, note)
+        words = self.admission.cosigned(final.tip, note) if note else []
         published = self._cosigning.learn(words) or published
         if published is not None:
             self._published = published
+
+    def _own_note(self, tip: Tip, note: Note | None) -> Note | None:
+        """Of a note, what this node itself has signed; None where it did not cosign."""
+        found = self.keyring.find(tip.own_config)
+        if found is None or note is None:
+            return None
+        mine = cosigner_keys(tip.own_config, tip.origin)[found[1].org].key_id
+        own = any(line.key_id == mine for line in note.signatures[:2])
+        return Note(note.text, note.signatures[:2]) if own else None
 
     def _begin(self) -> None:
         """A consensus machine that continues from the view."""
@@ -465,9 +465,10 @@ class Driver:
         self._accusations = Accusations(from_rows(self.store.accusations()))
         self._proofs: list[tuple[bytes, str, int, bytes]] = []
         timing = agree.Timing()
-        self._machine = Consensus(self.keys.node.public_key, timing)
+        keys = self.keyring.node_keys
+        self._machine = Consensus(*keys, timing=timing, rules=frozenset({RULES_VERSION}))
         if self._recorder is not None:
-            self._recorder.begin(self.keys.node.public_key, timing)
+            self._recorder.begin(keys, timing)
         rows, damaged = _journal(self.store.journal(tip.config.epoch))
         durable = agree.Durable(
             config=tip.config,
@@ -478,7 +479,7 @@ class Driver:
             rows=rows,
             blocks=tuple(body.info for body in self._bodies.values()),
             # One member alone has nobody to ask: its operator has decided (consensus.md 2.12).
-            in_doubt=not self._alone and (damaged or self.store.in_doubt()),
+            in_doubt=tip.config.n > 1 and (damaged or self.store.in_doubt()),
             halted=any(kind == "safety" for kind, _at_ms, _facts in self.store.alarms()),
         )
         now_ms = self.clock.now_ms()
@@ -559,7 +560,7 @@ class Driver:
         """Seconds until there is something to do without being asked."""
         now_ms = self.clock.now_ms()
         due = [IDLE_MS + now_ms] if self._deadline is None else [self._deadline]
-        if not self._alone:
+        if self._in_touch:
             due += [self._gossip_ms, self._beat_ms]
         accuse_ms = self._accusations.next_ms()
         if accuse_ms is not None and self._machine.index is not None:
@@ -580,6 +581,7 @@ class Driver:
         self._step(agree.Work(self._work_left(), now_ms))
         if not self._alone:
             self._accuse(now_ms)
+        if self._in_touch:
             self._keep_in_touch(now_ms)
         self._save_rows()
         self._cosign_late()
@@ -606,7 +608,7 @@ class Driver:
             for position, outcome in enumerate(submission.outcomes):
                 if outcome is None:
                     submission.settle(position, error)
-        unanswered = [waiting for _block, those in self._unpublished for waiting in those]
+        unanswered = [waiting for _size, those in self._unpublished for waiting in those]
         for waiting in [*self._waiting.values(), *unanswered]:
             for submission, position in waiting.callers:
                 if submission.outcomes[position] is None:
@@ -654,7 +656,7 @@ class Driver:
         key = entry.id_key
         waiting = self._waiting.get(key)
         if waiting is None and key not in on_chain:
-            self._waiting[key] = _Waiting(entry, [(submission, position)], self.clock.now_ms())
+            self._waiting[key] = Waiting(entry, [(submission, position)], self.clock.now_ms())
             return True
         first = waiting.entry if waiting is not None else self._on_chain(on_chain[key])
         if waiting is None or first.statement.signature != entry.statement.signature:
@@ -673,10 +675,10 @@ class Driver:
     def _repeat(self, entry: Entry, submission: Submission, position: int) -> None:
         """It is on the chain: answered now, or with the block that waits to be published."""
         index = self._place_of(entry.leaf)
-        for block, unanswered in self._unpublished:
-            if index < block.tip.size:
+        for size, unanswered in self._unpublished:
+            if index < size:
                 since = self.clock.now_ms()
-                unanswered.append(_Waiting(entry, [(submission, position)], since, index))
+                unanswered.append(Waiting(entry, [(submission, position)], since, index))
                 return
         submission.settle(position, Published(entry, index, True))
 
@@ -697,7 +699,29 @@ class Driver:
 
     @property
     def _alone(self) -> bool:
-        return self.final.tip.config.n == 1
+        """Whether this node decides by itself."""
+        return self.final.tip.config.n == 1 and self._machine.index is not None
+
+    @property
+    def _in_touch(self) -> bool:
+        """Whether there is anybody to talk to."""
+        return not self._alone or bool(self.carrier.others())
+
+    def _number(self, peer: Peer) -> int:
+        """How the machine knows a peer: as a member of its epoch, or as one of the others."""
+        members = self._machine.config.members
+        for index, member in enumerate(members):
+            if member.org == peer.name:
+                return index
+        if peer.name not in self._guests:
+            self._guests.append(peer.name)
+        return MAX_MEMBERS + self._guests.index(peer.name)
+
+    def _name(self, number: int) -> str:
+        """The other way round."""
+        if number >= MAX_MEMBERS:
+            return self._guests[number - MAX_MEMBERS]
+        return self._machine.config.members[number].org
 
     def _share(self, entries: Sequence[Entry]) -> None:
         """Tell the others at once: whoever leads may put them into a block."""
@@ -711,11 +735,27 @@ class Driver:
         """What another member sent, into the machine."""
         self.counters["rejected"] += delivery.rejected
         peer, now_ms = delivery.peer, self.clock.now_ms()
+        number = self._number(peer)
         # First: what it is known to have cosigned limits what it may cosign now.
         self._publish(self._cosigning.learn(delivery.cosigned))
-        self._take_over(peer, delivery.entries)
+        self._take_over(peer.name, delivery.entries)
+        self._take_bodies(delivery.bodies, now_ms)
+        for fact in delivery.facts:
+            self.counters["proposals_received"] += isinstance(fact, agree.Proposal)
+            self._step(agree.Received(fact, now_ms, number))
+            if isinstance(fact, agree.Status) and fact.signer == number:
+                self._learn_presence(fact, now_ms)
+        if delivery.summary is not None:
+            self._learn_summary(peer, number, delivery.summary, now_ms)
+        if delivery.wants and peer.name not in self._serving:
+            # One answer to a member at a time: it asks again for what it still lacks.
+            self._serving.add(peer.name)
+            self._archive.submit(self._serve, peer, delivery.wants)
+
+    def _take_bodies(self, bodies: Sequence[Body], now_ms: int) -> None:
+        """Blocks, where consensus has a use for them."""
         final = self.final.tip.height
-        for body in delivery.bodies:
+        for body in bodies:
             wanted = final < body.info.height <= final + MAX_AHEAD
             if wanted and body.info.id not in self._bodies and body.info.id not in self._built:
                 self._bodies[body.info.id] = body
@@ -723,17 +763,16 @@ class Driver:
                 if not self._machine.holds(body.info.id):
                     # Consensus has no use or no room for it: nor is there room here.
                     self._bodies.pop(body.info.id, None)
-        for fact in delivery.facts:
-            self.counters["proposals_received"] += isinstance(fact, agree.Proposal)
-            self._step(agree.Received(fact, now_ms, peer))
-            if isinstance(fact, agree.Status) and fact.signer == peer:
-                self._learn_presence(fact, now_ms)
-        if delivery.summary is not None:
-            self._step(agree.PeerSummary(peer, delivery.summary, now_ms))
-        if delivery.wants and peer not in self._serving:
-            # One answer to a member at a time: it asks again for what it still lacks.
-            self._serving.add(peer)
-            self._archive.submit(self._serve, peer, delivery.wants)
+
+    def _learn_summary(self, peer: Peer, number: int, summary: agree.Summary, now_ms: int) -> None:
+        """Where another node stands; one that is behind is told at once how far this one is."""
+        self.membership.learn_height(peer, summary.final_height)
+        self._step(agree.PeerSummary(number, summary, now_ms))
+        if summary.final_height < self.final.tip.height:
+            words = self._cosigning.newest if peer.role != "member" else ()
+            self.carrier.send(
+                peer.name, self._message(summary=self._machine.summary(), cosignatures=words)
+            )
 
     def _learn_presence(self, status: agree.Status, now_ms: int) -> None:
         """A member's heartbeat: is this node's clock fit to lead, is that member's key in use
@@ -742,7 +781,7 @@ class Driver:
         both = self._presence.learn(status, now_ms)
         if both:
             # It cannot hear its other self, and must (consensus.md 2.12).
-            self.carrier.send(status.signer, self._message(facts=both))
+            self.carrier.send(self._name(status.signer), self._message(facts=both))
         fit, offset = self._presence.is_clock_fit(), self._presence.offset_ms()
         if fit != self._clock_fit:
             self._clock_fit = fit
@@ -757,7 +796,7 @@ class Driver:
         """How far the members' clocks are ahead of this node's."""
         return self._presence.offset_ms()
 
-    def _take_over(self, peer: int, entries: Sequence[Entry]) -> None:
+    def _take_over(self, peer: str, entries: Sequence[Entry]) -> None:
         """Entries that other members took in wait here, too; nobody waits for them here."""
         fresh = [entry for entry in entries if entry.id_key not in self._waiting]
         if not fresh:
@@ -769,7 +808,7 @@ class Driver:
         admitted = self._shares.admit(peer, unknown[:room], self._waiting)
         self.counters["dropped"] += len(unknown) - len(admitted)
         for entry in admitted:
-            self._waiting[entry.id_key] = _Waiting(entry, [], now_ms)
+            self._waiting[entry.id_key] = Waiting(entry, [], now_ms)
         # What waits nowhere is not remembered either.
         self.admission.forget([entry for entry in fresh if entry.id_key not in self._waiting])
 
@@ -780,7 +819,7 @@ class Driver:
         entries = [e for e in self.admission.entries(self.final.tip, raws) if isinstance(e, Entry)]
         on_chain = self.store.history().find_ids([entry.id_key for entry in entries])
         fresh = [e for e in entries if e.id_key not in on_chain and e.id_key not in self._waiting]
-        self._waiting.update({e.id_key: _Waiting(e, [], now_ms) for e in fresh})
+        self._waiting.update({e.id_key: Waiting(e, [], now_ms) for e in fresh})
         self._share(self._admit(fresh))
 
     def _work_left(self) -> int:
@@ -794,7 +833,8 @@ class Driver:
 
     def _keep_in_touch(self, now_ms: int) -> None:
         """Heartbeats, and what this node holds, so that whatever was lost is offered again."""
-        busy = bool(self._waiting or self._unpublished) or (
+        lost = self.behind is None and self._machine.index is None
+        busy = bool(self._waiting or self._unpublished or self.behind or lost) or (
             self._machine.tip.id != self.final.tip.seal_leaf
         )
         if now_ms >= self._beat_ms:
@@ -816,7 +856,12 @@ class Driver:
             ),
         )
 
-    def _try_again(self, late: Sequence[_Waiting]) -> None:
+    @property
+    def behind(self) -> int | None:
+        """How many blocks this node lacks, as far as others say; None while nobody has said."""
+        return self.membership.behind(self.final.tip)
+
+    def _try_again(self, late: Sequence[Waiting]) -> None:
         """What has waited long may have become impossible in the meantime; what has not is kept
         on disk from here on.
         """
@@ -825,47 +870,32 @@ class Driver:
             kept = [w.entry for w in late if w.entry.id_key in self._waiting]
             self._late += [entry for entry in kept if entry.leaf not in self._kept]
 
-    def _serve(self, peer: int, wants: Sequence[Want]) -> None:
+    def _serve(self, peer: Peer, wants: Sequence[Want]) -> None:
         """Answer what another member lacks, off the writer's thread."""
         try:
             for want in wants:
                 self._serve_one(peer, want)
         finally:
-            self._serving.discard(peer)
+            self._serving.discard(peer.name)
 
-    def _serve_one(self, peer: int, want: Want) -> None:
+    def _serve_one(self, peer: Peer, want: Want) -> None:
         if want.block is not None:
-            blocks = self._one_block(want.block)
+            # Whoever is a member no more is shown final blocks of its own time alone.
+            blocks = self._one_block(want.block) if peer.role != "former" else []
             if blocks:
-                self.carrier.send(peer, self._message(blocks=tuple(blocks)))
+                self.carrier.send(peer.name, self._message(blocks=tuple(blocks)))
             return
-        blocks, facts = self._final_blocks(want.first)
+        closing = {boundary.height for boundary in self.final.tip.boundaries}
+        blocks, facts = final_blocks(self.store, want.first, closing, peer.until)
         if blocks:
             # Whoever is behind may have been ahead: it is reminded of what it has cosigned.
-            word = self._cosigning.word_of(self.final.tip.config.members[peer].org)
-            words = () if word is None else (word,)
+            word = self._cosigning.word_of(peer.org)
+            words: tuple[bytes, ...] = () if word is None else (word,)
+            if peer.role != "member":
+                words = self._cosigning.newest
             self.carrier.send(
-                peer, self._message(blocks=tuple(blocks), facts=facts, cosignatures=words)
+                peer.name, self._message(blocks=tuple(blocks), facts=facts, cosignatures=words)
             )
-
-    def _final_blocks(self, first: int) -> tuple[list[bytes], tuple[agree.Fact, ...]]:
-        """Final blocks from a height on, and the certificate of the last of them. They end with
-        an epoch: only its own certificate means something to a member that is still in it.
-        """
-        closing = {boundary.height for boundary in self.final.tip.boundaries}
-        blocks: list[bytes] = []
-        last: tuple[int, agree.Certificate] | None = None
-        size = 0
-        for stored in self.store.blocks(max(1, first), MAX_SERVED_BLOCKS):
-            blocks.append(stored.body)
-            size += len(stored.body)
-            if stored.certificate is not None:
-                last = len(blocks), agree.decode_certificate(stored.certificate)
-                if size >= SERVED_BYTES or stored.height in closing:
-                    break
-        if last is None:
-            return [], ()
-        return blocks[: last[0]], (last[1],)
 
     def _one_block(self, block_id: bytes) -> list[bytes]:
         body = self._bodies.get(block_id)
@@ -880,11 +910,11 @@ class Driver:
     def _release(self) -> None:
         """What consensus wants to say, after everything that it rests on is durable."""
         outbox, self._outbox = self._outbox, []
-        for effect in outbox:
+        for to, effect in outbox:
             if isinstance(effect, agree.Fetch):
-                peer = effect.peer if effect.peer >= 0 else self._next_peer()
                 want = Want(block=effect.block, first=effect.first)
-                self.carrier.send(peer, self._message(wants=(want,)))
+                for peer in [to] if to is not None else self._next_peer():
+                    self.carrier.send(peer, self._message(wants=(want,)))
                 continue
             blocks = [
                 body
@@ -892,17 +922,13 @@ class Driver:
                 if isinstance(fact, agree.Proposal)
                 for body in self._one_block(fact.vote.block)
             ]
-            self.carrier.send(
-                effect.to, self._message(blocks=tuple(blocks), facts=tuple(effect.facts))
-            )
+            self.carrier.send(to, self._message(blocks=tuple(blocks), facts=tuple(effect.facts)))
 
-    def _next_peer(self) -> int:
+    def _next_peer(self) -> list[str]:
         """Any other member, each in turn."""
-        config = self.final.tip.config
-        self._fetched_from = (self._fetched_from + 1) % config.n
-        if config.node_keys[self._fetched_from] == self.keys.node.public_key:
-            self._fetched_from = (self._fetched_from + 1) % config.n
-        return self._fetched_from
+        names = list(self.membership.roster.nodes)
+        self._turn += 1
+        return [names[self._turn % len(names)]] if names else []
 
     def _on_chain(self, leaf: bytes) -> Entry:
         return decode_entry(self.store.entry(self._place_of(leaf)))
@@ -943,7 +969,7 @@ class Driver:
             parent,
             self._candidates(effect),
             view=effect.view,
-            proposer=self.keys.member.org,
+            proposer=self._cosigning.org,
             time_ms=effect.time_ms,
             history=self._history(effect.parent),
             verify=self.signatures.verify,
@@ -996,7 +1022,7 @@ class Driver:
         return info
 
     def _seal(self, seal: Seal) -> SealEntry:
-        node = self.keys.node
+        node = self._keys_in_force().node
         protected, payload = encode_seal(seal, node.alg, node.kid)
         signature = node.sign(signature_input(protected, payload))
         return decode_seal(encode_statement(protected, payload, signature))
@@ -1007,8 +1033,15 @@ class Driver:
         for submission, position in self._waiting.pop(entry.id_key).callers:
             submission.settle(position, error)
 
+    def _keys_in_force(self) -> KeySet:
+        """The keys that consensus speaks with in its epoch."""
+        found = self.keyring.find(self._machine.config)
+        if found is None:
+            unreachable("an observer is silent")
+        return found[0]
+
     def _on_sign(self, effect: agree.Sign) -> agree.Event:
-        signature = self.keys.node.sign(effect.message)
+        signature = self._keys_in_force().node.sign(effect.message)
         tag = effect.message[1 : 1 + effect.message[0]].decode()
         self.counters["votes/" + tag.rpartition("/")[2]] += 1
         return agree.Signed(effect.request, signature, self.clock.now_ms())
@@ -1050,7 +1083,7 @@ class Driver:
         certificate = agree.encode_certificate(effect.certificate)
         final, epoch = self.final, effect.certificate.epoch
         signs = self._may_cosign()
-        notes: list[tuple[View, Note]] = []
+        notes: list[tuple[View, Note | None]] = []
         store = self.store
         with store.transaction():
             for number, block in enumerate(blocks, 1):
@@ -1082,14 +1115,27 @@ class Driver:
         for block in blocks:
             self._close(block)
         self._forget_below(final.tip)
-        for view, note in notes:
-            self._publish(self._cosigning.advance(view, note))
-        if notes and not self._alone:
-            self.carrier.send(None, self._message(cosignatures=(self._cosigning.own,)))
+        if any(may_change(block.entries) for block in blocks):
+            self._follow()
+        self._show(notes or ([(final, None)] if blocks else []))
         following = final.tip.config if blocks and final.tip.is_boundary else None
         if following is not None:
             log_event(INFO, "epoch-began", epoch=following.epoch, n=following.n, q=following.q)
         return agree.Committed(final.tip.height, len(self._waiting), self.clock.now_ms(), following)
+
+    def _show(self, heads: Sequence[tuple[View, Note | None]]) -> None:
+        """New heads, cosigned here or not: the others are told, and readers see what that
+        publishes.
+        """
+        for view, note in heads:
+            self._publish(self._cosigning.advance(view, note))
+        if heads and heads[-1][1] is not None and self._in_touch:
+            self.carrier.send(None, self._message(cosignatures=(self._cosigning.own,)))
+
+    def _follow(self) -> None:
+        """Members came or went, moved or changed keys: the ways to them follow at once."""
+        self.membership.follow(self.final.tip)
+        self.carrier.update(self.membership.roster, self.membership.signer)
 
     def _append(
         self, parent: Tip, block: Applied, certificate: bytes | None, signs: bool
@@ -1103,6 +1149,8 @@ class Driver:
             return None
         self.store.advance_cosigned((parent.size, parent.tree.root()), (tip.size, tip.tree.root()))
         note = self._sign_head(tip, self.clock.now_ms())
+        if note is None:
+            unreachable("who votes has the keys of its member")
         self.store.append(block, certificate, encode_note(note))
         return note
 
@@ -1113,7 +1161,8 @@ class Driver:
         word leads to a head that contradicts an earlier one as soon as somebody lies.
         """
         known = self._cosigning.settle_remembered(self.store.tree)
-        return known and self._machine.voting and not self._uncosigned
+        whole = self.keyring.is_whole(self.final.tip.config)
+        return known and whole and self._machine.voting and not self._uncosigned
 
     def _cosign_late(self) -> None:
         """The newest final head, where those below were left out."""
@@ -1122,6 +1171,8 @@ class Driver:
             return
         tip = self.final.tip
         note = self._sign_head(tip, self.clock.now_ms())
+        if note is None:
+            return  # the end of an epoch is for its own members to cosign
         with self.store.transaction():
             head = tip.size, tip.tree.root()
             self.store.advance_cosigned(self.store.cosigned(), head)
@@ -1131,25 +1182,32 @@ class Driver:
         self._publish(self._cosigning.advance(self.final, note))
         self.carrier.send(None, self._message(cosignatures=(self._cosigning.own,)))
 
-    def _sign_head(self, tip: Tip, now_ms: int) -> Note:
-        """The note of a tree head: the log's line, and this member's cosignature."""
+    def _sign_head(self, tip: Tip, now_ms: int) -> Note | None:
+        """The note of a tree head: the log's line, and this member's cosignature; None from who is
+        no member of the head's epoch.
+        """
+        found = self.keyring.find(tip.own_config)
+        if found is None or not self.keyring.is_whole(tip.own_config):
+            return None
+        keys, member = found
         text = encode_checkpoint(Checkpoint(tip.origin, tip.size, tip.tree.root()))
+        name = cosigner_name(member.org, tip.origin)
         lines = (
-            sign_note(text, tip.origin, self.keys.log),
-            cosign(text, self._cosigner_name, self.keys.cosigner, max(1, now_ms // 1000)),
+            sign_note(text, tip.origin, keys.log),
+            cosign(text, name, keys.cosigner, max(1, now_ms // 1000)),
         )
         return Note(text, lines)
 
     def _close(self, block: Applied) -> None:
         """A block is final: its entries wait no more, their callers wait for the cosignatures."""
         index = block.tip.seal_index - len(block.entries)
-        unanswered: list[_Waiting] = []
+        unanswered: list[Waiting] = []
         for entry in block.entries:
             waiting = self._waiting.pop(entry.id_key, None)
             if waiting is not None and waiting.callers:
                 unanswered.append(waiting._replace(place=index))
             index += 1
-        self._unpublished.append((block, unanswered))
+        self._unpublished.append((block.tip.size, unanswered))
         self.admission.forget(block.entries)
         self.counters["blocks"] += 1
         self.counters["entries"] += len(block.entries)
@@ -1161,8 +1219,8 @@ class Driver:
         self._published = view
         if not self._alone:
             self._notes.append((view.tip.height, view.checkpoint))
-        while self._unpublished and self._unpublished[0][0].tip.size <= view.tip.size:
-            _block, unanswered = self._unpublished.popleft()
+        while self._unpublished and self._unpublished[0][0] <= view.tip.size:
+            _size, unanswered = self._unpublished.popleft()
             for waiting in unanswered:
                 for number, (submission, position) in enumerate(waiting.callers):
                     outcome = Published(waiting.entry, waiting.place, number > 0)
@@ -1183,7 +1241,9 @@ class Driver:
         self._deadline = effect.at_ms
 
     def _on_send(self, effect: agree.Send | agree.Fetch) -> None:
-        self._outbox.append(effect)
+        """Who is meant is settled now: the numbers of members change with the epoch."""
+        to = effect.peer if isinstance(effect, agree.Fetch) else effect.to
+        self._outbox.append((None if to is None or to < 0 else self._name(to), effect))
 
     def _on_alarm(self, effect: agree.Alarm) -> None:
         """For the operator: in the log, in the health and in the counters."""
@@ -1201,7 +1261,7 @@ class Driver:
         kinds = f"{effect.first.kind} {effect.second.kind}"
         log_event(CRITICAL, "contradiction", org=org, view=effect.first.view, words=kinds)
         if self._accusations.learn(effect.first, effect.second):
-            self._outbox.append(agree.Send(None, (effect.first, effect.second)))
+            self._outbox.append((None, agree.Send(None, (effect.first, effect.second))))
 
     # --- rows that no block takes along -----------------------------------------------------------
 
@@ -1221,8 +1281,8 @@ class Driver:
         for height, note in self._notes:
             self.store.replace_checkpoint(height, note)
         if self._machine.index is not None:
-            node, org = self.keys.node, self.keys.member.org
-            self._accusations.sign(node, org, self.final.tip, self.clock.now_ms())
+            node = self._keys_in_force().node
+            self._accusations.sign(node, self.org, self.final.tip, self.clock.now_ms())
         self.store.save_accusations(to_rows(self._accusations.fresh))
         self.store.save_alarms(self._proofs)
         self.store.save_waiting([(entry.leaf, entry.raw) for entry in self._late])

@@ -74,9 +74,16 @@ class Authors:
             return self._of_api_key(given[len(BEARER) :].strip())
         now_s = int(time.time())
         tip = self._driver.final.tip
+        own = self._driver.keyring.own_keys
         kid = self.verifier.check(
-            head_of(request), single(request), lambda kid: find_key(tip, kid), now_s
+            head_of(request),
+            single(request),
+            lambda kid: own.get(kid) or find_key(tip, kid),
+            now_s,
         )
+        if kid in own:
+            # Whoever holds the node's own keys runs it, before the chain knows them and after.
+            return Identity(kid, self._driver.org, "node", "node")
         return identity_of(tip, kid, now_s * 1000)
 
     def _of_api_key(self, given: str) -> Identity:

@@ -1,4 +1,5 @@
-"""The ways to the other members: one queue, and at most two threads, for each (consensus.md 2.14).
+"""The ways to everybody who takes part: one queue, and at most two threads, for each (consensus.md
+2.14).
 
 What is to be said to a member waits in its queue. It leaves with the next request of a thread that
 pushes, where the member's address is known; or with the answer to a request of its own. A node
@@ -14,12 +15,14 @@ from collections.abc import Callable, Iterator
 from logging import INFO, WARNING
 from typing import Final, NamedTuple
 
+import msgspec
+
 from ledger.crypto import EDDSA, Signer
 from ledger.errors import AllianceError
-from ledger.members import EpochConfig
 from node.client import PeerClient
 from node.httpsig import Key
 from node.logs import log_event
+from node.roster import Peer, Roster
 from node.wire import MAX_ITEMS, MAX_WAIT_MS, Exchange
 
 MAX_QUEUED_BYTES: Final = 64 << 20
@@ -29,8 +32,11 @@ PUSH_S: Final = 1.0
 RETRY_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 FACT_BYTES: Final = 512
 
-Take = Callable[[int, Exchange], None]
-"""What to do with a message of a member."""
+GONE_MS: Final = 60_000
+"""Joiners and observers that were not heard for so long are told nothing of their own accord."""
+
+Take = Callable[[Peer, Exchange], None]
+"""What to do with a message of somebody who takes part."""
 
 
 class Queue:
@@ -101,114 +107,207 @@ def merged(parts: list[Exchange]) -> Exchange:
     )
 
 
-class Link(NamedTuple):
-    """One other member."""
+class Link:
+    """Somebody who exchanges with this node."""
 
-    member: int
-    """Its index in the configuration."""
-    org: str
+    def __init__(self, peer: Peer) -> None:
+        self.peer = peer
+        self.queue = Queue()
+        self.seen_ms = 0
+        """When a message of it was last taken in, POSIX ms; 0 is never."""
+        self.way: Way | None = None
+
+    @property
+    def org(self) -> str:
+        """Whose it is."""
+        return self.peer.org
+
+    @property
+    def url(self) -> str:
+        """Where it listens; empty where it cannot be reached."""
+        return self.way.url if self.way is not None else ""
+
+
+class Way(NamedTuple):
+    """How this node reaches another one: threads that end when they are told to."""
+
     url: str
-    """Empty when it is not known where this member listens."""
-    queue: Queue
-    seen: list[int]
-    """When a message of it was last taken in, POSIX ms; 0 is never."""
+    kid: bytes
+    """The key that signs its requests."""
+    stopping: threading.Event
 
 
 class Links:
-    """The ways to all other members of a configuration; a `node.driver.Carrier`."""
+    """The ways to everybody who takes part; a `node.driver.Carrier`.
 
-    def __init__(
-        self, config: EpochConfig, signer: Signer, urls: dict[str, str], *, dial_out: bool
-    ) -> None:
-        self._signer = signer
+    `update` follows the chain: members come and go, move, and change their keys.
+    """
+
+    def __init__(self, *, dial_out: bool) -> None:
         self._dial_out = dial_out
-        self._stopping = threading.Event()
+        self._take: Take | None = None
+        self._pin = b""
+        self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
-        own = config.index_of(signer.public_key)
-        self.by_index = {
-            index: Link(index, member.org, urls.get(member.org, ""), Queue(), [0])
-            for index, member in enumerate(config.members)
-            if index != own
-        }
-        self._indexes = {
-            kid: config.members.index(member) for kid, member in config.node_kids.items()
-        }
-        self._keys = dict(zip(config.node_kids, config.node_keys, strict=True))
+        self._roster: Roster | None = None
+        self._signer: Signer | None = None
+        self._links: dict[str, Link] = {}
 
-    def __iter__(self) -> Iterator[Link]:
-        return iter(self.by_index.values())
+    # --- who ---
+
+    def update(self, roster: Roster, signer: Signer) -> None:
+        """From now on these take part, and this node signs its requests with this key."""
+        with self._lock:
+            self._roster, self._signer = roster, signer
+            for name, peer in roster.nodes.items():
+                self._links.setdefault(name, Link(peer)).peer = peer
+            for name, link in list(self._links.items()):
+                if link.peer.role in ("member", "joiner") and name not in roster.nodes:
+                    self._close(self._links.pop(name))
+            self._connect()
 
     def find_key(self, kid: str) -> Key | None:
-        """The node key of a member of this configuration."""
-        public_key = self._keys.get(kid)
+        """The key of somebody who may exchange with this node."""
+        public_key = self._roster.find_key(kid) if self._roster else None
         return None if public_key is None else Key(EDDSA, public_key)
 
     def link_of(self, kid: str) -> Link | None:
-        """The link to the member with this node key; None for this node itself."""
-        return self.by_index.get(self._indexes[kid])
+        """The link to whoever holds this key; None for this node itself."""
+        peer = self._roster.peer_of(kid) if self._roster else None
+        if peer is None:
+            return None
+        with self._lock:
+            return self._links.setdefault(peer.name, Link(peer))
 
-    def send(self, to: int | None, item: Exchange) -> None:
-        """To one member, or to all others."""
-        for link in self if to is None else [self.by_index[to]] if to in self.by_index else []:
-            link.queue.put(item)
+    def __iter__(self) -> Iterator[Link]:
+        """The nodes of the other members."""
+        with self._lock:
+            links = list(self._links.values())
+        return iter([link for link in links if link.peer.role in ("member", "joiner")])
+
+    # --- the carrier ---
+
+    def send(self, to: str | None, item: Exchange) -> None:
+        """To one of them, or to all: members, and whoever else has been heard lately."""
+        with self._lock:
+            links = list(self._links.values())
+        for link in links:
+            if to is None and link.peer.role == "former":
+                continue
+            if to is None and link.peer.role == "observer":
+                link_item = msgspec.structs.replace(item, entries=())
+            else:
+                link_item = item
+            if to == link.peer.name or (to is None and self._is_there(link)):
+                link.queue.put(link_item)
+
+    def _is_there(self, link: Link) -> bool:
+        now_ms = int(time.time() * 1000)
+        return link.peer.role == "member" or now_ms - link.seen_ms < GONE_MS
 
     def heard(self) -> dict[str, int]:
         """When each other member was last heard: POSIX ms, 0 for never."""
-        return {link.org: link.seen[0] for link in self}
+        with self._lock:
+            return {
+                link.peer.org: link.seen_ms
+                for link in self._links.values()
+                if link.peer.role == "member"
+            }
+
+    def others(self) -> list[str]:
+        """The names of everybody who is told what is new: members, and whoever was heard lately."""
+        with self._lock:
+            links = list(self._links.values())
+        return [link.peer.name for link in links if self._is_there(link)]
+
+    # --- the ways ---
 
     def start(self, take: Take, pin: bytes) -> None:
         """Begin to push, and to hold requests open where this node cannot be reached."""
-        for link in self:
-            if not link.url:
-                continue
-            works = [self._push, self._hold] if self._dial_out else [self._push]
-            for work in works:
-                thread = threading.Thread(
-                    target=work, args=(link, take, pin), name=f"link-{link.org}", daemon=True
-                )
-                thread.start()
-                self._threads.append(thread)
+        with self._lock:
+            self._take, self._pin = take, pin
+            self._connect()
 
     def stop(self, timeout_s: float = 2.0) -> None:
         """Say no more."""
-        self._stopping.set()
-        for link in self:
-            link.queue.close()
+        with self._lock:
+            self._take = None
+            for link in self._links.values():
+                self._close(link)
         end = time.monotonic() + timeout_s
         for thread in self._threads:
             thread.join(max(0.0, end - time.monotonic()))
 
-    def _push(self, link: Link, take: Take, _pin: bytes) -> None:
+    def _close(self, link: Link) -> None:
+        if link.way is not None:
+            link.way.stopping.set()
+        link.queue.close()
+
+    def _connect(self) -> None:
+        """Threads for every link whose way is new or another one."""
+        if self._take is None or self._roster is None or self._signer is None:
+            return
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        for name, link in self._links.items():
+            url = self._roster.urls.get(name, "")
+            way = link.way
+            if way is not None and (way.url, way.kid) == (url, self._signer.kid):
+                continue
+            if way is not None:
+                way.stopping.set()
+            link.way = Way(url, self._signer.kid, threading.Event()) if url else None
+            if link.way is not None:
+                self._run(link, link.way, self._signer, self._take)
+
+    def _run(self, link: Link, way: Way, signer: Signer, take: Take) -> None:
+        works = [self._push, self._hold] if self._dial_out else [self._push]
+        for work in works:
+            thread = threading.Thread(
+                target=work,
+                args=(link, way, signer, take),
+                name=f"link-{link.peer.name}",
+                daemon=True,
+            )
+            thread.start()
+            self._threads.append(thread)
+
+    def _push(self, link: Link, way: Way, signer: Signer, take: Take) -> None:
         """Carry what waits, as soon as there is something."""
         failures = 0
-        with PeerClient(link.url, self._signer) as client:
-            while not self._stopping.is_set():
+        with PeerClient(way.url, signer) as client:
+            while not way.stopping.is_set():
                 message = link.queue.take(PUSH_S)
                 if message is None:
                     continue
-                failures = self._carry(client, link, take, message, failures)
+                failures = self._carry(client, link, way, take, message, failures)
 
-    def _hold(self, link: Link, take: Take, pin: bytes) -> None:
+    def _hold(self, link: Link, way: Way, signer: Signer, take: Take) -> None:
         """Keep one request open, for whatever the other has to say."""
         failures = 0
-        message = Exchange(v=1, pin=pin, wait_ms=MAX_WAIT_MS)
-        with PeerClient(link.url, self._signer, MAX_WAIT_MS / 1000 + 10) as client:
-            while not self._stopping.is_set():
-                failures = self._carry(client, link, take, message, failures)
+        message = Exchange(v=1, pin=self._pin, wait_ms=MAX_WAIT_MS)
+        with PeerClient(way.url, signer, MAX_WAIT_MS / 1000 + 10) as client:
+            while not way.stopping.is_set():
+                failures = self._carry(client, link, way, take, message, failures)
 
     def _carry(
-        self, client: PeerClient, link: Link, take: Take, message: Exchange, failures: int
+        self,
+        client: PeerClient,
+        link: Link,
+        way: Way,
+        take: Take,
+        message: Exchange,
+        failures: int,
     ) -> int:
         """One request; gives how many in a row have failed."""
         try:
             answer = client.exchange(message, int(time.time()), secrets.token_bytes(16))
-            take(link.member, answer)
+            take(link.peer, answer)
         except AllianceError as error:
             if failures == 0:
-                log_event(WARNING, "member-unreachable", org=link.org, rule=error.rule)
-            self._stopping.wait(RETRY_S[min(failures, len(RETRY_S) - 1)])
+                log_event(WARNING, "member-unreachable", org=link.peer.org, rule=error.rule)
+            way.stopping.wait(RETRY_S[min(failures, len(RETRY_S) - 1)])
             return failures + 1
-        link.seen[0] = int(time.time() * 1000)
+        link.seen_ms = int(time.time() * 1000)
         if failures:
-            log_event(INFO, "member-reachable", org=link.org)
+            log_event(INFO, "member-reachable", org=link.peer.org)
         return 0

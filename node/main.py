@@ -20,8 +20,9 @@ from ledger.crypto import verify
 from ledger.errors import ConfigError, ensure
 from node.api import Api
 from node.clock import Clock
-from node.config import Config, check_host, load_keys
+from node.config import Config, check_host
 from node.driver import Driver
+from node.keyring import load_keyring
 from node.links import Links
 from node.peers import create_peer_app
 from node.replication import Replication
@@ -46,13 +47,16 @@ def open_driver(config: Config, clock: Clock | None = None) -> Driver:
     Raises `ConfigError` (O1, O2.locked, C*), `StorageError` (O2, O3) or what the genesis breaks.
     """
     genesis, bundle = read_genesis(config)
-    keys = load_keys(config, genesis.tip.config)
+    keyring = load_keyring(config)
+    keyring.check(genesis.tip.config)
     store = Store.open(config.database_file)
     try:
-        return Driver(config, keys, genesis, bundle, store, clock)
+        driver = Driver(config, keyring, genesis, bundle, store, clock)
+        keyring.check(driver.final.tip.config)
     except BaseException:
         store.close()
         raise
+    return driver
 
 
 def create_app(config: Config, clock: Clock | None = None) -> FastAPI:
@@ -63,10 +67,8 @@ def create_app(config: Config, clock: Clock | None = None) -> FastAPI:
     check_host(config.host)
     driver = open_driver(config, clock)
     vault = _open_vault(config, driver)
-    members = driver.final.tip.config
-    links = Links(members, driver.keys.node, dict(config.peers), dial_out=config.dial_out)
-    if members.n > 1:
-        driver.carrier = links
+    links = Links(dial_out=config.dial_out)
+    driver.connect(links)
 
     replication = Replication(driver, links, vault)
 

@@ -95,7 +95,7 @@ METRICS: Final = (
         "gauge",
         ("boot_id", "org", "rules_version", "version"),
         "1; what runs: another boot_id is another start",
-        lambda d: {(d.boot_id.hex(), d.keys.member.org, str(RULES_VERSION), VERSION): 1},
+        lambda d: {(d.boot_id.hex(), d.org, str(RULES_VERSION), VERSION): 1},
     ),
     Metric("alliance_status", "gauge", ("status",), "1 for what the node is now", _status),
     Metric(

@@ -1,5 +1,5 @@
-"""What other members may ask of this node: the exchange, and payloads that it holds for them;
-signed with a node key of the configuration in force, and nothing else (SPEC 11, 14.4).
+"""What others may ask of this node: the exchange, and payloads that it holds for them; signed with
+a key that the roster knows, and nothing else (SPEC 11, 14.4).
 """
 
 import time
@@ -43,8 +43,8 @@ class Peers:
         self.payloads = payloads
         self.links = links
         self._verifier = Verifier()
-        self._held: dict[int, int] = {}
-        self._arriving: dict[int, int] = {}
+        self._held: dict[str, int] = {}
+        self._arriving: dict[str, int] = {}
 
     async def exchange(self, request: HttpRequest) -> Response:
         """POST /api/v1/exchange: hear, and say."""
@@ -54,14 +54,14 @@ class Peers:
         message = decode_exchange(await self._read(link, request, MAX_EXCHANGE_BYTES))
         if message.pin != self.driver.genesis.seal.leaf:
             raise ProofError("H7")
-        link.seen[0] = int(time.time() * 1000)
-        self.driver.deliver(link.member, message)
+        link.seen_ms = int(time.time() * 1000)
+        self.driver.deliver(link.peer, message)
         answer = await self._answer(link, message.wait_ms)
         return Response(encode_exchange(answer), 200, None, EXCHANGE_TYPE)
 
     async def get_payload(self, request: HttpRequest) -> Response:
         """GET /api/v1/payloads/{commit}: a payload for the node of a holder."""
-        link = await run_in_threadpool(self._author, request)
+        link = await run_in_threadpool(self._node, request)
         commit = request.path_params["commit"]
         return await run_in_threadpool(self.payloads.get, commit, _identity(link))
 
@@ -69,7 +69,7 @@ class Peers:
         """POST /api/v1/payloads: a payload that the chain names, from a node that cannot be
         asked for it.
         """
-        link = await run_in_threadpool(self._author, request)
+        link = await run_in_threadpool(self._node, request)
         body = await self._read(link, request, MAX_DEPOSIT_BYTES)
         return await run_in_threadpool(self.payloads.put, body, _identity(link))
 
@@ -77,17 +77,24 @@ class Peers:
         """The body itself. Raises `AuthenticationError` (H4), `MalformedError` (O5) or `BusyError`
         (H9) for a member with too many on their way.
         """
-        arriving = self._arriving.get(link.member, 0)
+        arriving = self._arriving.get(link.peer.name, 0)
         if arriving >= MAX_ARRIVING:
             self.driver.counters["dropped"] += 1
-            raise BusyError("H9", org=link.org)
-        self._arriving[link.member] = arriving + 1
+            raise BusyError("H9", org=link.peer.org)
+        self._arriving[link.peer.name] = arriving + 1
         try:
             body = await read_body(request, limit, self.driver.config.body_ms)
         finally:
-            self._arriving[link.member] -= 1
+            self._arriving[link.peer.name] -= 1
         check_body(body, request.headers)
         return body
+
+    def _node(self, request: HttpRequest) -> Link:
+        """A member's node, now or soon: payloads are for nobody else. Raises as `_author`."""
+        link = self._author(request)
+        if link.peer.role not in ("member", "joiner"):
+            raise AuthenticationError("H5", kid=link.peer.name)
+        return link
 
     def _author(self, request: HttpRequest) -> Link:
         """Who asks. Raises `AuthenticationError` (H1 to H3, H5, H6) or `LimitError` (H10)."""
@@ -101,25 +108,25 @@ class Peers:
 
     async def _answer(self, link: Link, wait_ms: int) -> Exchange:
         """What waits for this member, or what comes within its wait."""
-        held = self._held.get(link.member, 0)
+        held = self._held.get(link.peer.name, 0)
         wait_s = wait_ms / 1000 if held < MAX_HELD else 0.0
-        self._held[link.member] = held + 1
+        self._held[link.peer.name] = held + 1
         try:
             message = await run_in_threadpool(link.queue.take, wait_s)
         finally:
-            self._held[link.member] -= 1
+            self._held[link.peer.name] -= 1
         return message or Exchange(v=1, pin=self.driver.genesis.seal.leaf)
 
 
 def _identity(link: Link) -> Identity:
     """The node of another member as an author."""
-    return Identity(link.org, link.org, "node", "node")
+    return Identity(link.peer.org, link.peer.org, "node", "node")
 
 
 def create_peer_app(driver: Driver, links: Links, vault: Vault) -> FastAPI:
     """The application that other members reach; it knows the exchange and payloads."""
     app = FastAPI(title="alliance chain exchange", docs_url=None, redoc_url=None, openapi_url=None)
-    peers = Peers(driver, links, Payloads(vault, driver.keys.member.org))
+    peers = Peers(driver, links, Payloads(vault, driver.org))
     app.add_route(EXCHANGE_PATH, peers.exchange, methods=["POST"])
     app.add_route(PAYLOADS_PATH, peers.post_payload, methods=["POST"])
     app.add_route(f"{PAYLOADS_PATH}/{{commit}}", peers.get_payload, methods=["GET"])

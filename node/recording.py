@@ -3,7 +3,7 @@ node replays in the simulator, effect by effect (`python -m tests.sim.replay FIL
 
 Nothing secret is in it: words, certificates, blocks by their ids, signatures that were sent anyway.
 
-    ["begin",node_key,timing]
+    ["begin",node_keys,timing]
     ["in",kind,event]
     ["out",[[kind,effect],...]]
 
@@ -11,7 +11,7 @@ A line may be cut short by a crash; the next start begins on a line of its own.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from logging import ERROR
 from pathlib import Path
 from typing import Final, get_args
@@ -33,10 +33,10 @@ class Recorder:
         self._path = path
         self._failed = False
 
-    def begin(self, node_key: bytes, timing: Timing) -> None:
+    def begin(self, node_keys: Sequence[bytes], timing: Timing) -> None:
         """A machine that is new: everything up to the next such line is its own."""
         torn = self._path.exists() and not _ends_with_a_line(self._path)
-        self._write((b"\n" if torn else b"") + _line("begin", node_key, timing))
+        self._write((b"\n" if torn else b"") + _line("begin", node_keys, timing))
 
     def take(self, event: Event) -> None:
         """Before the step, so that an event which the machine does not survive is known."""
@@ -90,8 +90,9 @@ def read_record(path: Path) -> Iterator[tuple[Consensus, list[Step]]]:
             lives.append([])
         lives[-1].append(line)
     for begin, *lines in lives:
-        _, node_key, timing = msgspec.json.decode(begin, type=tuple[str, bytes, Timing])
-        yield Consensus(node_key, timing), _steps(lines)
+        kind = tuple[str, tuple[bytes, ...], Timing]
+        _, node_keys, timing = msgspec.json.decode(begin, type=kind)
+        yield Consensus(*node_keys, timing=timing), _steps(lines)
 
 
 def _steps(lines: list[bytes]) -> list[Step]:

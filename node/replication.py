@@ -40,7 +40,7 @@ class Replication:
         self._driver = driver
         self._links = links
         self._vault = vault
-        self._org = driver.keys.member.org
+        self._org = driver.org
         self._to_give: deque[tuple[Link, str]] = deque(maxlen=MAX_TO_GIVE)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="replication", daemon=True)
@@ -107,7 +107,7 @@ class Replication:
             if link.org not in item.holders or not link.url:
                 continue
             try:
-                with PeerClient(link.url, self._driver.keys.node) as client:
+                with PeerClient(link.url, self._driver.membership.signer) as client:
                     deposit = client.payload(item.commit)
                 check_deposited(deposit, item.commit)
                 self._vault.put(deposit, f"node:{link.org}", wall_ms())
@@ -121,7 +121,7 @@ class Replication:
         """Hand a payload to a holder that cannot ask for it; says whether that is done with."""
         try:
             deposit = deposit_of(self._vault.read(commit))
-            with PeerClient(link.url, self._driver.keys.node) as client:
+            with PeerClient(link.url, self._driver.membership.signer) as client:
                 client.give(deposit)
         except NotFoundError as error:
             # Not in this vault, or erased: nothing to give. T3 of the other one: it is behind.

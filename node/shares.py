@@ -15,10 +15,10 @@ class Shares:
     """The entries that each member has brought, as long as they wait."""
 
     def __init__(self) -> None:
-        self._sizes: dict[int, dict[bytes, int]] = {}
+        self._sizes: dict[str, dict[bytes, int]] = {}
 
     def admit(
-        self, member: int, entries: Sequence[Entry], waiting: Container[bytes]
+        self, member: str, entries: Sequence[Entry], waiting: Container[bytes]
     ) -> list[Entry]:
         """Those of the entries for which this member has room left, from the front.
 

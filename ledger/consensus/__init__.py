@@ -27,7 +27,8 @@ cryptography inside. It is fed only with authentic facts and knows of a block on
 
 **How to drive it.** One loop, one writer:
 
-1. Build `Consensus(node_key)`, step `Started(Durable(...))` with what the store holds.
+1. Build `Consensus(node_key)` (two keys while they change), step `Started(Durable(...))` with what
+   the store holds.
 2. Take a batch of inputs: admitted records (`Work`, with the number of records that stand in no
    block up to `tip`), messages (`Received`, after `verify_fact`), blocks (`BlockReceived`, after
    the seal's signature is checked; *before* the `Proposal` that brought them), peers' summaries

@@ -267,11 +267,13 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
 
 
 class Alarm(msgspec.Struct, frozen=True):
-    """Something an operator must see. `safety` and `invalid-final` also end this node's
-    voting.
+    """Something an operator must see. `safety`, `invalid-final` and `rules-version` (an epoch whose
+    rules this software does not know) also end this node's voting.
     """
 
-    kind: Literal["safety", "invalid-notarized", "invalid-final", "own-key", "quarantine"]
+    kind: Literal[
+        "safety", "invalid-notarized", "invalid-final", "own-key", "quarantine", "rules-version"
+    ]
     proof: tuple[Fact, ...]
 
 

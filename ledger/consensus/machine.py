@@ -85,12 +85,19 @@ class Timing(msgspec.Struct, frozen=True):
 class Consensus:
     """One node's part in the agreement on the next block.
 
-    `node_key` is this node's raw public key; a node that no epoch lists observes. The first event
-    is `Started`.
+    `node_keys` are this node's raw public keys: one, or two while they change (2.17); an epoch
+    lists one of them at most, and a node that it does not list observes. `rules` are the rules
+    versions that this software knows. The first event is `Started`.
     """
 
-    def __init__(self, node_key: bytes, timing: Timing | None = None) -> None:
-        self._node_key = node_key
+    def __init__(
+        self,
+        *node_keys: bytes,
+        timing: Timing | None = None,
+        rules: frozenset[int] = frozenset({1}),
+    ) -> None:
+        self._node_keys = node_keys
+        self._rules = rules
         self._timing = timing or Timing()
         self._final_cert: Certificate | None = None
         self._work_since: int | None = None
@@ -114,6 +121,7 @@ class Consensus:
         self._timer: int | None = None
         self._asked: dict[bytes, int] = {}
         self._range_asked = (0, -1, 0)
+        self._ahead: tuple[int, int, int] | None = None
         self._reported: set[tuple[int, int, int]] = set()
         self._alarmed: set[bytes] = set()
         self._committing: int | None = None
@@ -210,7 +218,8 @@ class Consensus:
         """Draw every consequence of what is known. Each rule is idempotent."""
         while not self._halted and (self._commit() or self._advance()):
             pass
-        self._check_blocks()
+        if not self._halted:
+            self._check_blocks()
         self._watch_notarized()
         if self._started and self._may_act():
             self._track_work()
@@ -219,6 +228,7 @@ class Consensus:
             self._vote_notarize()
             self._vote_nullify()
         self._fetch_missing()
+        self._fetch_on()
 
     def _flush(self) -> list[Effect]:
         """The effects of this step: what must be durable first, the timer last."""
@@ -287,7 +297,12 @@ class Consensus:
         self, config: EpochConfig, anchor: BlockInfo, certificate: Certificate | None
     ) -> None:
         self._config = config
-        self._me = config.index_of(self._node_key)
+        listed = [config.index_of(key) for key in self._node_keys]
+        self._me = next((index for index in listed if index is not None), None)
+        if config.rules_version not in self._rules and not self._halted:
+            # Nothing is judged by rules that this software does not know (2.17): it keeps serving.
+            self._halted = True
+            self._effects.append(Alarm("rules-version", ()))
         self._anchor = anchor
         self._anchor_cert = certificate
         self._final_cert = None
@@ -319,6 +334,9 @@ class Consensus:
         # floor then: what was lost ends below it. One that was proposed later ends the guard.
         guarded, self._floor = self._floor > self.final.view, 0
         self._reports.clear()
+        if self._ahead is not None:
+            # Members are numbered anew: whoever has the next blocks is as good.
+            self._ahead = -1, *self._ahead[1:]
         self._enter_epoch(config, self.final, self._final_cert)
         if self._quarantined:
             self._set_floor(LAST_VIEW)
@@ -1095,8 +1113,7 @@ class Consensus:
     def _on_summary(self, event: PeerSummary) -> None:
         theirs = event.summary
         if theirs.final_height > self.final.height and self._may_ask(event.peer):
-            self._range_asked = (self._now, event.peer, self.final.height)
-            self._effects.append(Fetch(None, self.final.height + 1, event.peer))
+            self._fetch_range(event.peer, theirs.final_height)
         if theirs.epoch == self._config.epoch:
             facts = self._missing_at(theirs)
             if facts:
@@ -1108,6 +1125,21 @@ class Consensus:
         in_vain = (asked, height) == (peer, self.final.height)
         wait_ms = self._timing.sync_ms * (self._config.n if in_vain else 1)
         return self._now >= asked_ms + wait_ms
+
+    def _fetch_range(self, peer: int, height: int) -> None:
+        """Ask for final blocks from a peer that says it has them up to a height."""
+        self._range_asked = (self._now, peer, self.final.height)
+        self._ahead = (peer, height, self.final.height)
+        self._effects.append(Fetch(None, self.final.height + 1, peer))
+
+    def _fetch_on(self) -> None:
+        """What was asked for came, and it was not all: ask on at once (2.15)."""
+        if self._ahead is not None and self._committing is None:
+            peer, height, asked_at = self._ahead
+            if self.final.height >= height:
+                self._ahead = None
+            elif self.final.height > asked_at:
+                self._fetch_range(peer, height)
 
     def _missing_at(self, theirs: Summary) -> list[Fact]:
         facts: list[Fact] = []

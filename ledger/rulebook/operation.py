@@ -173,10 +173,10 @@ OPERATION: dict[str, Rule] = {
         "请附节点日志报告；已答复的内容均已持久保存。",
     ),
     "O10": Rule(
-        "This version of the node does not take in a configuration with other members, keys or rules than those in force.",
-        "此版本的节点不接收成员、密钥或规则与现行配置不同的配置。",
-        "Change the quorum, the limits or who may lead; for other members wait for newer software.",
-        "可更改法定人数、限值或可主持者；变更成员请等待新版软件。",
+        "The chain has gone over to rules version {version}; this node knows version {known}, and has stopped voting.",
+        "链已启用规则版本 {version}；本节点只支持版本 {known}，已停止投票。",
+        "Install the newer software and start the node again; the others go on, and nothing is lost.",
+        "请安装新版软件并重新启动节点；其他成员照常运行，数据不会丢失。",
     ),
     "O11.alarm": Rule(
         "The database keeps the proof of an alarm: {kind}, {time}.",

@@ -179,15 +179,19 @@ class Store:
         return self._connection.exec_driver_sql(statement, values).rowcount
 
     def found(self, genesis: Applied, bundle: bytes, checkpoint: bytes) -> None:
-        """Put block 0 into an empty database."""
-        root = genesis.tip.tree.root()
+        """Put block 0 into an empty database; `checkpoint` is empty where this node is no member of
+        the first epoch, and has cosigned nothing.
+        """
+        size, root = genesis.tip.size, genesis.tip.tree.root()
+        if not checkpoint:
+            size, root = 0, Tree().root()
         with self.transaction():
             self._one(
                 "INSERT INTO tip (one, layout, height, leaf, derived, cosigned_size, cosigned_root)"
                 " VALUES (1, ?, 0, ?, 0, ?, ?)",
                 schema.LAYOUT,
                 genesis.tip.seal_leaf,
-                genesis.tip.size,
+                size,
                 root,
             )
             self._insert(genesis, bundle, None, checkpoint)

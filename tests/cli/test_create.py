@@ -27,7 +27,8 @@ from ledger.crypto import signer_from_seed
 from ledger.encoding import b64url, decode_bundle, encode_bundle
 from ledger.records.envelope import ENCODE
 from ledger.records.governance import GenesisBody
-from node.config import load_config, load_keys
+from node.config import load_config
+from node.keyring import load_keyring
 from tests.cli.conftest import Result, call, free_port, serving
 
 ORGS = ("h1", "h2", "h3", "h4")
@@ -128,7 +129,7 @@ def test_four_founders_make_one_chain(founders: Founders) -> None:
         assert "by telephone" in said[org]
         home = founders.home(org)
         assert (home / "genesis").read_bytes() == founders.file("genesis.new").read_bytes()
-        assert load_keys(load_config(home), block.tip.config).member.org == org
+        assert load_keyring(load_config(home)).org(block.tip) == org
 
 
 def test_a_draft_says_what_it_is(accepted: Founders, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from ledger.encoding import decode_bundle, encode_bundle
 from node.wire import Exchange
 from tests.sim.replay import replay
+from tests.support.node import peer_of
 from tests.support.stepped import Stepped, published
 from tests.support.world import World, make_world
 
@@ -57,7 +58,7 @@ def test_a_body_that_somebody_spoiled_on_the_way_harms_nobody(stepped: Make) -> 
         if to == victim and item.blocks:
             peer = next(org for org in FOUR if org not in (victim, leader_of(net, 1)))
             spoiled_item = Exchange(v=1, pin=item.pin, blocks=tuple(map(spoiled, item.blocks)))
-            net.drivers[victim].deliver(net.index(peer), spoiled_item)
+            net.drivers[victim].deliver(peer_of(peer), spoiled_item)
         return True
 
     net.allow = spoil_first

@@ -22,7 +22,7 @@ from node.config import Config
 from node.driver import Driver
 from node.main import open_driver
 from node.wire import Exchange
-from tests.support.node import make_config, make_home, running
+from tests.support.node import make_config, make_home, peer_of, running
 from tests.support.world import World, make_world
 
 FOUR = ("h1", "h2", "h3", "h4")
@@ -61,8 +61,14 @@ class Recorder:
     def __init__(self) -> None:
         self.sent: list[Exchange] = []
 
-    def send(self, _to: int | None, item: Exchange) -> None:
+    def send(self, _to: str | None, item: Exchange) -> None:
         self.sent.append(item)
+
+    def others(self) -> list[str]:
+        return ["h2"]
+
+    def update(self, _roster: object, _signer: object) -> None:
+        """It hears whatever it is given."""
 
     def heard(self) -> dict[str, int]:
         return {}
@@ -81,12 +87,12 @@ def wait_for(reached: Callable[[], bool]) -> None:
 def deliver(driver: Driver, world: World, *facts: Vote | Certificate) -> None:
     """As if h3 had brought them."""
     pin = world.genesis.seal.leaf
-    driver.deliver(index_of(world, "h3"), Exchange(v=1, pin=pin, facts=facts))
+    driver.deliver(peer_of("h3"), Exchange(v=1, pin=pin, facts=facts))
 
 
 def watched(config: Config) -> tuple[Driver, Recorder]:
     driver, recorder = open_driver(config), Recorder()
-    driver.carrier = recorder
+    driver.connect(recorder)
     driver.start()
     return driver, recorder
 

@@ -22,8 +22,9 @@ from node import driver as driving
 from node.admission import Delivery, Parsed, Signatures
 from node.httpsig import Head, Key, Request, Verifier, sign_request
 from node.main import open_driver
+from node.roster import Peer
 from node.wire import Exchange
-from tests.support.node import make_config, make_home
+from tests.support.node import make_config, make_home, peer_of
 from tests.support.world import World, make_world, sign_seal
 
 FOUR = ("h1", "h2", "h3", "h4")
@@ -34,8 +35,7 @@ def test_messages_of_one_member_wait_in_bounded_numbers_and_bytes(
 ) -> None:
     world = make_world(FOUR)
     driver = open_driver(make_config(make_home(world, tmp_path / "home")))
-    own = world.config.index_of(driver.keys.node.public_key)
-    one, two = [index for index in range(4) if index != own][:2]
+    one, two = peer_of("h2"), peer_of("h3")
     small = Exchange(v=1, pin=world.genesis.seal.leaf)
     # The writer does not run: whatever is checked still waits, and counts.
     for _ in range(driving.MAX_DELIVERIES):
@@ -57,12 +57,12 @@ def test_a_member_whose_messages_take_long_delays_nobody_else(tmp_path: Path) ->
     """Thousands of signatures in each of them: what others say is checked in between."""
     world = make_world(FOUR)
     driver = open_driver(make_config(make_home(world, tmp_path / "home")))
-    one, two = [i for i, member in enumerate(world.config.members) if member.org != "h1"][:2]
+    one, two = peer_of("h2"), peer_of("h3")
     small = Exchange(v=1, pin=world.genesis.seal.leaf)
     release = threading.Event()
     check = driver.admission.delivery
 
-    def slow(tip: Tip, peer: int, exchange: Exchange) -> Delivery:
+    def slow(tip: Tip, peer: Peer, exchange: Exchange) -> Delivery:
         if peer == one:
             release.wait(20)
         return check(tip, peer, exchange)
@@ -87,7 +87,7 @@ def test_blocks_that_consensus_has_no_room_for_are_not_kept(tmp_path: Path) -> N
     world = make_world(FOUR)
     driver = open_driver(make_config(make_home(world, tmp_path / "home")))
     views = [v for v in range(2, 9) if world.config.leader(v) != world.config.leader(1)]
-    one = next(i for i, member in enumerate(world.config.members) if member.org != "h1")
+    one = peer_of("h2")
     for start in range(0, 400, 50):
         blocks = []
         for number in range(start, start + 50):
@@ -131,7 +131,7 @@ def test_a_seal_of_somebody_whose_turn_it_is_not_is_dropped(tmp_path: Path) -> N
     seal = msgspec.structs.replace(decode_seal(raw).seal, proposer=other)
     block = encode_bundle([sign_seal(world.keys[other].node, seal).raw])
     exchange = Exchange(v=1, pin=world.genesis.seal.leaf, blocks=(block,))
-    delivery = driver.admission.delivery(world.genesis.tip, 1, exchange)
+    delivery = driver.admission.delivery(world.genesis.tip, peer_of("h2"), exchange)
     assert (delivery.bodies, delivery.rejected) == ([], 1)
     driver.stop()
 

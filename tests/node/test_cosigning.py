@@ -20,7 +20,7 @@ from node.driver import Driver
 from node.main import open_driver
 from node.wire import Exchange
 from tests.support.copies import Chain
-from tests.support.node import make_config, make_home
+from tests.support.node import make_config, make_home, peer_of
 from tests.support.world import World, make_world
 
 FOUR = ("h1", "h2", "h3", "h4")
@@ -60,7 +60,7 @@ def feed(driver: Driver, world: World, chain: Chain, *words: bytes) -> None:
     """All blocks of a chain with the finalization of the last one by all but h1, and words."""
     last = chain.applied[-1]
     driver.deliver(
-        others(world)[0],
+        peer_of("h2"),
         Exchange(
             v=1,
             pin=world.genesis.seal.leaf,

@@ -104,7 +104,7 @@ def test_the_values_of_a_node(tmp_path: Path) -> None:
 def test_the_others_as_a_node_sees_them(tmp_path: Path) -> None:
     world = make_world(("h1", "h2", "h3", "h4"))
     with running(make_config(make_home(world, tmp_path / "home"))) as driver:
-        driver.carrier = Recorder()
+        driver.connect(Recorder())
         driver.carrier.heard = lambda: {"h2": driver.clock.now_ms(), "h3": 0, "h4": 5_000}  # type: ignore[method-assign]
         deliver(driver, world, *lie(world, "h2"))
         wait_for(lambda: bool(driver.accusations))

@@ -32,7 +32,9 @@ from node.httpsig import (
     sign_request,
 )
 from node.links import MAX_QUEUED_BYTES, MESSAGE_BYTES, Links, Queue, merged
+from node.roster import Roster
 from node.wire import EXCHANGE_PATH, EXCHANGE_TYPE, Exchange, decode_exchange, encode_exchange
+from tests.support.node import peer_of
 from tests.support.world import GENESIS_MS, Blocks, World, make_world, seed, signer_from_seed
 
 PIN = bytes(32)
@@ -182,13 +184,15 @@ def test_a_queue_joins_what_waits_and_drops_the_oldest() -> None:
 def test_of_several_summaries_the_newest_counts(world: World) -> None:
     parts = [Exchange(v=1, pin=PIN, entries=(b"x",)), Exchange(v=1, pin=PIN, cosignatures=(b"y",))]
     assert merged(parts) == Exchange(v=1, pin=PIN, entries=(b"x",), cosignatures=(b"y",))
-    links = Links(world.config, world.keys["h1"].node, {}, dial_out=False)
+    own = world.keys["h1"].node
+    links = Links(dial_out=False)
+    links.update(Roster(world.genesis.tip, frozenset({b64url(own.kid)}), {}), own)
     links.send(None, parts[0])
-    assert {link.org for link in links} == {"h2", "h3", "h4"}
-    assert all(link.queue.take(0) == parts[0] for link in links)
-    own = world.config.index_of(world.keys["h1"].node.public_key)
-    links.send(own, parts[0])
-    assert all(link.queue.take(0) is None for link in links)
+    others = [links.link_of(b64url(world.keys[org].node.kid)) for org in ("h2", "h3", "h4")]
+    assert all(link is not None and link.queue.take(0) == parts[0] for link in others)
+    assert links.link_of(b64url(own.kid)) is None
+    links.send("h1", parts[0])
+    assert all(link is not None and link.queue.take(0) is None for link in others)
 
 
 # --- what arrives ---
@@ -217,7 +221,7 @@ def test_what_does_not_verify_is_dropped_and_counted(world: World) -> None:
             _word(world, block, None, "h2"),
         ),
     )
-    found = Admission(Signatures()).delivery(tip, 1, message)
+    found = Admission(Signatures()).delivery(tip, peer_of("h2"), message)
     assert found.facts == [good]
     assert [body.info.id for body in found.bodies] == [block.seal.leaf]
     assert [item.raw for item in found.entries] == [entry]

@@ -34,7 +34,7 @@ def record(tmp_path: Path) -> Path:
     path = tmp_path / "record.jsonl"
     driver = OneMemberDriver()
     recorder = Recorder(path)
-    recorder.begin(driver.signer.public_key, Timing())
+    recorder.begin([driver.signer.public_key], Timing())
     machine, first = Consensus(driver.signer.public_key, Timing()), genesis(driver.config)
     step = machine.step
 
@@ -81,7 +81,7 @@ def test_a_record_that_a_crash_cut_short_is_read_as_far_as_it_goes(record: Path)
     for cut in (1, 2, 30, 300, 700):
         record.write_bytes(data[:-cut])
         recorder = Recorder(record)
-        recorder.begin(bytes(32), Timing())
+        recorder.begin([bytes(32)], Timing())
         found = replay(record)
         assert found.lives == 2
         assert whole.steps - 4 < found.steps <= whole.steps
@@ -89,7 +89,7 @@ def test_a_record_that_a_crash_cut_short_is_read_as_far_as_it_goes(record: Path)
 
 def test_a_full_disk_ends_the_record_and_not_the_node(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "nowhere" / "record")
-    recorder.begin(bytes(32), Timing())
+    recorder.begin([bytes(32)], Timing())
     recorder.take(Tick(1))
     recorder.take(Work(1, 1))
     assert not (tmp_path / "nowhere").exists()

@@ -221,7 +221,7 @@ class Node:
         self.unsynced: list[tuple[int, list[object], list[Callable[[], None]]]] = []
         self.synced_at = 0
         self.bodies = dict(self.mem.bodies)
-        self.core = self.machine(self.key, self.world.timing)
+        self.core = self.machine(self.key, timing=self.world.timing)
         mem = self.mem
         durable = Durable(
             mem.config, mem.anchor, mem.chain[-1].info, mem.cert, mem.anchor_cert,

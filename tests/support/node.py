@@ -18,6 +18,7 @@ from node.config import Config
 from node.driver import Driver
 from node.httpsig import NO_BODY, Request, sign_request
 from node.main import create_app, open_driver
+from node.roster import Peer, Role
 from tests.support.world import World
 
 PASSPHRASE = b"for tests only"
@@ -87,6 +88,11 @@ class FakeTime:
     def _tick(self) -> int:
         self.monotonic_ms += 1
         return self.monotonic_ms
+
+
+def peer_of(org: str, role: Role = "member") -> Peer:
+    """Another node, as the one under test knows it."""
+    return Peer(org, org, role)
 
 
 @contextmanager

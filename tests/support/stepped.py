@@ -12,15 +12,19 @@ else is gone.
 
 import heapq
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any
 
+from ledger.crypto import Signer
+from ledger.encoding import b64url
 from node.clock import Clock
 from node.config import load_config
 from node.driver import Driver, Outcome, Published
 from node.main import open_driver
+from node.roster import Roster
 from node.wire import Exchange, decode_exchange, encode_exchange
 from tests.support.node import PASSPHRASE, make_home
 from tests.support.world import GENESIS_MS, World
@@ -48,15 +52,22 @@ class Post:
         self.net = net
         self.org = org
 
-    def send(self, to: int | None, item: Exchange) -> None:
-        """To one member, or to all others."""
-        for index, member in enumerate(self.net.world.config.members):
-            if member.org != self.org and to in (None, index):
-                self.net.post(self.org, member.org, item)
+    def send(self, to: str | None, item: Exchange) -> None:
+        """To one of them by name, or to all."""
+        for name in self.others() if to is None else [to]:
+            self.net.post(self.org, name.partition("/")[0], item)
 
     def heard(self) -> dict[str, int]:
         """Nobody asks."""
         return {}
+
+    def others(self) -> list[str]:
+        """All other nodes."""
+        return [org for org in self.net.homes if org != self.org]
+
+    def update(self, _roster: Roster, signer: Signer) -> None:
+        """Whom a node hears is for its own roster to say."""
+        self.net.kids[self.org] = b64url(signer.kid)
 
 
 class Stepped:
@@ -72,6 +83,10 @@ class Stepped:
         """Everything that was said since the list was last cleared."""
         self.drivers: dict[str, Driver] = {}
         self.homes: dict[str, Path] = {}
+        self.kids: dict[str, str] = {}
+        """The key that each node signs its requests with."""
+        self.refused: Counter[str] = Counter()
+        """Requests of nodes that the other one did not know."""
         self.settings: dict[str, str] = {}
         """The text of each node's `node.toml`."""
         self._mail: list[tuple[int, int, str, str, bytes]] = []
@@ -79,10 +94,6 @@ class Stepped:
         for org in world.keys:
             self.homes[org] = make_home(world, folder / org, org)
             self.start(org)
-
-    def index(self, org: str) -> int:
-        """The member index of an organisation."""
-        return [member.org for member in self.world.config.members].index(org)
 
     def start(self, org: str) -> None:
         """Open the node of a home directory."""
@@ -93,7 +104,7 @@ class Stepped:
         for pool in ("_pool", "_archive"):
             getattr(driver, pool).shutdown()
             setattr(driver, pool, Inline())
-        driver.carrier = Post(self, org)
+        driver.connect(Post(self, org))
         self.drivers[org] = driver
 
     def cut(self, org: str) -> None:
@@ -156,7 +167,11 @@ class Stepped:
     def _deliver(self) -> None:
         _at, _count, sender, to, data = heapq.heappop(self._mail)
         if to in self.drivers:
-            self.drivers[to].deliver(self.index(sender), decode_exchange(data))
+            peer = self.drivers[to].membership.roster.peer_of(self.kids[sender])
+            if peer is None:
+                self.refused[sender] += 1
+                return
+            self.drivers[to].deliver(peer, decode_exchange(data))
             self.turn(to)
 
     # --- what is so ---

@@ -1,0 +1,27 @@
+"""Members come, go and change their keys on a running chain of real processes (consensus.md 2.17;
+SPEC 5.7, 7.3).
+"""
+
+from collections.abc import Callable
+
+from tests.net.alliance import Alliance
+from tests.net.conftest import Load, Network
+
+Make = Callable[..., Network]
+
+
+def test_one_member_becomes_two_three_and_four(network: Make) -> None:
+    net = network("h1")
+    net.start()
+    alliance = Alliance(net)
+    with Load(net, "h1") as load:
+        load.more()
+        alliance.join("h2", "h1")
+        assert net.health("h1")["members"] == {"may_be_absent": 0, "may_lie": 1, "n": 2, "q": 2}
+        load.more()
+        alliance.join("h3", "h1")
+        load.more()
+        alliance.join("h4", "h1", "h2")
+        load.more()
+    assert net.health("h4")["status"] == "ok"
+    net.check(load.published)
