@@ -8,10 +8,12 @@ from typing import Annotated, Any, Final
 import typer
 
 from cli.drill import run_drill
+from cli.forks import Comparison, compare
 from cli.offline import Audit, Held, Report, Step
 from cli.options import Json, Lang
 from cli.screen import explain, finding_text, language, local_time, progress, say, show, wants_json
 from ledger.chain import check_genesis
+from ledger.consensus import Certificate
 from ledger.crypto import verify
 from ledger.encoding import b64url
 from ledger.errors import AllianceError, NotFoundError, ProofError
@@ -231,6 +233,92 @@ def audit_drill(
         raise ProofError("V25", count=len(missed))
 
 
+def audit_compare(
+    first: Annotated[Path, typer.Argument(metavar="DIR1", help="A copy.")],
+    second: Annotated[Path, typer.Argument(metavar="DIR2", help="Another member's copy.")],
+    genesis: Annotated[
+        Path | None, typer.Option("--genesis", help="Genesis file that you trust.")
+    ] = None,
+    pin: Annotated[
+        str | None, typer.Option("--pin", help="Pin of the genesis that you trust.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=0, help="Processes that check signatures.")
+    ] = None,
+    lang: Lang = None,  # noqa: ARG001
+    as_json: Json = False,  # noqa: ARG001
+) -> None:
+    """Compare two copies: the same, a beginning, or two histories; and then who signed both."""
+    for folder in (first, second):
+        if not (folder / "checkpoint").exists():
+            raise NotFoundError("V24")
+    held = Held(genesis=None if genesis is None else read_file(genesis), pin=pin)
+    with progress("auditing", None) as advance:
+        found = compare((first, second), held, workers, advance)
+    show(comparison_value(found), comparison_lines(found, (first, second), held))
+    failed = next((report.failed for report in found.reports if report.failed), None)
+    if failed is not None:
+        raise typer.Exit(EXIT_STEP + failed.number)
+    if found.fork is not None:
+        raise ProofError("V31", height=found.fork.height, count=len(found.fork.culprits))
+
+
+def comparison_value(found: Comparison) -> dict[str, Any]:
+    """A comparison as JSON."""
+    sizes = [report.size for report in found.reports]
+    value: dict[str, Any] = {"valid": [report.is_valid for report in found.reports], "sizes": sizes}
+    if not found.are_valid:
+        return value
+    value["relation"] = found.relation
+    fork = found.fork
+    if fork is not None:
+        value["fork"] = {
+            "height": fork.height,
+            "epoch": fork.epoch,
+            "blocks": list(fork.blocks),
+            "at_least": fork.least,
+            "culprits": {
+                org: [[_word(first), _word(second)] for first, second in pairs]
+                for org, pairs in sorted(fork.culprits.items())
+            },
+            "cosigned_both": fork.cosigned_both,
+        }
+    return value
+
+
+def _word(cert: Certificate) -> dict[str, Any]:
+    return {
+        "kind": cert.kind,
+        "view": cert.view,
+        "height": cert.height,
+        "block": b64url(cert.block),
+    }
+
+
+def comparison_lines(found: Comparison, folders: tuple[Path, Path], held: Held) -> list[str]:
+    """A comparison as a person reads it."""
+    for report, folder in zip(found.reports, folders, strict=True):
+        if not report.is_valid:
+            return [say("compare-invalid", folder=str(folder)), *as_lines(report, held)]
+    fork = found.fork
+    if fork is None:
+        first, second = (report.size for report in found.reports)
+        return [say(f"compare-{found.relation}", first=first, second=second)]
+    lines = [say("compare-fork", height=fork.height, epoch=fork.epoch)]
+    lines += [say("compare-block", block=block) for block in fork.blocks]
+    for org, pairs in sorted(fork.culprits.items()):
+        one, two = pairs[0]
+        words = {"view": one.view, "one": one.kind, "two": two.kind}
+        lines.append(say("compare-culprit", org=org, **words))
+    if len(fork.culprits) < fork.least:
+        lines.append(say("compare-too-few", count=len(fork.culprits), least=fork.least))
+    else:
+        lines.append(say("compare-enough", count=len(fork.culprits), least=fork.least))
+    if fork.cosigned_both:
+        lines.append(say("compare-cosigned", orgs=", ".join(fork.cosigned_both)))
+    return lines
+
+
 class AuditGroup(typer.core.TyperGroup):
     """`alliance audit FOLDER` beside `audit receipt` and `audit drill`: what is no command is a
     folder. The command for it is called DIR, as hardly any folder is.
@@ -251,3 +339,4 @@ audit_app = typer.Typer(
 audit_app.command("DIR")(audit_copy)
 audit_app.command("receipt")(audit_receipt)
 audit_app.command("drill")(audit_drill)
+audit_app.command("compare")(audit_compare)

@@ -17,6 +17,11 @@ CERTIFICATES: Final = "finality/certificates"
 """For each height from 1 on, a big-endian uint32 length and the certificate; empty where a later
 one covers it.
 """
+JUSTIFICATIONS: Final = "finality/justifications"
+"""The notarizations and nullifications that led to the final blocks, in any order, each behind a
+big-endian uint32 length; absent where the member held none.
+"""
+
 EPOCHS: Final = "epochs"
 """How one epoch followed the other; a copy of the first epoch has no such file."""
 
@@ -69,10 +74,15 @@ def open_plain(folder: Path, name: str) -> BinaryIO:
 
 def read_certificates(folder: Path) -> Iterator[bytes]:
     """The finality certificates of a copy, by height from 1 on. Raises as `Copy.read` does."""
-    with open_plain(folder, CERTIFICATES) as file:
+    return read_framed(folder, CERTIFICATES)
+
+
+def read_framed(folder: Path, name: str) -> Iterator[bytes]:
+    """The parts of a file of certificates, each behind its length. Raises as `Copy.read` does."""
+    with open_plain(folder, name) as file:
         while head := file.read(4):
             length = int.from_bytes(head, "big")
             data = file.read(length) if length <= MAX_CERTIFICATE else b""
             if len(head) < 4 or len(data) != length:
-                raise MalformedError("V11", file=CERTIFICATES)
+                raise MalformedError("V11", file=name)
             yield data

@@ -1,7 +1,7 @@
 """The offline copy of a chain: files that anybody can check without us (SPEC V; C2SP tlog-tiles).
 
     checkpoint  genesis  policy  epochs  tile/<L>/<N>[.p/W]  tile/entries/<N>[.p/W]
-    finality/certificates
+    finality/certificates  finality/justifications
 
 `epochs` is there from the second epoch on (SPEC 9.3). `finality/certificates` holds, for each
 height from 1 on, a big-endian uint32 length and the
@@ -15,6 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
+from cli.copies import JUSTIFICATIONS
 from cli.home import write_new
 from cli.screen import progress
 from cli.session import Session
@@ -96,6 +97,10 @@ def _copy_to(session: Session, folder: Path) -> Copied:
         _write(folder / "epochs", encode_epochs(boundaries))
     framed = b"".join(len(item).to_bytes(4, "big") + item for item in certificates[1:])
     _write(folder / "finality" / "certificates", framed)
+    led = [cert for epoch in range(len(configs)) for cert in session.client.justifications(epoch)]
+    if led:
+        framed = b"".join(len(item).to_bytes(4, "big") + item for item in led)
+        _write(folder / JUSTIFICATIONS, framed)
     _write(folder / "genesis", session.client.genesis())
     _write(folder / "policy", encode_policy(policy_of(configs[-1], tip.origin)))
     write_new(folder / "checkpoint", note)

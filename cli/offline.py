@@ -17,7 +17,15 @@ from pathlib import Path
 from typing import Final
 
 from cli.ahead import Ahead, Key
-from cli.copies import CERTIFICATES, EPOCHS, FIXED, Copy, read_certificates
+from cli.copies import (
+    CERTIFICATES,
+    EPOCHS,
+    FIXED,
+    JUSTIFICATIONS,
+    Copy,
+    read_certificates,
+    read_framed,
+)
 from cli.screen import printable
 from ledger.chain import Applied, Tip, check_block, check_genesis
 from ledger.consensus.messages import decode_certificate, verify_certificate
@@ -263,7 +271,7 @@ class Audit:
         self._where = "checkpoint"
         if self.tree.root() != self.checkpoint.root:
             raise ProofError("V15")
-        known = FIXED | {EPOCHS} if self.boundaries else FIXED
+        known = FIXED | {JUSTIFICATIONS} | ({EPOCHS} if self.boundaries else set())
         extra = sorted(self.copy.names() - {tile.path for tile in tiles_of(size)} - known)
         if extra:
             self._where = printable(extra[0])
@@ -355,10 +363,22 @@ class Audit:
                 raise ProofError("V19", height=height)
             last = height
             epoch += height in closing
+        self._check_justifications()
         self.report.final_height = last
         self._where = f"block {self.report.height}"
         if last < self.report.height:
             raise ProofError("V20", height=self.report.height, final=last)
+
+    def _check_justifications(self) -> None:
+        """What led to the final blocks verifies, under the configuration of its epoch."""
+        if not os.path.lexists(self.copy.folder / JUSTIFICATIONS):
+            return
+        for data in read_framed(self.copy.folder, JUSTIFICATIONS):
+            self._where = JUSTIFICATIONS
+            certificate = decode_certificate(data)
+            if certificate.epoch >= len(self.tip.configs) or certificate.kind == "finalize":
+                raise ProofError("V16", file=JUSTIFICATIONS)
+            verify_certificate(certificate, self.tip.configs[certificate.epoch], verify_signature)
 
     def _check_older(self) -> None:
         """Step 6: this copy holds everything that older heads, receipts and copies promised."""

@@ -560,6 +560,46 @@ STANDING: dict[str, Text] = {
     "evidence-waiting": Text("not on the chain yet", "尚未上链"),
 }
 
+COMPARE: dict[str, Text] = {
+    "compare-invalid": Text(
+        "The copy {folder} does not pass its own audit; nothing follows from comparing it.",
+        "副本 {folder} 未通过自身审计；与之比较得不出结论。",
+    ),
+    "compare-equal": Text(
+        "The same history: {first} entries in both.", "历史相同：两份均为 {first} 个条目。"
+    ),
+    "compare-first-continues": Text(
+        "One history: the first copy ({first} entries) continues the second ({second}).",
+        "同一历史：第一份（{first} 个条目）接续第二份（{second} 个）。",
+    ),
+    "compare-second-continues": Text(
+        "One history: the second copy ({second} entries) continues the first ({first}).",
+        "同一历史：第二份（{second} 个条目）接续第一份（{first} 个）。",
+    ),
+    "compare-fork": Text(
+        "TWO HISTORIES: they part at block {height}, in epoch {epoch}.",
+        "两份历史：自第 {epoch} 纪元的区块 {height} 起分叉。",
+    ),
+    "compare-block": Text("  block {block}", "  区块 {block}"),
+    "compare-culprit": Text(
+        "{org} signed both: {one} and {two} in view {view}, of which no honest member says both.",
+        "{org} 同时签署了两者：视图 {view} 中的 {one} 与 {two}，诚实成员绝不会两者都签。",
+    ),
+    "compare-enough": Text(
+        "{count} members are named; a fork needs at least {least}.",
+        "已指名 {count} 个成员；分叉至少需要 {least} 个。",
+    ),
+    "compare-too-few": Text(
+        "{count} members are named of at least {least}: these copies lack certificates, as a member"
+        " that caught up has not seen them all. Compare copies of other members, too.",
+        "已指名 {count} 个，至少应有 {least} 个：这些副本缺少证书（追赶进度的成员未见到全部）。"
+        "请再比较其他成员的副本。",
+    ),
+    "compare-cosigned": Text(
+        "Their cosignatures stand under both heads: {orgs}.", "以下成员联署了两个树头：{orgs}。"
+    ),
+}
+
 DOCTOR: dict[str, Text] = {
     "doctor-ok": Text("ok", "正常"),
     "doctor-warning": Text("LOOK", "注意"),
@@ -626,5 +666,6 @@ TEXTS: Final[dict[str, Text]] = {
     **DEMO,
     **AUDIT,
     **STANDING,
+    **COMPARE,
     **DOCTOR,
 }

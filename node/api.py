@@ -51,6 +51,7 @@ ENTRY_TYPES: Final = frozenset({"application/scitt-statement+cose", "application
 BUNDLE_TYPE: Final = "application/vnd.alliance.entries"
 BLOCKS_TYPE: Final = "application/vnd.alliance.blocks"
 MAX_BLOCKS: Final = 64
+MAX_JUSTIFICATIONS: Final = 4_096
 PAGE_BYTES: Final = 16 << 20
 """Blocks are joined in memory: a page ends with the one that reaches this."""
 LOOPBACK: Final = re.compile(
@@ -295,6 +296,14 @@ class Api:
                 parts += (len(part).to_bytes(4, "big"), part)
         return b"".join(parts)
 
+    async def get_justifications(self, request: Request) -> Response:
+        """GET /justifications?epoch=E&from=V: certificates that led to final blocks, framed."""
+        epoch = _parameter(request, "epoch", 0, 1 << 53)
+        first = _parameter(request, "from", 0, 1 << 53)
+        found = await run_in_threadpool(self.store.justifications, epoch, first, MAX_JUSTIFICATIONS)
+        data = b"".join(len(item).to_bytes(4, "big") + item for item in found)
+        return Response(data, 200, None, BLOCKS_TYPE)
+
     # --- the node itself --------------------------------------------------------------------------
 
     async def get_health(self, request: Request) -> Response:
@@ -361,6 +370,7 @@ class Api:
             "GET /tile/{path:path}": self.get_tile,
             "GET /genesis": self.get_genesis,
             "GET /blocks": self.get_blocks,
+            "GET /justifications": self.get_justifications,
             "GET /health": self.get_health,
             "GET /metrics": self.get_metrics,
         }

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Final, Self
 import httpx
 import msgspec
 
+from ledger.consensus import decode_certificate
 from ledger.crypto import Signer
 from ledger.encoding import decode_bundle, decode_time, encode_bundle
 from ledger.errors import (
@@ -349,6 +350,22 @@ class NodeClient(_Connection):
             (decode_bundle(parts[at]), parts[at + 1], parts[at + 2])
             for at in range(0, len(parts), 3)
         ]
+
+    def justifications(self, epoch: int) -> Iterator[bytes]:
+        """The certificates that led to the final blocks of an epoch, as far as the node has them.
+
+        Raises `MalformedError` (R20) where it gives something else.
+        """
+        first, seen = 0, set[bytes]()
+        while True:
+            params = {"epoch": epoch, "from": first}
+            page = list(_frames(self._get("/justifications", params).content))
+            fresh = [data for data in page if data not in seen]
+            if not fresh:
+                return
+            yield from fresh
+            # A page may end between the certificates of a view: it is asked for again.
+            first, seen = decode_certificate(page[-1]).view, set(page)
 
     # --- HTTP -------------------------------------------------------------------------------------
 

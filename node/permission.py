@@ -50,6 +50,7 @@ ROUTES: Final[dict[str, Access]] = {
     "GET /checkpoint": Access(EVERYBODY, "log"),
     "GET /tile/{path:path}": Access(OVERSEERS | {"system"}, "log"),
     "GET /blocks": Access(OVERSEERS | {"system"}, "log"),
+    "GET /justifications": Access(OVERSEERS | {"system"}, "log"),
     "GET /metrics": Access(OPERATORS, "metrics", own=True),
 }
 """Every route of a node (method and path) and who may use it."""

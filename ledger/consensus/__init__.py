@@ -84,7 +84,12 @@ from ledger.consensus.events import (
     Tick,
     Work,
 )
-from ledger.consensus.evidence import contradict, fork_culprits, verify_evidence
+from ledger.consensus.evidence import (
+    contradict,
+    contradicting,
+    fork_culprits,
+    verify_evidence,
+)
 from ledger.consensus.journal import Row, decode_journal, encode_journal
 from ledger.consensus.machine import Consensus, Timing
 from ledger.consensus.messages import (
@@ -147,6 +152,7 @@ __all__ = [
     "Work",
     "certificate_signers",
     "contradict",
+    "contradicting",
     "decode_certificate",
     "decode_fact",
     "decode_journal",

@@ -1,6 +1,6 @@
 """Evidence: two signed words of one member that no honest member says both (consensus.md 2.19)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from ledger.consensus.messages import Certificate, Vote, certificate_signers, verify_vote
 from ledger.errors import ProofError
@@ -49,3 +49,30 @@ def fork_culprits(lower: Certificate, other: Iterable[Certificate]) -> frozenset
         if same_view and cert.block != lower.block:
             guilty |= accused & set(certificate_signers(cert))
     return frozenset(guilty)
+
+
+def contradicting(
+    one: Iterable[Certificate], other: Iterable[Certificate]
+) -> Iterator[tuple[int, Certificate, Certificate]]:
+    """Who stands in two certificates of which no honest member signs both, one from each of two
+    histories; with them as the proof. All are verified, and of one epoch.
+
+    With all certificates of two histories that conflict it names at least 2q - n members, by the
+    argument of `fork_culprits`, and never one that kept the rules.
+    """
+    by_view: dict[int, list[Certificate]] = {}
+    for cert in other:
+        by_view.setdefault(cert.view, []).append(cert)
+    for first in one:
+        for second in by_view.get(first.view, ()):
+            if _exclude(first, second):
+                for index in certificate_signers(first):
+                    if second.signers >> index & 1:
+                        yield index, first, second
+
+
+def _exclude(first: Certificate, second: Certificate) -> bool:
+    """Whether the words of two certificates of one view contradict each other, as `contradict`."""
+    differ = (first.height, first.block) != (second.height, second.block)
+    kinds = {first.kind, second.kind}
+    return kinds == {"nullify", "finalize"} or ("nullify" not in kinds and differ)

@@ -186,4 +186,10 @@ RECEIPTS: dict[str, Rule] = {
         "Compare their checkpoints and blocks; `alliance audit --since` names the first difference.",
         "请比较其检查点与区块；`alliance audit --since` 会指出首处差异。",
     ),
+    "V31": Rule(
+        "The two copies hold two histories that part at block {height}; {count} member(s) signed both.",
+        "两份副本含有自区块 {height} 起分叉的两份历史；{count} 个成员同时签署了两者。",
+        "Keep both copies: they are the proof. The alliance decides which history stands (OPERATING.md, procedure 6).",
+        "请保存两份副本：它们就是证据。由联盟决定以哪份历史为准（OPERATING.zh-CN.md 第 6 项）。",
+    ),
 }

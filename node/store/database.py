@@ -651,12 +651,16 @@ class Store:
         rows = self.select("SELECT idx FROM entry_id WHERE id = ? ORDER BY idx", number)
         return [row[0] for row in rows]
 
-    def justifications(self, epoch: int) -> list[tuple[int, str, bytes]]:
-        """What led to the commits of an epoch: (view, kind, certificate)."""
+    def justifications(self, epoch: int, first: int, limit: int) -> list[bytes]:
+        """What led to the commits of an epoch from a view on: certificates by view and kind."""
         rows = self.select(
-            "SELECT view, kind, body FROM justification WHERE epoch = ? ORDER BY view, kind", epoch
+            "SELECT body FROM justification WHERE epoch = ? AND view >= ?"
+            " ORDER BY view, kind LIMIT ?",
+            epoch,
+            first,
+            limit,
         )
-        return [(row[0], row[1], row[2]) for row in rows]
+        return [row[0] for row in rows]
 
     def journal(self, epoch: int) -> list[bytes]:
         """The vote journal of an epoch."""

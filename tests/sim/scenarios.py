@@ -13,6 +13,7 @@ from ledger.consensus import (
     Proposal,
     Status,
     Vote,
+    contradicting,
     signed_bytes,
 )
 from ledger.consensus.events import Verdict
@@ -422,6 +423,12 @@ def too_many_liars(machine: Machine) -> None:
         must(not hands.hero.core.voting, "a node votes on after a fork", again)
         alarm = hands.world.invariants.alarms[-1][1]
         must(alarm.kind == "safety" and proof in alarm.proof, "no proof of the fork", again)
+        # The first block was final in view 1; the other history must have passed it over.
+        other = [hands.certificate("nullify", 1), proof]
+        final = hands.certificate("finalize", 1, info)
+        guilty = {index for index, *_pair in contradicting([final], other)}
+        must(len(guilty) >= 2 * hands.config.q - hands.config.n, "too few are named", guilty)
+        must(guilty <= set(hands.others), "a correct member is named", guilty)
 
 
 def two_certificates(machine: Machine) -> None:

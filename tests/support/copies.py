@@ -86,19 +86,24 @@ def write_copy(
     world: World,
     entries: Sequence[bytes],
     certificates: Sequence[bytes],
+    justifications: Sequence[bytes] = (),
+    orgs: Sequence[str] | None = None,
 ) -> Path:
     """A copy of these entries with honest tiles and an honestly signed head, whatever the entries
     say.
     """
     tree = Tree(leaf_hashes(entries))
     files = {
-        "checkpoint": encode_note(sign_head(world, tree)),
+        "checkpoint": encode_note(sign_head(world, tree, orgs=orgs)),
         "finality/certificates": b"".join(
             len(item).to_bytes(4, "big") + item for item in certificates
         ),
         "genesis": world.bundle,
         "policy": encode_policy(policy_of(world.config, world.genesis.tip.origin)),
     }
+    if justifications:
+        framed = b"".join(len(item).to_bytes(4, "big") + item for item in justifications)
+        files["finality/justifications"] = framed
     for tile in tiles_of(tree.size):
         start = tile.number * 256
         bundle = encode_bundle(entries[start : start + tile.width])
