@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.copies import FIXED, JUSTIFICATIONS
 from ledger.encoding import decode_bundle
 from ledger.merkle import tiles_of
 from ledger.notes import decode_checkpoint, decode_note
@@ -31,7 +32,7 @@ def test_a_copy_has_the_layout_of_tlog_tiles(tmp_path: Path) -> None:
         found = {
             path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
         }
-        fixed = {"checkpoint", "genesis", "policy", "finality/certificates"}
+        fixed = FIXED | {JUSTIFICATIONS}
         assert found == fixed | {tile.path for tile in tiles_of(checkpoint.size)}
         assert len(decode_bundle((folder / "tile/entries/000").read_bytes())) == 256
         again = chain("export", folder)
