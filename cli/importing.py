@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -20,11 +20,14 @@ import typer
 from cli.home import write_over
 from cli.idash import DEFAULT_SYSTEM, Line, read_lines, sign_line
 from cli.options import Place, signing
+from cli.records import write
+from cli.register import NOT_TAKEN, Register, read_register, sign_agreement, sign_release
 from cli.screen import finding_text, progress, say, show
 from cli.session import Session
 from cli.statements import Signed
 from ledger.errors import BusyError, MalformedError, ProofError, RefusedError, StorageError
 from ledger.records.envelope import ENCODE
+from ledger.rules.values import DatasetState
 from ledger.verify import BlockReceipt
 from node.client import RemoteError, error_of
 from node.config import MAX_POST_ENTRIES
@@ -101,7 +104,14 @@ def sign_chunks(session: Session, files: list[Path], system: str) -> Iterator[Ch
 def import_files(
     session: Session, files: list[Path], system: str, advance: Callable[[int], None]
 ) -> Imported:
-    """Record every line of these files; `advance` takes how many more are recorded.
+    """Record every line of these files. Raises as `import_chunks`."""
+    return import_chunks(session, sign_chunks(session, files, system), advance)
+
+
+def import_chunks(
+    session: Session, chunks: Iterator[Chunk], advance: Callable[[int], None]
+) -> Imported:
+    """Record every line of these chunks; `advance` takes how many more are recorded.
 
     Raises `MalformedError` (X3.*), `RefusedError` (X3.refused), or what the node or its proofs
     raise.
@@ -109,7 +119,6 @@ def import_files(
     started = time.monotonic()
     size_before = int(session.client.summary()["size"])
     done = Imported()
-    chunks = sign_chunks(session, files, system)
     with ThreadPoolExecutor(max_workers=1) as background:
         chunk = next(chunks, None)
         while chunk is not None:
@@ -182,6 +191,86 @@ def import_idash(
     show(as_json(done), lines_of(done))
 
 
+def import_register(
+    place: Place,
+    file: Annotated[Path, typer.Argument(help="The register's workbook, as published.")],
+    name: Annotated[
+        str, typer.Option("--as", help="Name of the register: its rows are numbers of NAME:SERIES.")
+    ] = "register",
+    officer_key: Annotated[str, typer.Option(help="Registers data that is not known yet.")] = (
+        "officer"
+    ),
+) -> None:
+    """Import a national register of data releases: marked as imported, witnessed by nobody."""
+    register = read_register(file, name)
+    with Session(place._replace(key=officer_key)) as officer:
+        register_datasets(officer, register)
+    total = len(register.agreements) + len(register.releases)
+    with Session(place) as session, progress("importing", total) as advance:
+        done = import_chunks(session, sign_register(session, file.name, register), advance)
+    show({**as_json(done), **register_json(register)}, [*lines_of(done), *register_lines(register)])
+
+
+def register_datasets(session: Session, register: Register) -> None:
+    """Register the kinds of data that the chain does not know yet."""
+    with progress("registering-datasets", len(register.datasets)) as advance:
+        for series in register.datasets:
+            if session.state(DatasetState, "dataset", series) is None:
+                fields = {
+                    "custodian": session.author.org,
+                    "openness": "conditional",
+                    "series_id": series,
+                }
+                write(session, "dataset", fields)
+            advance(1)
+
+
+def sign_register(session: Session, file: str, register: Register) -> Iterator[Chunk]:
+    """The signed entries of a register, agreements first: a use then finds what it is under."""
+    author = session.author
+    agreements = (sign_agreement(author, register, one) for one in register.agreements)
+    releases = (sign_release(author, register, one) for one in register.releases)
+    signed = enumerate(chain(agreements, releases), 1)
+    while part := list(islice(signed, MAX_POST_ENTRIES)):
+        yield Chunk([Origin(file, number) for number, _one in part], [one for _n, one in part])
+
+
+def register_json(register: Register) -> dict[str, object]:
+    """What a register holds, and what was not taken over, for scripts."""
+    return {
+        "agreements": len(register.agreements),
+        "columns_left": list(NOT_TAKEN),
+        "datasets": len(register.datasets),
+        "organisations": len({one.org for one in register.agreements}),
+        "problems": [problem._asdict() for problem in register.problems],
+        "releases": len(register.releases),
+    }
+
+
+def register_lines(register: Register) -> list[str]:
+    """The same for people."""
+    period = f"{register.period.from_} - {register.period.to}"
+    facts: Any = register_json(register)
+    counts = {name: facts[name] for name in ("agreements", "datasets", "organisations", "releases")}
+    problems = [
+        say(
+            "register-problem",
+            sheet=one.sheet,
+            row=one.row,
+            column=one.column,
+            why=say(f"register-{one.reason}"),
+        )
+        for one in register.problems
+    ]
+    return [
+        say("register-taken", period=period, **counts),
+        say("register-mark"),
+        say("register-problems", count=len(problems)),
+        *problems,
+        say("register-columns", columns=", ".join(NOT_TAKEN)),
+    ]
+
+
 def as_json(done: Imported) -> dict[str, object]:
     """An import's result for scripts."""
     values: dict[str, object] = msgspec.to_builtins(done)
@@ -213,3 +302,4 @@ def count_findings(counts: "Counter[str] | dict[str, int]") -> list[str]:
 
 
 app.command("idash")(signing("system")(import_idash))
+app.command("register")(signing("system")(import_register))

@@ -22,6 +22,44 @@ FRAME: dict[str, Text] = {
     "bad-language": Text("Languages are en and zh.", "语言可选 en 或 zh。"),
 }
 
+REGISTER: dict[str, Text] = {
+    "registering-datasets": Text("Registering data", "正在登记数据"),
+    "register-taken": Text(
+        "Register of {period}: {organisations} organisations, {agreements} agreements, "
+        "{releases} releases of {datasets} kinds of data.",
+        "登记册 {period}：{organisations} 个机构，{agreements} 份协议，"
+        "{releases} 条发布记录，{datasets} 类数据。",
+    ),
+    "register-mark": Text(
+        "All of it is marked IMPORTED: the register says so, and nobody here witnessed it.",
+        "全部标记为 IMPORTED：仅为登记册所述，本链无人见证。",
+    ),
+    "register-problems": Text(
+        "Not taken over as it stands: {count}.", "未能原样导入：{count} 处。"
+    ),
+    "register-problem": Text(
+        "  {sheet}, row {row}, {column}: {why}", "  {sheet} 第 {row} 行，{column}：{why}"
+    ),
+    "register-columns": Text(
+        "Columns that stay in the register's file: {columns}.",
+        "仅保留在登记册文件中的列：{columns}。",
+    ),
+    "register-empty": Text("the cell is empty; the row is left out", "单元格为空，该行未导入"),
+    "register-form": Text(
+        "the cell has not the form of such a name; the row is left out",
+        "单元格格式不符，该行未导入",
+    ),
+    "register-long": Text("the name is too long; the row is left out", "名称过长，该行未导入"),
+    "register-no-statement": Text(
+        "the agreement has no statement of purpose, so its organisation has no kind; "
+        "its rows are left out",
+        "该协议没有用途说明，机构类型未知，其各行未导入",
+    ),
+    "register-space-removed": Text("space around it was removed", "已去除首尾空格"),
+    "register-twice": Text("another row has this id; the row is left out", "行号重复，该行未导入"),
+    "register-unknown": Text("an unknown word; the row is left out", "词语未知，该行未导入"),
+}
+
 OUTBOX: dict[str, Text] = {
     "outbox-counts": Text(
         "{entry} signed and waiting, {open} begun and not ended, {refused} refused.",
@@ -662,6 +700,7 @@ TEXTS: Final[dict[str, Text]] = {
     **OPERATE,
     **OUTBOX,
     **RECORDS,
+    **REGISTER,
     **REPORTS,
     **DEMO,
     **AUDIT,

@@ -30,6 +30,7 @@ from ledger.records.governance import (
     PolicyBody,
     ResolutionBody,
 )
+from ledger.records.imports import ImportedAgreementBody
 from ledger.records.use import (
     AccessBatchBody,
     AccessBody,
@@ -56,6 +57,7 @@ BODIES: dict[str, type] = {
     "evidence": EvidenceBody,
     "founder-acceptance": FounderAcceptanceBody,
     "genesis": GenesisBody,
+    "imported-agreement": ImportedAgreementBody,
     "incident": IncidentBody,
     "indicator-version": IndicatorVersionBody,
     "key": KeyBody,

@@ -441,6 +441,18 @@ CATALOGUE = {
 }
 
 USE = {
+    "I1": Rule(
+        "The register's period begins after it ends.",
+        "登记册的起始日期晚于结束日期。",
+        "Correct the period.",
+        "请更正期间。",
+    ),
+    "I2": Rule(
+        "The agreement lists the same data twice.",
+        "协议重复列出相同的数据。",
+        "List each once.",
+        "每项请只列一次。",
+    ),
     "U1": Rule(
         "A batch holds either events or the summary of events.",
         "批次要么含事件，要么含事件摘要。",

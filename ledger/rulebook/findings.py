@@ -28,6 +28,13 @@ FINDINGS: dict[str, Finding] = {
     "ENDORSE_REPEATED": Finding(
         "this key endorsed before; does not count again", "该密钥已背书，不重复计入"
     ),
+    "IMPORTED": Finding(
+        "taken over from a register of others; witnessed by nobody here",
+        "取自外部登记册，本链无人见证",
+    ),
+    "IMPORTED_BEFORE": Finding(
+        "this agreement was taken over before; the first one counts", "该协议此前已导入，以首次为准"
+    ),
     "ETHICS_INVALID": Finding(
         "no ethics approval covered the use at that time", "使用时没有有效的伦理批件覆盖"
     ),

@@ -459,6 +459,36 @@ OPERATION: dict[str, Rule] = {
         "Ask the convener for the file that `alliance create finish` wrote.",
         "请向召集方索取 `alliance create finish` 写出的文件。",
     ),
+    "X11.file": Rule(
+        "{file} is not a workbook (.xlsx), or it is damaged.",
+        "{file} 不是工作簿文件（.xlsx），或已损坏。",
+        "Give the register as it was published.",
+        "请提供登记册的原始发布文件。",
+    ),
+    "X11.large": Rule(
+        "{file} unpacks into more than {limit} bytes.",
+        "{file} 解压后超过 {limit} 字节。",
+        "Give the register as it was published.",
+        "请提供登记册的原始发布文件。",
+    ),
+    "X11.period": Rule(
+        "The name of {file} does not say which days the register covers.",
+        "文件名 {file} 未标明登记册所涵盖的日期。",
+        "Keep its published name, like releaseregister_20210201_20210228.xlsx.",
+        "请保留其发布时的文件名，例如 releaseregister_20210201_20210228.xlsx。",
+    ),
+    "X11.sheet": Rule(
+        "{file} has no sheet {sheet}.",
+        "{file} 中没有工作表 {sheet}。",
+        "Give a register of data releases in the form of NHS Digital.",
+        "请提供 NHS Digital 格式的数据发布登记册。",
+    ),
+    "X11.column": Rule(
+        "The sheet {sheet} of {file} has no column {column}.",
+        "{file} 的工作表 {sheet} 中没有 {column} 列。",
+        "Give a register of data releases in the form of NHS Digital.",
+        "请提供 NHS Digital 格式的数据发布登记册。",
+    ),
     "X9": Rule(
         "The command made a mistake and stopped ({kind}).",
         "命令内部出错，已中止（{kind}）。",

@@ -35,6 +35,7 @@ from ledger.records.governance import (
     PolicyBody,
     ResolutionBody,
 )
+from ledger.records.imports import ImportedAgreementBody
 from ledger.records.use import (
     AccessBatchBody,
     AccessBody,
@@ -165,6 +166,10 @@ def _of_member(body: MemberBody) -> tuple[str, ...]:
     return (body.org, body.reason_code or "", *(key.subject for key in body.keys))
 
 
+def _of_agreement(body: ImportedAgreementBody) -> tuple[str, ...]:
+    return (body.agreement, body.org_name, *(one.dataset for one in body.datasets))
+
+
 OPEN: dict[type, Callable[..., tuple[str, ...]]] = {
     AccessBody: _of_access,
     AccessBatchBody: _of_batch,
@@ -179,6 +184,7 @@ OPEN: dict[type, Callable[..., tuple[str, ...]]] = {
     EndorseBody: lambda body: (body.reason_code or "",),
     # Addresses of nodes have a form of their own (G20), which leaves no room for anything else.
     EndpointBody: lambda body: (body.org,),
+    ImportedAgreementBody: _of_agreement,
     EthicsBody: lambda body: (body.approval_id, body.exempt_code or ""),
     IncidentBody: lambda body: (body.incident_id,),
     IndicatorVersionBody: lambda body: (f"{body.code}@{body.version}",),

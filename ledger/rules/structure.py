@@ -70,6 +70,7 @@ SIGNERS: dict[str, frozenset[str]] = {
     "endpoint": frozenset({"so"}),
     "ethics": frozenset({"ethics"}),
     "evidence": frozenset({"node"}),
+    "imported-agreement": OBSERVERS,
     "incident": frozenset({"so", "node"}),
     "indicator-version": frozenset({"so"}),
     "key": frozenset({"so", "registrar", "dac"}),

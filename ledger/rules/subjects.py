@@ -24,6 +24,7 @@ from ledger.records.catalogue import (
 from ledger.records.envelope import Record
 from ledger.records.epochs import ConfigBody, EndpointBody, EvidenceBody, ReadyBody
 from ledger.records.governance import EndorseBody, KeyBody, MemberBody, ResolutionBody
+from ledger.records.imports import ImportedAgreementBody
 from ledger.records.use import (
     AccessBatchBody,
     AccessBody,
@@ -201,6 +202,11 @@ def _of_close(body: SourceCloseBody, _resolved: Resolved) -> tuple[str, ...]:
     return (f"source:{body.system}",)
 
 
+def _of_agreement(body: ImportedAgreementBody, _resolved: Resolved) -> tuple[str, ...]:
+    """Its organisation is a party elsewhere, and no organisation of this chain."""
+    return (f"permit:{body.agreement}", f"party:{body.org}")
+
+
 SUBJECTS: dict[str, Callable[..., tuple[str, ...]]] = {
     "access": lambda body, _resolved: of_access(body),
     "access-batch": _of_batch,
@@ -218,6 +224,7 @@ SUBJECTS: dict[str, Callable[..., tuple[str, ...]]] = {
     "evidence": _of_evidence,
     "founder-acceptance": lambda _body, _resolved: ("alliance",),
     "genesis": lambda _body, _resolved: ("alliance",),
+    "imported-agreement": _of_agreement,
     "incident": _of_incident,
     "indicator-version": _of_indicator,
     "key": _of_key,

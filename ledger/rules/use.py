@@ -15,6 +15,7 @@ from ledger.records.use import (
     SourceCloseBody,
 )
 from ledger.rules.draft import CHUNK, At, Draft, Numbers, Outcome
+from ledger.rules.imports import imported_findings
 from ledger.rules.machines import permit_status
 from ledger.rules.permits import terms_at
 from ledger.rules.standing import EthicsState, PermitState, PermitTerms
@@ -47,7 +48,8 @@ def use_findings(
         return None
     permit = draft.get(PermitState, "permit", body.permit)
     if permit is None:
-        codes.add("UNREGISTERED")
+        if not imported_findings(draft, body.permit, body.dataset, codes):
+            codes.add("UNREGISTERED")
         return None
     terms = terms_at(draft, body.permit, permit, happened)
     permit_findings(permit, terms, happened, codes)

@@ -127,6 +127,18 @@ class VersionState(Shape, frozen=True, kw_only=True):
     withdrawn: int | None = None
 
 
+class ImportedState(Shape, frozen=True, kw_only=True):
+    """`imported`: an agreement taken over from a register of others, by its reference there: `by`
+    whom, and whose it is (`org` is no member by that).
+    """
+
+    by: str
+    datasets: tuple[str, ...]
+    height: int
+    org: str
+    register: str
+
+
 class SubjectLog(Shape, frozen=True, kw_only=True):
     """`subject`: how many records concern this subject, and the hash chain over their leaf
     hashes.
@@ -197,6 +209,7 @@ VALUES: dict[str, type[Shape]] = {
     "decision": DecisionState,
     "endpoint": EndpointState,
     "finding": FindingState,
+    "imported": ImportedState,
     "key": KeyState,
     "member": MemberState,
     "members": Count,
