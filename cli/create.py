@@ -20,7 +20,6 @@ from cli.founding import (
     make_draft,
     make_part,
     new_signers,
-    public_parts,
     save_home,
     seal_genesis,
 )
@@ -176,7 +175,7 @@ def part(
     check_host(host)
     passphrase = homes.known_passphrase(home, passphrase_file)
     signers = new_signers()
-    made = make_part(org, kind, public_parts(signers), clock_ms())
+    made = make_part(org, kind, signers, clock_ms())
     homes.make_key_dir(home)
     # The part comes first: keys that nobody can name would stand in the way of the next try.
     homes.write_new(out, ENCODE(made))

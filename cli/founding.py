@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from cli.home import AnySigner, PublicPart, make_key_dir, public_part, save_signer, write_new
-from cli.statements import Author, clock_ms, make_body, new_id, sign
+from cli.statements import Author, clock_ms, describe_key, make_body, new_id, sign
 from ledger.chain import Applied, Founding, check_draft, check_genesis, first_seal, found
 from ledger.crypto import Signer, signer_from_seed, verify
 from ledger.encoding import (
@@ -80,30 +80,49 @@ class Part(Shape, frozen=True, kw_only=True):
     org: Label
 
 
-def make_part(org: str, kind: str, keys: Mapping[str, PublicPart], at_ms: int) -> Part:
+def make_part(org: str, kind: str, signers: Mapping[str, AnySigner], at_ms: int) -> Part:
     """The part of a home directory with these keys (`KEY_NAMES`). Raises `MalformedError` (X2)."""
     descriptions = tuple(
-        make_body(
-            KeyDescription,
-            {
-                "alg": keys[name].alg,
-                "capacity": capacity,
-                "org": org,
-                "public_key": keys[name].public_key,
-                "subject": SYSTEM_SUBJECT if name == "system" else f"{org}-{name}",
-                "valid_from": encode_time(at_ms),
-            },
+        describe_key(
+            signers[name],
+            org=org,
+            capacity=capacity,
+            subject=_subject(org, name),
+            chain=None,
+            valid_from_ms=at_ms,
         )
         for name, capacity in OFFICE_KEYS.items()
     )
-    member = Member(
+    member = _member(org, public_parts(signers))
+    return make_body(Part, {"keys": descriptions, "kind": kind, "member": member, "org": org})
+
+
+def _subject(org: str, name: str) -> str:
+    return SYSTEM_SUBJECT if name == "system" else f"{org}-{name}"
+
+
+def _member(org: str, keys: Mapping[str, PublicPart]) -> Member:
+    return Member(
         cosigner_pk=keys["cosigner"].public_key,
         leader_eligible=True,
         log_pk=keys["log"].public_key,
         node_pk=keys["node"].public_key,
         org=org,
     )
-    return make_body(Part, {"keys": descriptions, "kind": kind, "member": member, "org": org})
+
+
+def is_part_of(part: Part, keys: Mapping[str, PublicPart], valid_from: str) -> bool:
+    """Whether a part says of a home directory with these keys exactly what `make_part` does. Its
+    proofs are checked where the part is read.
+    """
+    org = part.org
+    own = [
+        (keys[name].alg, capacity, org, keys[name].public_key, _subject(org, name))
+        for name, capacity in OFFICE_KEYS.items()
+    ]
+    named = [(k.alg, k.capacity, k.org, k.public_key, k.subject) for k in part.keys]
+    windows = {(key.valid_from, key.valid_until) for key in part.keys}
+    return named == own and windows == {(valid_from, None)} and part.member == _member(org, keys)
 
 
 def dated(part: Part, at_ms: int) -> Part:
@@ -250,7 +269,7 @@ def found_alone(
     check_host(host)
     check_name(plan.origin)
     signers, now = new_signers(), clock_ms()
-    part = make_part(org, kind, public_parts(signers), now)
+    part = make_part(org, kind, signers, now)
     officer = signers["officer"]
     draft = make_draft(plan, [part], Author(officer, org, ""), now)
     accepted = {org: make_acceptance(draft, org, officer, now)}

@@ -8,11 +8,11 @@ from typing import Final
 
 import msgspec
 
-from cli.founding import KEY_NAMES, Part, dated, make_part
+from cli.founding import KEY_NAMES, Part, dated, is_part_of
 from cli.home import PublicPart, load_public, read_file
 from ledger.chain import Applied, Founding, check_acceptance, check_draft, check_genesis
 from ledger.crypto import EDDSA, check_public_key, verify
-from ledger.encoding import b64url, decode_bundle, decode_time, unb64url
+from ledger.encoding import b64url, decode_bundle, encode_time, unb64url
 from ledger.errors import (
     AllianceError,
     ConfigError,
@@ -25,7 +25,7 @@ from ledger.errors import (
 from ledger.records import decode_entry
 from ledger.records.envelope import Record, decode_canonical
 from ledger.records.governance import GenesisBody
-from ledger.rules.governance import kid_of
+from ledger.rules.governance import check_possession, kid_of
 
 PARTS: Final = msgspec.json.Decoder(Part)
 FORM_ERRORS: Final = (MalformedError, SignatureError, ProofError)
@@ -61,6 +61,11 @@ def read_part(file: Path) -> Part:
     officer = any(key.capacity == "so" for key in part.keys)
     if len(orgs) != 1 or not lasting or not officer or len(set(_keys(part))) != len(_keys(part)):
         raise MalformedError("X7.keys", file=file.name)
+    try:
+        for description in part.keys:
+            check_possession(description, None, verify)
+    except SignatureError as error:
+        raise MalformedError("X7.part", file=file.name, inner=error.rule) from error
     return part
 
 
@@ -102,7 +107,7 @@ def own_part(files: Sequence[Path], parts: Sequence[Part], keys: Mapping[str, Pu
     """Which of the parts is this home's. Raises `ConfigError` (X7.absent, X7.own)."""
     for file, part in zip(files, parts, strict=True):
         if part.member.node_pk == keys["node"].public_key:
-            if dated(part, 0) != make_part(part.org, part.kind, keys, 0):
+            if not is_part_of(dated(part, 0), keys, encode_time(0)):
                 raise ConfigError("X7.own", file=file.name, org=part.org)
             return part
     raise ConfigError("X7.absent")
@@ -125,7 +130,7 @@ def check_own(file: Path, genesis: Record[GenesisBody], keys: Mapping[str, Publi
         member=member,
         org=member.org,
     )
-    if listed != make_part(member.org, listed.kind, keys, decode_time(genesis.at)):
+    if not is_part_of(listed, keys, genesis.at):
         raise ConfigError("X7.own", file=file.name, org=member.org)
     return member.org
 

@@ -13,12 +13,11 @@ from cli import home as homes
 from cli.home import PublicPart
 from cli.options import DEFAULT_HOME, Home, Json, Lang, PassphraseFile
 from cli.screen import local_time, say, show
-from cli.statements import clock_ms, make_body
+from cli.statements import clock_ms, describe_key
 from ledger.crypto import load_private_key, signer_from_seed
-from ledger.encoding import encode_time, unb64url
-from ledger.errors import ConfigError
+from ledger.encoding import b64url, unb64url
+from ledger.errors import ConfigError, MalformedError
 from ledger.records.envelope import ENCODE
-from ledger.records.governance import KeyDescription
 from ledger.rules.values import KeyState
 from ledger.state import state_key
 
@@ -150,34 +149,35 @@ def public(
         typer.Option(help="so, dac, ethics, checker, auditor, registrar, self or system."),
     ] = None,
     subject: Annotated[str | None, typer.Option(help="Who or what holds the key.")] = None,
+    chain: Annotated[
+        str | None, typer.Option(help="Chain id; default: that of this home's genesis.")
+    ] = None,
     home: Home = DEFAULT_HOME,
     passphrase_file: PassphraseFile = None,
     _lang: Lang = None,
     _json: Json = False,
 ) -> None:
     """Print a key's public part; with --org, --capacity and --subject as the description that
-    `alliance key register` and `alliance member admit` take.
+    `alliance key register` and `alliance member admit` take, signed by the key for one chain.
     """
-    part = homes.load_public(home, name, passphrase_file)
     if org is None or capacity is None or subject is None:
+        part = homes.load_public(home, name, passphrase_file)
         show(_result(name, part), _lines(name, part))
         return
-    description = describe(part, org, capacity, subject, clock_ms())
+    description = describe_key(
+        homes.load_signer(home, name, passphrase_file),
+        org=org,
+        capacity=capacity,
+        subject=subject,
+        chain=homes.load_genesis(home).tip.chain if chain is None else short_chain(chain),
+        valid_from_ms=clock_ms(),
+    )
     typer.echo(ENCODE(description).decode())
 
 
-def describe(
-    part: PublicPart, org: str, capacity: str, subject: str, valid_from_ms: int
-) -> KeyDescription:
-    """A key's description for the chain. Raises `MalformedError` (X2) for a value that the chain
-    would not take.
-    """
-    fields = {
-        "alg": part.alg,
-        "capacity": capacity,
-        "org": org,
-        "public_key": part.public_key,
-        "subject": subject,
-        "valid_from": encode_time(valid_from_ms),
-    }
-    return make_body(KeyDescription, fields)
+def short_chain(chain_id: str) -> str:
+    """The short form of a chain id, as it stands in records. Raises `MalformedError` (X2)."""
+    try:
+        return b64url(unb64url(chain_id, 32)[:16])
+    except MalformedError:
+        raise MalformedError("X2", field="chain") from None

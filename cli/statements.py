@@ -13,8 +13,9 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
-from ledger.crypto import Signer
+from ledger.crypto import EDDSA, Signer
 from ledger.encoding import (
+    b64url,
     encode_protected,
     encode_statement,
     encode_time,
@@ -23,6 +24,7 @@ from ledger.encoding import (
 )
 from ledger.errors import MalformedError
 from ledger.records.envelope import ENCODE, Record, Ref, Shape
+from ledger.records.governance import KeyClaim, KeyDescription, claim_bytes
 from ledger.rules import RIGHTS
 from ledger.rules.subjects import subjects_of
 
@@ -74,6 +76,27 @@ def _field(message: str) -> str:
     missing = re.search(r"required field `([^`]{1,64})`", message)
     names = [path.rstrip("`")] if at else []
     return ".".join([*names, missing[1]] if missing else names)
+
+
+def describe_key(
+    signer: Signer, *, org: str, capacity: str, subject: str, chain: str | None, valid_from_ms: int
+) -> KeyDescription:
+    """A key's description for the chain of this short id (None: block 0), signed by the key itself.
+
+    Raises `MalformedError` (X2) for a value that the chain would not take.
+    """
+    fields = {
+        "alg": "EdDSA" if signer.alg == EDDSA else "ES256",
+        "capacity": capacity,
+        "org": org,
+        "public_key": b64url(signer.public_key),
+        "subject": subject,
+    }
+    claim = make_body(KeyClaim, {**fields, "chain": chain})
+    proof = b64url(signer.sign(claim_bytes(claim)))
+    return make_body(
+        KeyDescription, {**fields, "proof": proof, "valid_from": encode_time(valid_from_ms)}
+    )
 
 
 def make_record(

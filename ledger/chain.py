@@ -40,6 +40,7 @@ from ledger.rules import (
 )
 from ledger.rules.governance import (
     check_policy_body,
+    check_possession,
     check_uscc,
     key_changes,
     kid_of,
@@ -510,6 +511,8 @@ def check_draft(raw: bytes, verify: Verify) -> Founding:
     decode_time(entry.record.at)
     _check_genesis(body)
     check_config(config)
+    for key in body.keys:
+        check_possession(key, None, verify)
     _check_officer(body, entry, verify)
     return Founding(config, chain_id, body.origin, (entry,), EMPTY_STATE, {})
 

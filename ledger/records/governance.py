@@ -1,11 +1,11 @@
 """Governance: who is in the alliance, with which keys, under which policy (domain.md D14)."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
 from ledger.members import EpochConfig, Label
-from ledger.records.envelope import Code, Digest, Instant, Name, Natural, Shape
+from ledger.records.envelope import ENCODE, Code, Digest, Instant, Name, Natural, Shape
 
 Capacity = Literal["so", "dac", "ethics", "checker", "auditor", "registrar", "self", "system"]
 """What a key's holder acts as; node keys stand in the EpochConfig and have none of these."""
@@ -23,16 +23,53 @@ Kind = Literal["hospital", "centre", "institute", "operator"]
 """What sort of organisation a member is."""
 
 
-class KeyDescription(Shape, frozen=True, kw_only=True):
-    """A public key and whom it stands for."""
+Algorithm = Literal["EdDSA", "ES256"]
+KEY_TAG: Final = b"alliance/key/1\n"
 
-    alg: Literal["EdDSA", "ES256"]
+
+class KeyDescription(Shape, frozen=True, kw_only=True):
+    """A public key and whom it stands for. `proof` is the key's own signature of that (SPEC 1.7):
+    nobody registers a key that somebody else holds.
+    """
+
+    alg: Algorithm
     capacity: Capacity
     org: Label
+    proof: Annotated[str, msgspec.Meta(min_length=86, max_length=86)]
     public_key: PublicKey
     subject: Code
     valid_from: Instant
     valid_until: Instant | None = None
+
+
+class KeyClaim(Shape, frozen=True, kw_only=True):
+    """What a key says of itself, for one chain: its short id, absent in block 0, where there is
+    none yet. The time of its validity is for whoever registers it to say.
+    """
+
+    alg: Algorithm
+    capacity: Capacity
+    chain: Annotated[str, msgspec.Meta(min_length=22, max_length=22)] | None = None
+    org: Label
+    public_key: PublicKey
+    subject: Code
+
+
+def claim_of(key: KeyDescription, chain: str | None) -> KeyClaim:
+    """What the proof of a description has to be a signature of, on the chain of this short id."""
+    return KeyClaim(
+        alg=key.alg,
+        capacity=key.capacity,
+        chain=chain,
+        org=key.org,
+        public_key=key.public_key,
+        subject=key.subject,
+    )
+
+
+def claim_bytes(claim: KeyClaim) -> bytes:
+    """The bytes that a key signs: they begin as nothing else does that is signed on a chain."""
+    return KEY_TAG + ENCODE(claim)
 
 
 class Founder(Shape, frozen=True, kw_only=True):

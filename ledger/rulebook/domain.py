@@ -198,6 +198,12 @@ GOVERNANCE = {
         "Draw a new pid: 128 random bits for each person and study.",
         "请重新生成 pid：每人每研究 128 位随机数。",
     ),
+    "K8": Rule(
+        "The key of {subject} ({org}) does not prove, for this chain, that its holder wants it registered so.",
+        "{org} 的 {subject} 的密钥未能证明其持有人同意在本链上如此登记。",
+        "Have the holder make the description with `alliance keys public`, for this chain, organisation, capacity and subject.",
+        "请由密钥持有人用 `alliance keys public` 按本链、机构、权限和主体生成描述。",
+    ),
     "G1": Rule(
         "{action} is not possible for {org}, whose status is {status}.",
         "{org} 的状态为 {status}，不能执行 {action}。",

@@ -2,7 +2,8 @@
 
 from ledger.crypto import check_public_key, key_id
 from ledger.encoding import b64url, decode_date, decode_time, unb64url
-from ledger.errors import RefusedError
+from ledger.errors import RefusedError, SignatureError
+from ledger.members import Verify
 from ledger.records.envelope import Record, Shape
 from ledger.records.governance import (
     KeyBody,
@@ -10,6 +11,8 @@ from ledger.records.governance import (
     MemberBody,
     PolicyBody,
     ResolutionBody,
+    claim_bytes,
+    claim_of,
 )
 from ledger.rules.decisions import Alternatives, Need
 from ledger.rules.draft import At, Draft
@@ -39,6 +42,15 @@ def kid_of(key: KeyDescription) -> str:
     alg = ALGORITHMS[key.alg]
     check_public_key(alg, public_key)
     return b64url(key_id(alg, public_key))
+
+
+def check_possession(key: KeyDescription, chain: str | None, verify: Verify) -> None:
+    """K8: whoever described this key holds it, and means this chain (None: block 0) and this
+    organisation, subject and capacity. Raises `SignatureError`.
+    """
+    public_key, proof = unb64url(key.public_key), unb64url(key.proof, 64)
+    if not verify(ALGORITHMS[key.alg], public_key, proof, claim_bytes(claim_of(key, chain))):
+        raise SignatureError("K8", org=key.org, subject=key.subject)
 
 
 def key_state(key: KeyDescription, height: int) -> KeyState:
@@ -92,7 +104,7 @@ def key_alternatives(
 
 
 def check_key(draft: Draft, record: Record[KeyBody], org: str, capacity: str, _at: At) -> None:
-    """K1 to K7."""
+    """K1 to K8."""
     body = record.body
     known = draft.get(KeyState, "key", body.kid)
     if body.action == "revoke":
@@ -115,6 +127,8 @@ def check_key(draft: Draft, record: Record[KeyBody], org: str, capacity: str, _a
         raise RefusedError("K6.registrar")
     if capacity == "dac" and subject_capacity != "so":
         raise RefusedError("K6.committee")
+    if body.key is not None:
+        check_possession(body.key, record.chain, draft.verify)
 
 
 def effect_key(draft: Draft, record: Record[KeyBody], at: At, _leaf: str) -> Changes:
@@ -152,7 +166,7 @@ def _revoked(key: KeyState, height: int, suspect_from_ms: int | None) -> KeyStat
 def check_member(
     draft: Draft, record: Record[MemberBody], _org: str, _capacity: str, _at: At
 ) -> None:
-    """G1 to G5."""
+    """G1 to G5, K8."""
     body = record.body
     known = draft.member(body.org)
     if (body.action, known.status if known else None) not in TRANSITIONS:
@@ -179,6 +193,8 @@ def check_member(
         holder = draft.get(Holder, "uscc", body.uscc)
         if holder is not None and holder.by != body.org:
             raise RefusedError("G5", uscc=body.uscc)
+    for key in body.keys:
+        check_possession(key, record.chain, draft.verify)
 
 
 def effect_member(draft: Draft, record: Record[MemberBody], at: At, _leaf: str) -> Changes:

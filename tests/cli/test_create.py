@@ -18,18 +18,19 @@ from cli.founding import (
     make_draft,
     make_part,
     new_signers,
-    public_parts,
 )
 from cli.handover import read_draft, read_part
 from cli.home import load_genesis, load_signer
 from cli.statements import Author
-from ledger.crypto import signer_from_seed
+from ledger.crypto import Signer, signer_from_seed
 from ledger.encoding import b64url, decode_bundle, encode_bundle
+from ledger.errors import AllianceError
 from ledger.records.envelope import ENCODE
 from ledger.records.governance import GenesisBody
 from node.config import load_config
 from node.keyring import load_keyring
 from tests.cli.conftest import Result, call, free_port, serving
+from tests.support.world import prove
 
 ORGS = ("h1", "h2", "h3", "h4")
 NAMES = ("--origin", "chain.example.org/icu", "--name-en", "ICU", "--name-zh", "重症联盟")
@@ -311,9 +312,7 @@ def test_a_plan_that_no_chain_takes(
 
 
 def other_part(org: str = "h9", **changes: Any) -> Part:
-    return msgspec.structs.replace(
-        make_part(org, "centre", public_parts(new_signers()), 0), **changes
-    )
+    return msgspec.structs.replace(make_part(org, "centre", new_signers(), 0), **changes)
 
 
 def write_part(path: Path, part: Part) -> Path:
@@ -350,6 +349,17 @@ def member_with(**changes: Any) -> Callable[[Part], Part]:
     )
 
 
+def proven(index: int, signer: Signer, **changes: Any) -> Callable[[Part], Part]:
+    """A part of which one key is another, or says something else, with a proof by that key."""
+
+    def change(part: Part) -> Part:
+        changed = keys_with(index, public_key=b64url(signer.public_key), **changes)(part)
+        key = prove(changed.keys[index], signer, None)
+        return keys_with(index, proof=key.proof)(changed)
+
+    return change
+
+
 PARTS: Mapping[str, tuple[Callable[[Part], Part], str]] = {
     "key of another org": (keys_with(1, org="h8"), "X7.keys"),
     "node of another org": (member_with(org="h8"), "X7.keys"),
@@ -367,6 +377,7 @@ PARTS: Mapping[str, tuple[Callable[[Part], Part], str]] = {
     "key of small order": (keys_with(0, public_key=b64url(bytes(32))), "X7.part"),
     "node key of small order": (member_with(log_pk=b64url(bytes(32))), "X7.part"),
     "key that is none": (keys_with(0, public_key="!" * 43), "X7.part"),
+    "key that somebody else holds": (keys_with(0, subject="h9-other"), "X7.part"),
     "kind that is none": (lambda part: msgspec.structs.replace(part, kind="bank"), "X7.part"),
     "org that is none": (lambda part: msgspec.structs.replace(part, org="a/b"), "X7.part"),
 }
@@ -403,8 +414,7 @@ def test_parts_that_do_not_go_together(accepted: Founders, tmp_path: Path) -> No
 
 def test_the_conveners_own_part_is_as_its_home_holds_it(accepted: Founders, tmp_path: Path) -> None:
     mine = read_part(accepted.file("h1.part"))
-    other = b64url(new_signers()["officer"].public_key)
-    bad = write_part(tmp_path / "bad", keys_with(0, public_key=other)(mine))
+    bad = write_part(tmp_path / "bad", proven(0, new_signers()["officer"])(mine))
     place = ("--home", accepted.home("h1"), "--out", tmp_path / "draft")
     refused(call("create", "draft", bad, *NAMES, *place), 18, "X7.own")
 
@@ -427,11 +437,12 @@ def more_keys(part: Part) -> Part:
     return msgspec.structs.replace(part, keys=(*part.keys, added))
 
 
-NEW_KEY = b64url(signer_from_seed(bytes(32)).public_key)
+NEW = signer_from_seed(bytes(32))
+NEW_KEY = b64url(NEW.public_key)
 CHANGED: Mapping[str, tuple[Callable[[Part], Part], str]] = {
-    "another officer": (keys_with(0, public_key=NEW_KEY), "X7.own"),
+    "another officer": (proven(0, NEW), "X7.own"),
     "one officer more": (more_keys, "X7.own"),
-    "another subject": (keys_with(0, subject="h2-other"), "X7.own"),
+    "another officer's name": (proven(0, NEW, subject="h2-other"), "X7.own"),
     "a key that ends": (keys_with(2, valid_until="2030-01-01T00:00:00.000Z"), "X7.own"),
     "another log key": (member_with(log_pk=NEW_KEY), "X7.own"),
     "never leads": (member_with(leader_eligible=False), "X7.own"),
@@ -446,6 +457,20 @@ def test_a_founder_accepts_its_own_keys_only(founders: Founders, name: str) -> N
     refused(founders.accept("h2", "new"), 18, rule)
     assert not founders.file("new").exists()
     assert founders.accept("h3", "new").code == 0
+
+
+def test_no_draft_says_of_a_key_what_it_did_not_sign(founders: Founders) -> None:
+    """K8: not even one that reads no part as it stands."""
+    with pytest.raises(AllianceError) as caught:
+        drafted(founders, keys_with(0, subject="h2-other"))
+    assert caught.value.rule == "K8"
+
+
+def test_a_founder_says_of_its_key_what_its_home_says(founders: Founders) -> None:
+    """Even a description that its own key signed."""
+    own = load_signer(founders.home("h2"), "officer", None)
+    drafted(founders, proven(0, own, subject="h2-other"))
+    refused(founders.accept("h2", "new"), 18, "X7.own")
 
 
 def test_keys_are_valid_from_the_genesis_on(

@@ -4,12 +4,15 @@ import stat
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from cli.home import load_signer, save_signer
-from ledger.crypto import load_private_key, signer_from_p256_scalar, signer_from_seed
+from ledger.crypto import load_private_key, signer_from_p256_scalar, signer_from_seed, verify
 from ledger.encoding import b64url
-from ledger.errors import AllianceError
+from ledger.errors import AllianceError, SignatureError
+from ledger.records.governance import KeyDescription
+from ledger.rules.governance import check_possession
 from tests.cli.conftest import call
 
 
@@ -149,9 +152,20 @@ def test_a_description_for_the_chain(home: Path) -> None:
     signer = signer_from_seed(b"k" * 32)
     save_signer(home, "a", signer, b"correct horse")
     words = ("keys", "public", "a", "--org", "h2", "--subject", "h2-officer", "--home", home)
+    missing = call(*words, "--capacity", "so")
+    assert (missing.code, "O1.file" in missing.err) == (18, True)
+    chain_id = bytes(range(32))
+    words = (*words, "--chain", b64url(chain_id))
     described = call(*words, "--capacity", "so").json
+    key = msgspec.convert(described, KeyDescription)
+    check_possession(key, b64url(chain_id[:16]), verify)
+    for other in (b64url(chain_id[1:17]), None):
+        with pytest.raises(SignatureError):
+            check_possession(key, other, verify)
     assert described["public_key"] == b64url(signer.public_key)
     assert (described["capacity"], described["org"]) == ("so", "h2")
+    wrong = call(*words[:-1], b64url(chain_id[:16]), "--capacity", "so")
+    assert (wrong.code, "X2" in wrong.err) == (10, True)
     refused = call(*words, "--capacity", "king")
     assert refused.code == 10
     assert "X2" in refused.err

@@ -10,7 +10,7 @@ from ledger.records.governance import KeyDescription, ResolutionBody, Votes
 from ledger.rules import RIGHTS, Located
 from ledger.rules.values import DecisionState
 from ledger.state import state_key
-from tests.support.world import GENESIS_MS, Blocks, World, encode_time, make_world
+from tests.support.world import GENESIS_MS, Blocks, World, describe_key, encode_time, make_world
 
 LATER = encode_time(GENESIS_MS + 86_400_000)
 
@@ -73,11 +73,11 @@ def key_of(world: World, org: str, role: str, capacity: str, **fields: Any) -> K
     """The description of a key that `make_keys(org)` has."""
     signer = getattr(world.keys[org], role)
     fields.setdefault("valid_from", encode_time(GENESIS_MS))
-    return KeyDescription(
-        alg="EdDSA",
-        capacity=capacity,  # type: ignore[arg-type]
+    return describe_key(
+        signer,
+        capacity=capacity,
+        chain=world.genesis.tip.chain,
         org=org,
-        public_key=b64url(signer.public_key),
         subject=f"{org}-{role}",
         **fields,
     )

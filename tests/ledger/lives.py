@@ -31,7 +31,6 @@ from ledger.records.envelope import Ref
 from ledger.records.governance import (
     EndorseBody,
     KeyBody,
-    KeyDescription,
     ResolutionBody,
     Votes,
 )
@@ -41,7 +40,7 @@ from ledger.rules.draft import POLICY, At, Draft
 from ledger.rules.requests import match_of
 from ledger.rules.values import PolicyState, VersionState
 from tests.ledger.ledgers import Ledger
-from tests.support.world import GENESIS_MS, World, make_world, seed
+from tests.support.world import GENESIS_MS, World, describe_key, make_world, seed
 
 DIGEST = b64url(bytes(range(32)))
 NOW = GENESIS_MS + 60_000
@@ -85,11 +84,11 @@ class Life(Ledger):
 
     def register(self, org: str, capacity: str, subject: str, signer: Signer) -> None:
         """Register a key."""
-        key = KeyDescription(
-            alg="EdDSA",
-            capacity=capacity,  # type: ignore[arg-type]
+        key = describe_key(
+            signer,
+            capacity=capacity,
+            chain=self.world.genesis.tip.chain,
             org=org,
-            public_key=b64url(signer.public_key),
             subject=subject,
             valid_from=encode_time(GENESIS_MS),
         )

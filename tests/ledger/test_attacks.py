@@ -346,14 +346,16 @@ def test_a_key_is_registered_once_whoever_asks() -> None:
     assert refused(ledger, ledger.sign("key", other, org="h2")) == "K2"
 
 
-@pytest.mark.xfail(strict=True, reason="open: a registration proves no possession of the key")
 def test_nobody_registers_the_key_of_somebody_else() -> None:
-    """A member that sees a key in a pending record registers it as its own: the other is VOID."""
+    """A member that sees a key in a pending record cannot register it first: its proof is for
+    somebody else (K8). The other is decided undisturbed.
+    """
     ledger = three()
     body = register(ledger, "log", "so")
     leaf = ledger.record("key", body)
     squatted = msgspec.structs.replace(body.key, capacity="self", org="h3", subject="x")
-    ledger.record("key", msgspec.structs.replace(body, key=squatted), org="h3")
+    raw = ledger.sign("key", msgspec.structs.replace(body, key=squatted), org="h3")
+    assert refused(ledger, raw) == "K8"
     endorse(ledger, leaf, "h1", by="committee")
     endorse(ledger, leaf, "h2")
     assert ledger.decision(leaf).status == "EFFECTIVE"

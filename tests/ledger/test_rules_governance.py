@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from ledger.encoding import b64url, encode_time
@@ -19,7 +20,7 @@ from ledger.records.governance import (
 from ledger.rules.governance import check_uscc
 from tests.ledger.ledgers import Ledger, key_of
 from tests.ledger.test_rules_structure import dataset, refused
-from tests.support.world import GENESIS_MS, make_keys, make_world
+from tests.support.world import GENESIS_MS, describe_key, make_keys, make_world, prove
 
 MINUTE = 60_000
 NOW = GENESIS_MS + MINUTE
@@ -46,14 +47,14 @@ def endorse(ledger: Ledger, target: str, org: str, by: str = "committee", **fiel
     return ledger.record("endorse", body, org=org, by=by, **fields)
 
 
-def admission(_ledger: Ledger, org: str = "new", **changes: Any) -> MemberBody:
+def admission(ledger: Ledger, org: str = "new", **changes: Any) -> MemberBody:
     """The admission of an organisation with its first officer key."""
     officer = make_keys(org).officer
-    key = KeyDescription(
-        alg="EdDSA",
+    key = describe_key(
+        officer,
         capacity="so",
+        chain=ledger.world.genesis.tip.chain,
         org=org,
-        public_key=b64url(officer.public_key),
         subject=f"{org}-officer",
         valid_from=encode_time(GENESIS_MS),
     )
@@ -87,6 +88,43 @@ def test_key_descriptions_must_fit(change: dict[str, Any], rule: str) -> None:
     assert refused(ledger, ledger.sign("key", KeyBody(**fields))) == rule
 
 
+@pytest.mark.parametrize("field", ["capacity", "org", "subject", "chain", "key", "block 0"])
+def test_a_registration_is_what_the_key_signed(field: str) -> None:
+    """K8: chain, organisation, subject, capacity and key; a proof for block 0 is none later."""
+    ledger = Ledger()
+    chain, signer = ledger.world.genesis.tip.chain, ledger.world.keys["h1"].log
+    body = register(ledger, "log", "system")
+    other = {"capacity": "self", "org": "h2", "subject": "other"}
+    told = msgspec.structs.replace(body.key, **{k: v for k, v in other.items() if k == field})
+    if field == "key":
+        signer = ledger.world.keys["h1"].cosigner
+    said = {"chain": b64url(bytes(16)), "block 0": None}.get(field, chain)
+    proof = prove(told, signer, said).proof
+    raw = ledger.sign(
+        "key",
+        msgspec.structs.replace(body, key=msgspec.structs.replace(body.key, proof=proof)),
+    )
+    assert refused(ledger, raw) == "K8"
+    ledger.record("key", body)
+
+
+def test_the_window_of_a_key_is_for_its_officer_to_say() -> None:
+    ledger = Ledger()
+    body = register(ledger, "log", "system")
+    key = msgspec.structs.replace(body.key, valid_until=encode_time(GENESIS_MS + 86_400_000))
+    ledger.record("key", msgspec.structs.replace(body, key=key))
+
+
+def test_keys_of_a_joiner_are_its_own_to_give() -> None:
+    """K8 for the keys of an admission."""
+    ledger = Ledger()
+    refs = (ledger.resolution(),)
+    (officer,) = admission(ledger).keys
+    taken = msgspec.structs.replace(officer, subject="somebody")
+    raw = ledger.sign("member", admission(ledger, keys=(taken,)), by="committee", refs=refs)
+    assert refused(ledger, raw) == "K8"
+
+
 def test_small_order_keys_are_refused() -> None:
     ledger = Ledger()
     key = register(ledger, "log", "system").key
@@ -95,6 +133,7 @@ def test_small_order_keys_are_refused() -> None:
         alg="EdDSA",
         capacity="system",
         org="h1",
+        proof=key.proof,
         public_key=b64url(bytes([1]) + bytes(31)),
         subject="x",
         valid_from=key.valid_from,

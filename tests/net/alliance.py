@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from ledger.crypto import Signer, encrypt_private_key, signer_from_seed
-from ledger.encoding import b64url, encode_time, unb64url
+from ledger.encoding import encode_time, unb64url
 from ledger.members import EpochConfig
 from ledger.records.envelope import Ref, Shape
 from ledger.records.epochs import ConfigBody, EndpointBody
@@ -21,7 +21,7 @@ from tests.net.conftest import Network
 from tests.support.epochs import config_of, ready_body
 from tests.support.node import PASSPHRASE, make_home
 from tests.support.process import free_port
-from tests.support.world import GENESIS_MS, Located, make_keys, seed
+from tests.support.world import GENESIS_MS, Located, World, describe_key, make_keys, seed
 
 LATER = "2099-01-01T00:00:00.000Z"
 
@@ -31,13 +31,13 @@ def observer_signer(org: str) -> Signer:
     return signer_from_seed(seed("observer", org))
 
 
-def observer_key(org: str) -> KeyDescription:
+def observer_key(world: World, org: str) -> KeyDescription:
     """The same as an auditor's key of the organisation."""
-    return KeyDescription(
-        alg="EdDSA",
+    return describe_key(
+        observer_signer(org),
         capacity="auditor",
+        chain=world.genesis.tip.chain,
         org=org,
-        public_key=b64url(observer_signer(org).public_key),
         subject=f"{org}-observer",
         valid_from=encode_time(GENESIS_MS),
     )
@@ -109,7 +109,7 @@ class Alliance:
             keys=(
                 key_of(world, org, "officer", "so"),
                 key_of(world, org, "committee", "dac"),
-                observer_key(org),
+                observer_key(world, org),
             ),
             kind="hospital",
             org=org,

@@ -12,7 +12,7 @@ import pytest
 from ledger.crypto import Signer, signer_from_seed
 from ledger.encoding import b64url, encode_time
 from ledger.errors import AuthenticationError, ForbiddenError, LimitError
-from ledger.records.governance import KeyBody, KeyDescription
+from ledger.records.governance import KeyBody
 from node.apikeys import SCOPES, ApiKeys, new_api_key
 from node.client import Signing
 from node.door import Door
@@ -22,7 +22,7 @@ from node.main import create_app
 from node.permission import ROUTES, can_use, check_permission
 from node.policy import can_read_subject
 from tests.support.node import make_config, make_home
-from tests.support.world import GENESIS_MS, World, make_world, seed
+from tests.support.world import GENESIS_MS, World, describe_key, make_world, seed
 
 ROLES_OF_KEYS = get_args(Role)
 NOT_AFTER = "2099-12-31T00:00:00.000Z"
@@ -63,12 +63,14 @@ def world() -> World:
     return make_world(("h1", "h2"))
 
 
-def description(signer: Signer, capacity: str, org: str = "h1", **fields: Any) -> KeyBody:
+def description(
+    world: World, signer: Signer, capacity: str, org: str = "h1", **fields: Any
+) -> KeyBody:
     """Registers a key."""
-    key = KeyDescription(
-        alg="EdDSA", capacity=capacity, org=org, public_key=b64url(signer.public_key),
+    key = describe_key(
+        signer, capacity=capacity, chain=world.genesis.tip.chain, org=org,
         subject=f"{capacity}-1", valid_from=encode_time(GENESIS_MS), **fields,
-    )  # type: ignore[arg-type]  # fmt: skip
+    )  # fmt: skip
     return KeyBody(action="register", key=key, kid=b64url(signer.kid))
 
 
@@ -89,7 +91,9 @@ async def staged(home: Path) -> AsyncIterator[Stage]:
             if role in signers:
                 continue
             signers[role] = signer_from_seed(seed("role", role))
-            raw = world.record("key", description(signers[role], capacity), not_after=NOT_AFTER)
+            raw = world.record(
+                "key", description(world, signers[role], capacity), not_after=NOT_AFTER
+            )
             answer = await stage.ask("officer", "POST /api/v1/entries", content=raw, headers=ONE)
             assert answer.status_code == 201, answer.text
         yield stage
@@ -182,7 +186,7 @@ def test_a_revoked_key_asks_nothing_and_an_expired_one_hands_in_only(tmp_path: P
     async def test(stage: Stage) -> None:
         brief = signer_from_seed(seed("brief"))
         until = encode_time(GENESIS_MS + 3_600_000)
-        body = description(brief, "system", valid_until=until)
+        body = description(stage.world, brief, "system", valid_until=until)
         revoked = KeyBody(action="revoke", kid=b64url(stage.signers["checker"].kid))
         for change in (body, revoked):
             raw = stage.world.record("key", change, not_after=NOT_AFTER)

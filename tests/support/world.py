@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple
 
+import msgspec
+
 from ledger.chain import (
     Applied,
     History,
@@ -41,6 +43,8 @@ from ledger.records.governance import (
     GenesisBody,
     KeyDescription,
     PolicyBody,
+    claim_bytes,
+    claim_of,
 )
 from ledger.records.seal import Seal, SealEntry, decode_seal, encode_seal
 from ledger.records.use import AccessBatchBody, AccessBody, AccessEvent, Source
@@ -267,6 +271,26 @@ def make_keys(org: str) -> Keys:
     return Keys(*(signer_from_seed(seed(role, org)) for role in ROLES))
 
 
+def describe_key(
+    signer: Signer, *, chain: str | None, valid_until: str | None = None, **fields: Any
+) -> KeyDescription:
+    """A key's description, with the key's own proof for this chain (None: block 0)."""
+    key = KeyDescription(
+        alg="EdDSA" if signer.alg == EDDSA else "ES256",
+        proof=b64url(bytes(64)),
+        public_key=b64url(signer.public_key),
+        valid_until=valid_until,
+        **fields,
+    )
+    return prove(key, signer, chain)
+
+
+def prove(key: KeyDescription, signer: Signer, chain: str | None) -> KeyDescription:
+    """The description as it stands, signed by this key."""
+    proof = signer.sign(claim_bytes(claim_of(key, chain)))
+    return msgspec.structs.replace(key, proof=b64url(proof))
+
+
 def make_world(
     orgs: Sequence[str] = ("h1",),
     *,
@@ -324,12 +348,12 @@ def _genesis_body(
         ),
         founders=tuple(Founder(kind="hospital", org=org) for org in keys),
         keys=tuple(
-            KeyDescription(
-                alg="EdDSA",
-                capacity=CAPACITIES[role],  # type: ignore[arg-type]
+            describe_key(
+                getattr(own, role),
                 org=org,
-                public_key=b64url(getattr(own, role).public_key),
+                capacity=CAPACITIES[role],
                 subject="gateway" if role == "system" else f"{org}-{role}",
+                chain=None,
                 valid_from=at,
             )
             for org, own in keys.items()
