@@ -229,8 +229,20 @@ def node_url(home: Path, given: str | None) -> str:
 
 def url_of(config: Config) -> str:
     """The address of the node of a configuration."""
+    if config.tls_key and config.names:
+        return f"https://{config.names[0]}"
     host = f"[{config.host}]" if ":" in config.host else config.host
     return f"http://{host}:{config.port}"
+
+
+def trust_of(home: Path) -> Path | None:
+    """The certificates that a node with TLS of its own is known by: its own one, at home; None for
+    the authorities of this machine.
+    """
+    if not (home / "node.toml").is_file():
+        return None
+    config = load_config(home, b"-")
+    return home / config.tls_certificate if config.tls_certificate else None
 
 
 def is_unsafe(path: Path) -> bool:

@@ -13,7 +13,18 @@ from types import TracebackType
 import typer
 from typer.main import get_command
 
-from cli import catalogue, create, importing, keys, operate, outbox, records, reports, schemas
+from cli import (
+    apikeys,
+    catalogue,
+    create,
+    importing,
+    keys,
+    operate,
+    outbox,
+    records,
+    reports,
+    schemas,
+)
 from cli.audit import audit_app
 from cli.demo import demo
 from cli.doctor import doctor
@@ -36,6 +47,7 @@ app.command("backup")(operate.backup)
 app.command("restore")(operate.restore)
 app.command("doctor")(doctor)
 app.add_typer(keys.app, name="keys")
+app.add_typer(apikeys.app, name="apikey")
 app.add_typer(records.member, name="member")
 app.add_typer(records.key, name="key")
 app.command("resolution")(signing("committee")(records.resolution))

@@ -10,7 +10,15 @@ from urllib.parse import quote
 
 import msgspec
 
-from cli.home import AnySigner, load_genesis, load_signer, node_url, reader_name, write_over
+from cli.home import (
+    AnySigner,
+    load_genesis,
+    load_signer,
+    node_url,
+    reader_name,
+    trust_of,
+    write_over,
+)
 from cli.options import Place
 from cli.statements import Author, Signed
 from ledger.chain import Applied
@@ -106,7 +114,8 @@ class Session:
     @cached_property
     def client(self) -> NodeClient:
         """The way to the node, in the name of the key in use."""
-        return NodeClient(node_url(self.place.home, self.place.node), self.signer)
+        url = node_url(self.place.home, self.place.node)
+        return NodeClient(url, self.signer, trust=trust_of(self.place.home))
 
     @cached_property
     def signer(self) -> AnySigner:

@@ -694,7 +694,19 @@ DOCTOR: dict[str, Text] = {
     "doctor-backup": Text("{time}, height {height}.", "{time}，高度 {height}。"),
 }
 
+ACCESS: dict[str, Text] = {
+    "apikey-new": Text(
+        "{secret}\nThis is shown once: give it to the system, as `Authorization: Bearer ...`.",
+        "{secret}\n仅显示一次：请交给该系统，以 `Authorization: Bearer ...` 使用。",
+    ),
+    "apikey": Text(
+        "{id}  {scopes}  until {until}  for {kid}", "{id}  {scopes}  有效至 {until}  代表 {kid}"
+    ),
+    "apikey-revoked": Text("{id}  revoked  for {kid}", "{id}  已吊销  代表 {kid}"),
+}
+
 TEXTS: Final[dict[str, Text]] = {
+    **ACCESS,
     **FRAME,
     **KEYS,
     **OPERATE,

@@ -23,6 +23,7 @@ from ledger.encoding import b64url, decode_bundle, decode_statement, encode_bund
 from ledger.errors import (
     AllianceError,
     BusyError,
+    ForbiddenError,
     MalformedError,
     NotFoundError,
     RefusedError,
@@ -379,6 +380,7 @@ class Api:
             app.add_route(path, self.door.guard(route, handler), methods=[method])
         install_errors(app)
         app.add_middleware(KnownNames, names=self.driver.config.names)
+        app.add_middleware(KnownProxies, proxies=self.driver.config.proxies)
 
 
 def install_errors(app: FastAPI) -> None:
@@ -432,6 +434,26 @@ class KnownNames:
                 await respond(problem_of(RefusedError("O5.host", host=host[:80])))(
                     scope, receive, send
                 )
+                return
+        await self.app(scope, receive, send)
+
+
+class KnownProxies:
+    """Refuses whoever does not come through a declared proxy, where there are any: the way to the
+    node itself is in clear then.
+    """
+
+    def __init__(self, app: ASGIApp, proxies: Sequence[str]) -> None:
+        self.app = app
+        self._proxies = frozenset(proxies)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on what comes from a proxy, or from this machine."""
+        if scope["type"] == "http" and self._proxies:
+            address = (scope.get("client") or ("?",))[0]
+            if address not in self._proxies and not address.startswith("127.") and address != "::1":
+                refusal = problem_of(ForbiddenError("O5.proxy", address=address))
+                await respond(refusal)(scope, receive, send)
                 return
         await self.app(scope, receive, send)
 

@@ -6,9 +6,11 @@ Every request is signed by whoever asks (SPEC 13.1). Errors come back as the cla
 
 import math
 import secrets
+import ssl
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from string import Formatter
 from types import TracebackType
 from typing import Any, ClassVar, Final, Self
@@ -163,6 +165,16 @@ def _date_of(response: httpx.Response) -> int | None:
         return None
 
 
+def context_of(trust: Path | None) -> ssl.SSLContext:
+    """TLS with the certificates of a file, or the authorities of this machine. Raises `ConfigError`
+    (O1.file).
+    """
+    try:
+        return ssl.create_default_context(cafile=trust)
+    except (OSError, ssl.SSLError):
+        raise ConfigError("O1.file", file=trust.name if trust else "-") from None
+
+
 class _Connection:
     """HTTP to one address. Use it with `with`, or `close` it."""
 
@@ -172,6 +184,7 @@ class _Connection:
         timeout_s: float,
         transport: httpx.BaseTransport | None = None,
         signer: Signer | None = None,
+        trust: Path | None = None,
     ) -> None:
         self.url = url.rstrip("/")
         self._http = httpx.Client(
@@ -180,6 +193,7 @@ class _Connection:
             transport=transport,
             trust_env=False,
             auth=Signing(signer) if signer else None,
+            verify=context_of(trust) if self.url.startswith("https:") else False,
         )
 
     def __enter__(self) -> Self:
@@ -236,8 +250,9 @@ class NodeClient(_Connection):
         signer: Signer | None = None,
         timeout_s: float = 60.0,
         transport: httpx.BaseTransport | None = None,
+        trust: Path | None = None,
     ) -> None:
-        super().__init__(url, timeout_s, transport, signer)
+        super().__init__(url, timeout_s, transport, signer, trust)
 
     # --- entries ----------------------------------------------------------------------------------
 
@@ -379,8 +394,10 @@ class NodeClient(_Connection):
 class PeerClient(_Connection):
     """The way to another node: signed requests with one node key (SPEC 11)."""
 
-    def __init__(self, url: str, signer: Signer, timeout_s: float = 20.0) -> None:
-        super().__init__(url, timeout_s)
+    def __init__(
+        self, url: str, signer: Signer, timeout_s: float = 20.0, trust: Path | None = None
+    ) -> None:
+        super().__init__(url, timeout_s, trust=trust)
         self._signer = signer
         self._address = httpx.URL(self.url)
 

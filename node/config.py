@@ -29,6 +29,19 @@ class Config:
     port: int = DEFAULT_PORT
     vault_key_command: str = ""
     """Prints the keys of the vault (SPEC 14.2), where they are kept by something else."""
+    tls_certificate: str = ""
+    """PEM file of this node's certificate, and `tls_key` of its key; relative to the home
+    directory. With them both addresses speak TLS.
+    """
+    tls_key: str = ""
+    tls_trust: str = ""
+    """PEM file of the certificates, or authorities, that other members' nodes are known by; empty:
+    the authorities of this machine.
+    """
+    proxies: tuple[str, ...] = ()
+    """The addresses of the reverse proxies that speak TLS before this node: whoever else comes is
+    refused.
+    """
     names: tuple[str, ...] = ()
     """The host names (with port, as clients write them) that this node answers to, beside those of
     loopback.
@@ -90,10 +103,12 @@ def load_config(home: Path, passphrase: bytes | None = None) -> Config:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
         raise ConfigError("O1.file", file="node.toml") from None
     for name, value in values.items():
-        if name not in SETTINGS or not _fits(name, value):
+        if isinstance(value, list):
+            values[name] = tuple(value)
+        if name not in SETTINGS or not _fits(name, values[name]):
             raise ConfigError("O1.field", field=name)
     config = Config(home=home, **values, passphrase=passphrase or find_passphrase(home))
-    check_host(config.host)
+    check_listening(config, config.host)
     for name in ("port", "peer_port"):
         if getattr(config, name) > 65_535:
             raise ConfigError("O1.field", field=name)
@@ -107,6 +122,8 @@ def load_config(home: Path, passphrase: bytes | None = None) -> Config:
 def _fits(name: str, value: object) -> bool:
     if name == "peers":
         return isinstance(value, dict) and all(_is_url(url) for url in value.values())
+    if isinstance(value, tuple) and not all(isinstance(item, str) for item in value):
+        return False
     if type(value) is not type(getattr(Config, name)):
         return False
     return isinstance(value, bool) or not isinstance(value, int) or value >= 1
@@ -117,15 +134,39 @@ def _is_url(value: object) -> bool:
 
 
 def check_host(host: str) -> None:
-    """Loopback only, until requests are authenticated. Raises `ConfigError` (O1.host)."""
+    """A loopback address: all that a node may listen on without TLS. Raises `ConfigError`
+    (O1.host).
+    """
+    if not _is_loopback(host):
+        raise ConfigError("O1.host", host=host)
+
+
+def _is_loopback(host: str) -> bool:
+    """Raises `ConfigError` (O1.host) for what is no address."""
     if host == "localhost":
-        return
+        return True
     try:
-        address = ipaddress.ip_address(host)
+        return ipaddress.ip_address(host).is_loopback
     except ValueError:
         raise ConfigError("O1.host", host=host) from None
-    if not address.is_loopback:
+
+
+def check_listening(config: Config, host: str) -> None:
+    """Elsewhere than on loopback a node listens with TLS, its own or that of a declared proxy, and
+    under names of its own: what it answers is not for everybody on the way.
+
+    Raises `ConfigError` (O1.host, O1.tls, O1.names, O1.file, O1.mode).
+    """
+    if bool(config.tls_certificate) != bool(config.tls_key):
+        raise ConfigError("O1.tls")
+    if config.tls_key:
+        read_private(config.home / config.tls_key)
+    if _is_loopback(host):
+        return
+    if not (config.tls_key or config.proxies):
         raise ConfigError("O1.host", host=host)
+    if not config.names:
+        raise ConfigError("O1.names", host=host)
 
 
 def find_passphrase(home: Path) -> bytes | None:

@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from logging import INFO, WARNING
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import msgspec
@@ -143,8 +144,9 @@ class Links:
     `update` follows the chain: members come and go, move, and change their keys.
     """
 
-    def __init__(self, *, dial_out: bool) -> None:
+    def __init__(self, *, dial_out: bool, trust: Path | None = None) -> None:
         self._dial_out = dial_out
+        self._trust = trust
         self._take: Take | None = None
         self._pin = b""
         self._lock = threading.Lock()
@@ -165,6 +167,10 @@ class Links:
                 if link.peer.role in ("member", "joiner") and name not in roster.nodes:
                     self._close(self._links.pop(name))
             self._connect()
+
+    def client(self, url: str, signer: Signer, timeout_s: float = 20.0) -> PeerClient:
+        """A connection to another node, known by the certificates that this one trusts."""
+        return PeerClient(url, signer, timeout_s, self._trust)
 
     def find_key(self, kid: str) -> Key | None:
         """The key of somebody who may exchange with this node."""
@@ -274,7 +280,7 @@ class Links:
     def _push(self, link: Link, way: Way, signer: Signer, take: Take) -> None:
         """Carry what waits, as soon as there is something."""
         failures = 0
-        with PeerClient(way.url, signer) as client:
+        with self.client(way.url, signer) as client:
             while not way.stopping.is_set():
                 message = link.queue.take(PUSH_S)
                 if message is None:
@@ -285,7 +291,7 @@ class Links:
         """Keep one request open, for whatever the other has to say."""
         failures = 0
         message = Exchange(v=1, pin=self._pin, wait_ms=MAX_WAIT_MS)
-        with PeerClient(way.url, signer, MAX_WAIT_MS / 1000 + 10) as client:
+        with self.client(way.url, signer, MAX_WAIT_MS / 1000 + 10) as client:
             while not way.stopping.is_set():
                 failures = self._carry(client, link, way, take, message, failures)
 

@@ -6,10 +6,11 @@ import asyncio
 import gc
 import os
 import signal
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
 from fastapi import FastAPI
@@ -20,7 +21,7 @@ from ledger.crypto import verify
 from ledger.errors import ConfigError, ensure
 from node.api import Api
 from node.clock import Clock
-from node.config import Config, check_host
+from node.config import Config, check_listening
 from node.driver import Driver
 from node.keyring import load_keyring
 from node.links import Links
@@ -29,6 +30,8 @@ from node.replication import Replication
 from node.store import Store
 from node.vault import Vault, open_vault
 
+MAX_CONNECTIONS: Final = 512
+"""Connections of one address at a time; beyond that uvicorn answers 503 by itself."""
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -64,10 +67,13 @@ def create_app(config: Config, clock: Clock | None = None) -> FastAPI:
 
     With other members it also listens for them, on its own address, while the application runs.
     """
-    check_host(config.host)
+    check_listening(config, config.host)
+    if config.peer_host:
+        check_listening(config, config.peer_host)
     driver = open_driver(config, clock)
     vault = _open_vault(config, driver)
-    links = Links(dial_out=config.dial_out)
+    trust = config.home / config.tls_trust if config.tls_trust else None
+    links = Links(dial_out=config.dial_out, trust=trust)
     driver.connect(links)
 
     replication = Replication(driver, links, vault)
@@ -103,6 +109,20 @@ def _open_vault(config: Config, driver: Driver) -> Vault:
         raise
 
 
+def tls_of(config: Config) -> dict[str, Any]:
+    """What uvicorn needs to speak TLS. Raises `ConfigError` (O1.tls) for a pair that does not
+    fit.
+    """
+    if not config.tls_key:
+        return {}
+    files = config.home / config.tls_certificate, config.home / config.tls_key
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*files)
+    except (OSError, ssl.SSLError):
+        raise ConfigError("O1.tls") from None
+    return {"ssl_certfile": files[0], "ssl_keyfile": files[1]}
+
+
 class _PeerServer(uvicorn.Server):
     """A second server beside the one that the process belongs to: it minds no signals."""
 
@@ -123,6 +143,8 @@ async def _listening(config: Config, app: FastAPI) -> AsyncIterator[None]:
             app,
             host=config.peer_host,
             port=config.peer_port,
+            limit_concurrency=MAX_CONNECTIONS,
+            **tls_of(config),
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=1,
@@ -154,6 +176,8 @@ def serve(config: Config) -> None:
             app,
             host=config.host,
             port=config.port,
+            limit_concurrency=MAX_CONNECTIONS,
+            **tls_of(config),
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=max(1, config.stop_ms // 1000),

@@ -17,7 +17,6 @@ from ledger.errors import AllianceError, NotFoundError
 from ledger.records import decode_entry
 from ledger.records.envelope import Entry
 from ledger.records.payloads import check_deposited
-from node.client import PeerClient
 from node.clock import wall_ms
 from node.driver import Driver
 from node.links import Link, Links
@@ -107,7 +106,7 @@ class Replication:
             if link.org not in item.holders or not link.url:
                 continue
             try:
-                with PeerClient(link.url, self._driver.membership.signer) as client:
+                with self._links.client(link.url, self._driver.membership.signer) as client:
                     deposit = client.payload(item.commit)
                 check_deposited(deposit, item.commit)
                 self._vault.put(deposit, f"node:{link.org}", wall_ms())
@@ -121,7 +120,7 @@ class Replication:
         """Hand a payload to a holder that cannot ask for it; says whether that is done with."""
         try:
             deposit = deposit_of(self._vault.read(commit))
-            with PeerClient(link.url, self._driver.membership.signer) as client:
+            with self._links.client(link.url, self._driver.membership.signer) as client:
                 client.give(deposit)
         except NotFoundError as error:
             # Not in this vault, or erased: nothing to give. T3 of the other one: it is behind.

@@ -15,10 +15,22 @@ ASK_ZH = "请修正查询；字段见 SPEC 中的 `GET /api/v1/accesses`。"
 
 OPERATION: dict[str, Rule] = {
     "O1.host": Rule(
-        "The node may listen on a loopback address only, not on {host}.",
-        "节点只能监听本机回环地址，不能监听 {host}。",
-        "Use 127.0.0.1; requests are not authenticated yet.",
-        "请使用 127.0.0.1；目前请求尚未鉴权。",
+        "The node may not listen on {host} without TLS, or that is no address.",
+        "未启用 TLS 时节点不能监听 {host}，或其不是有效地址。",
+        "Use 127.0.0.1; or set `tls_certificate` and `tls_key`, or name the reverse proxy that speaks TLS in `proxies`, in node.toml.",
+        "请使用 127.0.0.1；或在 node.toml 中设置 `tls_certificate` 与 `tls_key`，或在 `proxies` 中列出提供 TLS 的反向代理。",
+    ),
+    "O1.tls": Rule(
+        "`tls_certificate` and `tls_key` go together, and fit each other.",
+        "`tls_certificate` 与 `tls_key` 须同时设置且相互匹配。",
+        "Set both in node.toml to PEM files below the home directory; the key is for its owner alone.",
+        "请在 node.toml 中将两者设为主目录下的 PEM 文件；私钥仅供其所有者读取。",
+    ),
+    "O1.names": Rule(
+        "The node is to listen on {host}, and answers to no name there.",
+        "节点将监听 {host}，但未设置可应答的名称。",
+        "Set `names` in node.toml to the host names, with port, that clients write: a request is signed for one name.",
+        "请在 node.toml 的 `names` 中列出客户端使用的主机名（含端口）：请求是针对某个名称签署的。",
     ),
     "O1.file": Rule(
         "{file} is missing or cannot be read.", "{file} 缺失或无法读取。", SETUP, SETUP_ZH
@@ -142,10 +154,16 @@ OPERATION: dict[str, Rule] = {
         SHAPE_ZH,
     ),
     "O5.host": Rule(
-        "The request is for {host}; this node answers to loopback names only.",
-        "请求的目标为 {host}；本节点仅响应本机回环名称。",
-        "Use http://127.0.0.1 and the node's port.",
-        "请使用 http://127.0.0.1 及节点端口。",
+        "The request is for {host}; this node answers to loopback names and to `names` in node.toml.",
+        "请求的目标为 {host}；本节点仅响应本机回环名称及 node.toml 中 `names` 所列名称。",
+        "Use http://127.0.0.1 and the node's port, or add the name.",
+        "请使用 http://127.0.0.1 及节点端口，或添加该名称。",
+    ),
+    "O5.proxy": Rule(
+        "The request came from {address}, which is no proxy of this node.",
+        "请求来自 {address}，它不是本节点的代理。",
+        "Go through the proxy, or name it in `proxies` in node.toml.",
+        "请通过代理访问，或在 node.toml 的 `proxies` 中列出它。",
     ),
     "O6": Rule(
         "There is no {what} {name} on this chain.",

@@ -19,7 +19,7 @@ from fastapi import FastAPI
 
 from cli.main import main
 from node.config import load_config
-from node.main import create_app
+from node.main import create_app, tls_of
 from tests.support.process import free_port
 
 DATA = Path(__file__).parents[2] / ".." / "shared" / "data" / "idash2018"
@@ -73,7 +73,9 @@ def serving(home: Path) -> Iterator[FastAPI]:
     """The node of a home directory, in a thread."""
     config = load_config(home)
     app = create_app(config)
-    settings = uvicorn.Config(app, host=config.host, port=config.port, log_level="error", ws="none")
+    settings = uvicorn.Config(
+        app, host=config.host, port=config.port, log_level="error", ws="none", **tls_of(config)
+    )
     server = uvicorn.Server(settings)
     thread = threading.Thread(target=server.run)
     thread.start()

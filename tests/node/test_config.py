@@ -1,8 +1,11 @@
 """What a node refuses to start with."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from ledger.crypto import encrypt_private_key
@@ -44,6 +47,46 @@ def test_only_loopback(home: Path, host: str) -> None:
     assert rule_of(lambda: create_app(Config(home=home, host=host))) == "O1.host"
 
 
+@pytest.mark.parametrize(
+    ("settings", "rule"),
+    [
+        ({}, "O1.host"),
+        ({"proxies": ("10.0.0.5",)}, "O1.names"),
+        ({"names": ("h1.example:8470",)}, "O1.host"),
+        ({"tls_certificate": "keys/tls.crt"}, "O1.tls"),
+        ({"tls_key": "keys/tls.key"}, "O1.tls"),
+        ({"tls_certificate": "c", "tls_key": "keys/none", "names": ("h1.example",)}, "O1.file"),
+        ({"tls_certificate": "c", "tls_key": "keys/open", "names": ("h1.example",)}, "O1.mode"),
+    ],
+)
+@pytest.mark.parametrize("field", ["host", "peer_host"])
+def test_elsewhere_only_with_tls_or_a_declared_proxy_and_names(
+    home: Path, settings: dict[str, Any], rule: str, field: str
+) -> None:
+    (home / "keys" / "open").write_text("x")
+    config = Config(home=home, **{field: "10.0.0.1"}, **settings)
+    assert rule_of(lambda: create_app(config)) == rule
+
+
+def test_elsewhere_behind_a_declared_proxy(home: Path) -> None:
+    """Whoever does not come through it is refused."""
+    text = 'host = "10.0.0.1"\nproxies = ["10.0.0.5"]\nnames = ["h1.example"]\n'
+    (home / "node.toml").write_text(text)
+    app = create_app(load_config(home))
+
+    async def ask(address: str) -> httpx.Response:
+        transport = httpx.ASGITransport(app=app, client=(address, 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://h1.example") as client:
+            return await client.get("/genesis")
+
+    assert asyncio.run(ask("10.0.0.5")).status_code == 200
+    assert asyncio.run(ask("127.0.0.1")).status_code == 200
+    refused = asyncio.run(ask("10.0.0.6"))
+    assert (refused.status_code, refused.json()["rule"]) == (403, "O5.proxy")
+    app.state.driver.store.close()
+    app.state.vault.close()
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.0.0.9"])
 def test_loopback_addresses(home: Path, host: str) -> None:
     (home / "node.toml").write_text(f'host = "{host}"\nport = 9000\n')
@@ -58,6 +101,8 @@ def test_loopback_addresses(home: Path, host: str) -> None:
         ('port = "8470"', "O1.field"),
         ("port = 70000", "O1.field"),
         ("port = true", "O1.field"),
+        ("names = [1]", "O1.field"),
+        ('names = "x"', "O1.field"),
         ("wait_ms = 0", "O1.field"),
         ('database = "../x.db"', "O1.field"),
         ('passphrase = "secret"', "O1.field"),
