@@ -1,5 +1,7 @@
 """Members who do not follow the rules, and know them well."""
 
+import msgspec
+
 from ledger.consensus import (
     BlockInfo,
     Certificate,
@@ -15,6 +17,7 @@ from ledger.consensus.messages import NO_BLOCK, Kind, certificate_votes, make_ce
 from ledger.errors import AllianceError
 from tests.sim.world import Body, Node, make_body, sign, verify
 
+change = msgspec.structs.replace
 Place = tuple[int, int, bytes]
 
 
@@ -170,15 +173,38 @@ class Liar(Node):
     def body(self, parent: BlockInfo, view: int, number: int) -> Body:
         records = self.waiting(parent)[:3] or [f"liar-{self.index}-{view}-{self.world.sequence}"]
         records = [record for record in records if not record.startswith("config/")]
+        if self.world.rng.random() < 0.1:
+            # No correct member finds these valid.
+            known = sorted(self.mem.included)[:1]
+            records = self.world.rng.choice((["poison"], [*known, *known], []))
+            return self.invalid(parent, view, number, tuple(records))
         time_ms = max(self.now, parent.time_ms + 1) + self.world.rng.choice((0, 0, 1, 1_500))
         return make_body(
             parent, view, number, time_ms, tuple(records or ["liar"]), self.core.config
         )
 
+    def invalid(self, parent: BlockInfo, view: int, number: int, records: tuple[str, ...]) -> Body:
+        time_ms = max(self.now, parent.time_ms + 1)
+        return make_body(parent, view, number, time_ms, records, self.core.config)
+
     def late_certificate(self) -> None:
+        """Kept back until now; or one that somebody has spoiled."""
         if self.certs:
             key = self.world.rng.choice(sorted(self.certs))
             self.tell(self.certs[key], self.some())
+            for peer in self.some():
+                self.world.send(self, peer, self.spoiled(self.certs[key]))
+
+    def spoiled(self, cert: Certificate) -> Certificate:
+        """One signature short, one signer twice, a foreign one, another block, another chain."""
+        short = change(
+            cert, signers=cert.signers & cert.signers - 1, signatures=cert.signatures[1:]
+        )
+        twice = change(cert, signatures=(cert.signatures[-1],) * len(cert.signatures))
+        foreign = change(cert, signers=cert.signers << 1)
+        moved = change(cert, view=cert.view + 1)
+        other = change(cert, config_hash=bytes(32))
+        return self.world.rng.choice((short, twice, foreign, moved, other))
 
     def replay(self) -> None:
         rng = self.world.rng

@@ -16,7 +16,7 @@ def build_world(
 ) -> World:
     """The world of a seed."""
     rng = Random(seed)
-    n = rng.choice((1, 2, 3, 4, 4, 4, 4, 4, 5, 6, 7))
+    n = rng.choice((1, 2, 3, 4, 4, 4, 4, 4, 4, 5, 6, 7) * 4 + (10, 16))
     config = make_config(tuple(range(n)))
     # With more liars than may be missing there is safety to check, and no progress to demand.
     liars = config.lying if rng.random() < 0.5 else min(config.lying, config.offline)
@@ -33,6 +33,7 @@ def build_world(
             twin.key = key_of(index)
             world.nodes.append(twin)
             twin.start()
+    world.draw_links()
     return world
 
 
@@ -58,7 +59,8 @@ def trouble(world: World, for_ms: int = TROUBLE_MS) -> list[str]:
         and rng.random() < 0.3
     ):
         node = rng.choice(world.correct)
-        world.at(start + rng.randrange(for_ms), wipe, world, node, rng.randrange(1, 5_000))
+        lose = rng.choice((wipe, roll_back, damage))
+        world.at(start + rng.randrange(for_ms), lose, world, node, rng.randrange(1, 5_000))
     for _ in range(world.faults.partitions):
         at = start + rng.randrange(for_ms)
         world.at(at, partition, world)
@@ -87,6 +89,28 @@ def wipe(world: World, node: Node, down_ms: int) -> None:
     world.after(down_ms, node.wipe)
 
 
+def roll_back(world: World, node: Node, down_ms: int) -> None:
+    """A copy of a while ago is put in the place of the disk, and the operator says so."""
+    world.note("roll back", node.index)
+    copy = node.disk.copy()
+
+    def restore() -> None:
+        node.crash()
+        node.life += 1
+        world.after(down_ms, node.replace, copy)
+
+    world.after(world.rng.randrange(100, 4_000), restore)
+
+
+def damage(world: World, node: Node, down_ms: int) -> None:
+    """One bit flips on the disk while the node is down; it notices by itself."""
+    world.note("damage", node.index)
+    node.crash()
+    node.life += 1
+    node.disk.flip(world.rng)
+    world.after(down_ms, revive, node)
+
+
 def revive(node: Node) -> None:
     if not node.up:
         node.start()
@@ -104,6 +128,7 @@ def partition(world: World) -> None:
 
 def heal(world: World) -> None:
     world.cut.clear()
+    world.shares.clear()
     world.faults = Faults(delay_ms=20, sync_ms=2)
     for node in world.nodes:
         if not node.up:

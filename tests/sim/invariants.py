@@ -1,11 +1,15 @@
-"""What must hold after every event. Shares no code with the machine, and counts for itself."""
+"""What must hold after every event (consensus.md 3.4): 1 to 13, by number. Shares no code with the
+machine: it counts, and reads what is signed, for itself.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
 
 from ledger.consensus import (
     Alarm,
+    BlockInfo,
     Certificate,
     Commit,
     Effect,
@@ -14,12 +18,16 @@ from ledger.consensus import (
     Proposal,
     Vote,
     decode_journal,
-    verify_certificate,
 )
-from ledger.consensus.messages import certificate_votes
 
 if TYPE_CHECKING:
+    from ledger.members import EpochConfig
     from tests.sim.world import Body, Node, World
+
+AHEAD_MS: Final = 2_000
+BEHIND_MS: Final = 60_000
+"""10 s with all back-off is 30 s at the most, and as long may pass from receipt to vote."""
+KINDS: Final = ("notarize", "finalize", "nullify")
 
 
 class Broken(AssertionError):
@@ -43,10 +51,40 @@ class Invariants:
         self.signatures = 0
         self.counting = True
         self.expected: set[str] = set()
+        self.heights: dict[bytes, int] = {}
+        self.chains: dict[tuple[int, int], tuple[int, bytes]] = {}
+        self.epochs: dict[int, int] = {}
+        self.judged = 0
 
     def signed(self, node: Node, message: bytes) -> None:
         self.signatures += b"pl1/status" not in message[:11]
         self.world.note("sign", node.index, message)
+        if node.correct and b"pl1/notarize" in message[:13]:
+            view, block = int.from_bytes(message[85:93], "big"), message[101:]
+            self.must_be_in_time(node, view, block)
+
+    def must_be_in_time(self, node: Node, view: int, block: bytes) -> None:
+        """11: whoever votes for a new block finds its time within the bounds of its own clock."""
+        body = node.bodies.get(block)
+        config = node.core.config
+        # Who leads goes by its own clock, and by the time of the block before.
+        leads = config.leader(view) == config.index_of(node.key)
+        if body is None or body.info.view != view or leads:
+            return
+        early = body.info.time_ms > node.now + AHEAD_MS
+        must(not early, "a vote for a block of the future", node.index, body.info.time_ms)
+        late = body.info.time_ms < node.now - BEHIND_MS
+        must(not late, "a vote for a block of long ago", node.index, body.info.time_ms)
+
+    def judge(self, node: Node, fact: Fact, accepted: bool) -> None:
+        """12: what a node accepts as a certificate is one by this count, too, and the other way
+        round.
+        """
+        if isinstance(fact, Certificate) and node.correct:
+            self.judged += 1
+            configs = (node.core.config, node.mem.previous)
+            right = any(c is not None and is_certificate(fact, c, self.world) for c in configs)
+            must(right == accepted, "two verifiers differ", fact, accepted)
 
     def noticed(self, node: Node, effect: Effect) -> None:
         if isinstance(effect, Evidence):
@@ -71,6 +109,10 @@ class Invariants:
         """7: whatever a correct node says is covered by what is on its disk."""
         for fact in facts:
             own = fact.vote if isinstance(fact, Proposal) else fact
+            if node.correct and isinstance(own, Vote) and own.kind != "nullify":
+                # 9: whoever proposes or votes for a block again means the same one.
+                height = self.heights.setdefault(own.block, own.height)
+                must(height == own.height, "a block at two heights", node.index, own)
             if node.correct and isinstance(own, Vote) and not self.is_known(own):
                 self.must_be_durable(node, own)
             for vote in votes_in(fact):
@@ -83,6 +125,8 @@ class Invariants:
     def must_be_durable(self, node: Node, vote: Vote) -> None:
         disk = node.disk
         mine = disk.config.index_of(node.key)
+        began = vote.epoch <= disk.config.epoch
+        must(began, "a word in an epoch that did not begin on the disk", node.index, vote)
         if vote.epoch != disk.config.epoch or vote.signer != mine:
             return
         if disk.cert is not None and vote.view <= disk.cert.view:
@@ -148,7 +192,8 @@ class Invariants:
             return
         cert = commit.certificate
         config = next(c for c in self.world.configs.values() if c.config_hash == cert.config_hash)
-        verify_certificate(cert, config, self.world.verify)
+        must(is_certificate(cert, config, self.world), "final by no certificate", node.index, cert)
+        self.must_only_grow(node, len(commit.blocks))
         for fact in (cert, *commit.justification):
             for vote in votes_in(fact):
                 self.heard(vote)
@@ -158,13 +203,39 @@ class Invariants:
             must(known == info.id, "FORK", node.index, info.height)
             below = node.disk.chain[info.height - 1].info
             must(info.parent == below.id, "a gap", node.index, info.height)
+            must(info.height == below.height + 1, "a height is left out", node.index, info.height)
+            must(info.id == id_of(info, body.records), "a block is not what its id says", info)
+            last = max(other.now for other in self.world.correct) + AHEAD_MS
+            must(info.time_ms <= last, "block time ran away", info.time_ms - last)
             must(bool(body.records), "an empty block", info.height)
+            must("poison" not in body.records, "an invalid record", info.height)
             must(info.time_ms > below.time_ms, "time stands still", info.height)
             closed = below.boundary and below.epoch == info.epoch and below.height > 0
             must(not closed, "a block above a boundary", info.height)
             self.must_be_linked(body, below.epoch == info.epoch)
         every = [record for body in node.disk.chain for record in body.records]
         must(len(every) == len(set(every)), "a record twice", node.index)
+
+    def started(self, node: Node) -> None:
+        """2: what a node had is there again."""
+        if node.correct:
+            size, last = self.chains.get((node.index, node.disks), (0, b""))
+            chain = node.disk.chain
+            same = len(chain) >= size and (not size or chain[size - 1].info.id == last)
+            must(same, "a chain was changed", node.index, size)
+
+    def must_only_grow(self, node: Node, added: int) -> None:
+        """2 and 10: a chain is only added to, across restarts; an epoch never comes back. A lost
+        disk begins anew.
+        """
+        chain = node.disk.chain
+        key = (node.index, node.disks)
+        size, last = self.chains.get(key, (len(chain) - added, b""))
+        same = size == len(chain) - added and (not last or chain[size - 1].info.id == last)
+        must(same, "a chain was changed", node.index, size)
+        self.chains[key] = (len(chain), chain[-1].info.id)
+        epochs = [body.info.epoch for body in chain[-2:]]
+        must(epochs == sorted(epochs), "an epoch came back", node.index)
 
     def must_be_linked(self, body: Body, same_epoch: bool) -> None:
         """5: every skipped view was nullified, and the parent was notarized in its view."""
@@ -182,16 +253,59 @@ class Invariants:
     def bounded(self) -> None:
         """13: what a node keeps in memory does not grow with what others send."""
         for node in self.world.correct:
-            if node.up:
-                views = len(node.core.summary().views)
-                must(views <= 400, "too many views in memory", node.index, views)
+            if not node.up:
+                continue
+            core, n = node.core, node.core.config.n
+            open_views = [v for v in core.summary().views if not (v.notarized or v.nullified)]
+            must(len(open_views) <= 4 * n + 2, "too many views in memory", node.index)
+            must(len(core._blocks) <= 18 * n + 400, "too many blocks in memory", node.index)
+            must(len(core._reported) <= n * (4 * n + 400), "too much evidence", node.index)
+
+
+def id_of(info: BlockInfo, records: tuple[str, ...]) -> bytes:
+    """11: what a block of this world commits to, told once more."""
+    fields = (
+        info.parent, info.view, info.parent_view, info.config_hash, info.time_ms, records,
+        info.next_config_hash,
+    )  # fmt: skip
+    return sha256(repr(fields).encode()).digest()
+
+
+def is_certificate(cert: Certificate, config: EpochConfig, world: World) -> bool:
+    """12: whether a quorum of distinct members signed exactly this, read from SPEC 8.1 and 8.2."""
+    signers = [i for i in range(64) if cert.signers & (1 << i)]
+    if cert.epoch != config.epoch or cert.config_hash != config.config_hash:
+        return False
+    if cert.kind not in KINDS or len(signers) != len(cert.signatures) or len(signers) < config.q:
+        return False
+    if cert.kind == "nullify" and (cert.height or any(cert.block)):
+        return False
+    tag = f"pl1/{cert.kind}".encode()
+    numbers = (x.to_bytes(8, "big") for x in (cert.view, cert.height))
+    epoch = config.epoch.to_bytes(8, "big")
+    head = bytes((len(tag),)) + tag + config.chain + epoch + config.config_hash
+    message = head + b"".join(numbers) + cert.block
+    keys = config.node_keys
+    return all(
+        index < len(keys) and world.verify(0, keys[index], signature, message)
+        for index, signature in zip(signers, cert.signatures, strict=True)
+    )
+
+
+def certificate_votes(cert: Certificate) -> list[Vote]:
+    """The words in a certificate."""
+    signers = [i for i in range(64) if cert.signers & (1 << i)]
+    return [
+        Vote(cert.kind, cert.epoch, cert.view, cert.height, cert.block, signer, signature)
+        for signer, signature in zip(signers, cert.signatures, strict=True)
+    ]
 
 
 def votes_in(fact: Fact) -> list[Vote]:
     if isinstance(fact, Vote):
         return [fact]
     if isinstance(fact, Certificate):
-        return list(certificate_votes(fact))
+        return certificate_votes(fact)
     if isinstance(fact, Proposal):
         certs = (fact.parent_cert, *fact.skips)
         return [fact.vote, *(v for c in certs if c is not None for v in certificate_votes(c))]

@@ -4,12 +4,25 @@ kind.
 
 from collections.abc import Callable, Iterator
 
-from ledger.consensus import Consensus, Effect, Persist
-from ledger.consensus.events import Started
-from ledger.consensus.journal import Row
+from ledger.consensus import (
+    Alarm,
+    BlockBuilt,
+    BuildBlock,
+    Committed,
+    Consensus,
+    Effect,
+    Event,
+    Fact,
+    Persist,
+    Status,
+    Summary,
+)
+from ledger.consensus.events import Started, Verdict
+from ledger.consensus.journal import LAST_VIEW, Row
+from ledger.consensus.machine import Judgement
 from ledger.consensus.messages import NO_BLOCK, BlockInfo, Certificate, Kind, Vote
 from ledger.consensus.views import View
-from tests.sim.world import Node
+from tests.sim.world import Body, Node, make_body
 
 
 class SmallQuorum(Consensus):
@@ -185,6 +198,231 @@ class SharesSignatures(Consensus):
             )  # fmt: skip
 
 
+class VotesUnseen(Consensus):
+    """R6: notarize a block that is not here."""
+
+    def _judge(self) -> Judgement:
+        judgement = super()._judge()
+        return "good" if judgement == "waiting" else judgement
+
+
+class FinalizesUnseen(Consensus):
+    """R7: finalize a block whose ancestors are not here and validated."""
+
+    def _vote_finalize(self) -> None:
+        valid = self._blocks.is_valid
+        self._blocks.is_valid = lambda _block: True  # type: ignore[method-assign]
+        super()._vote_finalize()
+        self._blocks.is_valid = valid  # type: ignore[method-assign]
+
+
+class KeepsTheSkipped(Consensus):
+    """R8c: an invalid proposal is waited for, not nullified."""
+
+    def _judge(self) -> Judgement:
+        judgement = super()._judge()
+        return "good" if judgement == "invalid" else judgement
+
+
+class NoClock(Consensus):
+    """2.18: any time will do."""
+
+    def _judge_time(self, _info: BlockInfo) -> Judgement:
+        return "good"
+
+
+class BelievesForks(Consensus):
+    """R10: a second final block at a height is nobody's business."""
+
+    def _breaks_finality(self, _cert: Certificate) -> bool:
+        return False
+
+
+class AcceptsAnyway(Consensus):
+    """R11: what is final is true, whatever this node found."""
+
+    def _stop(self, kind: str, cert: Certificate) -> None:
+        pass
+
+    def _commit_to(self, cert: Certificate) -> bool:
+        candidate = self._blocks.get(cert.block)
+        if candidate is not None and candidate.state == "invalid":
+            candidate.state = "valid"
+        return super()._commit_to(cert)
+
+
+class NeverReoffers(Consensus):
+    """R12: what is lost on the way is lost."""
+
+    def _missing_at(self, _theirs: Summary) -> list[Fact]:
+        return []
+
+    def _resend(self) -> None:
+        pass
+
+
+class LeavesByTimer(Consensus):
+    """R2: a view is left when its time is up, without a certificate."""
+
+    def _advance(self) -> bool:
+        if self._expired(self._timing.view_ms):
+            self._enter_view(self._view + 1)
+        return super()._advance()
+
+
+class HearsEverything(Consensus):
+    """2.7: votes for views however far away are kept."""
+
+    def _learn_vote(self, vote: Vote) -> None:
+        view, self._view = self._view, max(self._view, vote.view)
+        try:
+            super()._learn_vote(vote)
+        finally:
+            self._view = view
+
+
+class NeverPresumes(Consensus):
+    """2.10: a leader that is known to be silent is waited for each time."""
+
+    def _is_absent(self, _leader: int) -> bool:
+        return False
+
+
+class BelievesOldBeats(Consensus):
+    """2.10: a heartbeat of long ago shows that a member lives."""
+
+    def _learn_status(self, status: Status) -> None:
+        self._presence(status.signer, status.epoch)
+        super()._learn_status(status)
+
+
+class ForgetsProposals(Consensus):
+    """2.11: the row of a proposal is not made durable."""
+
+    def _flush(self) -> list[Effect]:
+        return [strip(effect, "proposed") for effect in super()._flush()]
+
+
+class ForgetsNotarize(Consensus):
+    """2.11: the row of a notarize is not made durable."""
+
+    def _flush(self) -> list[Effect]:
+        return [strip(effect, "notarized") for effect in super()._flush()]
+
+
+class ForgetsFinalize(Consensus):
+    """2.11: the row of a finalize is not made durable."""
+
+    def _flush(self) -> list[Effect]:
+        return [strip(effect, "finalized") for effect in super()._flush()]
+
+
+class ForgetsBodies(Consensus):
+    """2.11: no body is made durable before a word."""
+
+    def _flush(self) -> list[Effect]:
+        self._bodies = []
+        return super()._flush()
+
+
+class FewReports(Consensus):
+    """2.12: one report is enough to leave a quarantine."""
+
+    def _leave_quarantine(self) -> None:
+        self._quarantined = False
+        self._set_floor(max(*self._reports.values(), 0) + 2)
+
+
+class NoFloor(Consensus):
+    """2.12: after a quarantine a member speaks at once, in views that it may know nothing of."""
+
+    def _set_floor(self, view: int) -> None:
+        super()._set_floor(view if view == LAST_VIEW else 0)
+
+
+class NoFloorInTheNextEpoch(Consensus):
+    """2.12: the floor ends with the epoch."""
+
+    def _on_committed(self, event: Committed) -> None:
+        self._floor = 0
+        super()._on_committed(event)
+
+
+class FloorForEver(Consensus):
+    """2.12: the floor is repeated in every epoch (as it was until 2026-11-27)."""
+
+    def _on_committed(self, event: Committed) -> None:
+        guarded = self._switching and self._floor > 0
+        super()._on_committed(event)
+        if guarded and self._floor == 0:
+            self._set_floor(3)
+
+
+class IgnoresItsOwnWords(Consensus):
+    """2.12: a word of mine that my journal lacks is nobody's, and so is a second life of mine."""
+
+    def _check_own(self, vote: Vote) -> None:
+        pass
+
+    def _doubt(self, alarm: Alarm) -> None:
+        if alarm.kind == "quarantine":
+            super()._doubt(alarm)
+
+
+class ProposesAnother(Consensus):
+    """R5: what is proposed again is another height."""
+
+    def _sign(self, kind: Kind, view: View, height: int, block: bytes) -> None:
+        info = self._blocks.info(block)
+        again = kind == "propose" and info is not None and info.view != view.number
+        super()._sign(kind, view, height + again, block)
+
+
+class Careless(Node):
+    """R9, 2.18: a driver that checks nothing of a block."""
+
+    def check(self, info: BlockInfo) -> Verdict:
+        return "valid" if info.id in self.bodies else "missing"
+
+
+class IncludesTwice(Careless):
+    """8: a driver that forgets what is on the chain."""
+
+    def waiting(self, _tip: BlockInfo) -> list[str]:
+        return list(self.mem.records)
+
+
+class BuildsEmpty(Careless):
+    """8: a driver that builds blocks of nothing."""
+
+    def build(self, effect: BuildBlock) -> Event:
+        body = make_body(
+            effect.parent, effect.view, effect.parent_view, effect.time_ms, (), self.mem.config
+        )
+        self.bodies[body.info.id] = body
+        return BlockBuilt(body.info, self.now)
+
+
+class Rewinds(Node):
+    """2: a driver that loses the end of its chain at a restart."""
+
+    def start(self) -> None:
+        if len(self.disk.commits) > 2:
+            self.disk.commits.pop()
+            self.disk.chain.pop()
+            self.disk.cert = self.disk.commits[-1].certificate
+        super().start()
+
+
+class TrustsCertificates(Node):
+    """12: a driver that does not count signatures."""
+
+    def receive_fact(self, sender: Node, item: Body | Fact) -> None:
+        if isinstance(item, Certificate):
+            self.world.invariants.judge(self, item, True)
+        super().receive_fact(sender, item)
+
+
 class SpeaksFirst(Node):
     """2.11: a driver that lets messages out before they are written."""
 
@@ -223,4 +461,28 @@ MUTANTS: tuple[type[Consensus], ...] = (
     NoQuarantine,
     NoContiguity,
     SharesSignatures,
+    VotesUnseen,
+    FinalizesUnseen,
+    KeepsTheSkipped,
+    NoClock,
+    BelievesForks,
+    AcceptsAnyway,
+    NeverReoffers,
+    LeavesByTimer,
+    HearsEverything,
+    NeverPresumes,
+    BelievesOldBeats,
+    ForgetsProposals,
+    ForgetsNotarize,
+    ForgetsFinalize,
+    ForgetsBodies,
+    FewReports,
+    NoFloor,
+    NoFloorInTheNextEpoch,
+    FloorForEver,
+    IgnoresItsOwnWords,
+    ProposesAnother,
 )
+DRIVERS: tuple[type[Node], ...] = (
+    SpeaksFirst, Careless, IncludesTwice, BuildsEmpty, Rewinds, TrustsCertificates,
+)  # fmt: skip

@@ -72,8 +72,14 @@ def verify(_alg: int, key: bytes, signature: bytes, message: bytes) -> bool:
     return sign(key, message) == signature
 
 
+class PowerCut(Exception):  # nothing is wrong with anybody
+    """The lights go out at a persist point."""
+
+
 class Faults(NamedTuple):
-    """The rates that one seed drew; probabilities in thousandths, times in milliseconds."""
+    """The rates that one seed drew; probabilities in thousandths, times in milliseconds. A link
+    takes its own share of them: some are good, some are worse than others.
+    """
 
     loss: int = 0
     double: int = 0
@@ -163,6 +169,22 @@ class Disk:
             setattr(other, name, value.copy() if plain else value)
         return other
 
+    def is_damaged(self) -> bool:
+        """Whether a journal row cannot be read; what can is kept, as the driver does (2.12)."""
+        broken = [key for key, data in self.rows.items() if not is_row(data)]
+        for key in broken:
+            del self.rows[key]
+        return bool(broken)
+
+    def flip(self, rng: Random) -> None:
+        """One bit of one journal row, or of one saved block, which is then no block any more."""
+        if self.rows:
+            key = rng.choice(sorted(self.rows))
+            data, at = self.rows[key], rng.randrange(len(self.rows[key]))
+            self.rows[key] = data[:at] + bytes((data[at] ^ 1 << rng.randrange(8),)) + data[at + 1 :]
+        elif self.bodies:
+            del self.bodies[rng.choice(sorted(self.bodies))]
+
     def write(self, item: object, configs: dict[bytes, EpochConfig]) -> None:
         if isinstance(item, Commit):
             self.commit(item, configs)
@@ -195,6 +217,14 @@ class Disk:
             self.rows = {k: v for k, v in self.rows.items() if k[0] >= self.config.epoch}
 
 
+def is_row(data: bytes) -> bool:
+    try:
+        decode_journal(data)
+    except AllianceError:
+        return False
+    return True
+
+
 class Node:
     """A correct driver around the machine."""
 
@@ -209,9 +239,12 @@ class Node:
         self.correct = True
         self.skew_ms = 0
         self.lost = False
+        self.disks = 1
 
     def start(self) -> None:
         self.up = True
+        self.world.invariants.started(self)
+        self.lost |= self.disk.is_damaged()
         # The operator's word stands until the quarantine itself is on the disk.
         self.lost &= not any(view == LAST_VIEW for _, view in self.disk.rows)
         self.life += 1
@@ -242,7 +275,12 @@ class Node:
 
     def wipe(self) -> None:
         """The disk is lost; the operator knows it."""
-        self.disk = Disk(self.world.genesis_config, self.world.genesis)
+        self.replace(Disk(self.world.genesis_config, self.world.genesis))
+
+    def replace(self, disk: Disk) -> None:
+        """Another disk, empty or with a copy of old; the operator says so."""
+        self.disk = disk
+        self.disks += 1
         self.lost = True
         self.start()
 
@@ -311,10 +349,12 @@ class Node:
     def flush(self, life: int) -> None:
         while life == self.life and self.unsynced and self.unsynced[0][0] <= self.world.now:
             _, tx, out = self.unsynced.pop(0)
+            self.world.reach(self, bool(tx))
             for item in tx:
                 self.disk.write(item, self.world.configs)
                 if isinstance(item, Commit):
                     self.world.invariants.committed(self, item)
+            self.world.reach(self, bool(tx))
             for release in out:
                 release()
 
@@ -408,6 +448,7 @@ class Node:
         if not self.up or life != self.life:
             return
         self.world.after(self.world.timing.sync_ms, self.gossip, life)
+        self.world.invariants.bounded()
         if self.world.now - self.beat_at >= 2_000:
             self.beat_at = self.world.now
             self.batch([Heartbeat(self.boot_id, "sim", self.now)])
@@ -439,9 +480,13 @@ class Node:
             self.bodies.setdefault(item.info.id, item)
             self.batch([BlockReceived(item.info, self.now)])
             return
+        accepted = True
         try:
             verify_fact(item, self.core.config, verify, self.mem.previous)
         except AllianceError:
+            accepted = False
+        self.world.invariants.judge(self, item, accepted)
+        if not accepted:
             return
         self.batch([Received(item, self.now, self.member(sender))])
 
@@ -492,6 +537,10 @@ class World:
         self.configs = {self.genesis_config.config_hash: self.genesis_config}
         self.plans: dict[str, tuple[int, ...]] = {}
         self.cut: set[tuple[int, int]] = set()
+        self.shares: dict[tuple[int, int], int] = {}
+        self.persisted = 0
+        self.cut_at = 0
+        self.cut_node: Node | None = None
         self.filter: Callable[[Node, Node, object], bool] = lambda *_: True
         self.invariants = Invariants(self)
         self.transcript = sha256()
@@ -523,10 +572,26 @@ class World:
         faults, rng = self.faults, self.rng
         if (sender.index, to.index) in self.cut or not self.filter(sender, to, item):
             return
+        share = self.shares.get((sender.index, to.index), 100)
         copies = 2 if rng.randrange(1000) < faults.double else 1
         for _ in range(copies):
-            if rng.randrange(1000) >= faults.loss:
-                self.after(rng.randrange(1, faults.delay_ms + 2), self.deliver, sender, to, item)
+            if rng.randrange(100_000) >= faults.loss * share:
+                wait_ms = rng.randrange(1, faults.delay_ms * share // 100 + 2)
+                self.after(wait_ms, self.deliver, sender, to, item)
+
+    def draw_links(self) -> None:
+        """Each direction of each link has its own share of the seed's loss and delay."""
+        pairs = [(a.index, b.index) for a in self.nodes for b in self.nodes if a is not b]
+        self.shares = {pair: self.rng.choice((10, 50, 100, 100, 200)) for pair in pairs}
+
+    def reach(self, node: Node, writes: bool) -> None:
+        """A persist point: before and after something becomes durable. Raises `PowerCut` at the
+        chosen one.
+        """
+        if writes and self.cut_node in (None, node):
+            self.persisted += 1
+            if self.persisted == self.cut_at:
+                raise PowerCut
 
     def deliver(self, sender: Node, to: Node, item: object) -> None:
         if to.up and (sender.index, to.index) not in self.cut:
