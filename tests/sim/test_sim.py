@@ -92,11 +92,9 @@ def test_sabotage_is_caught(mutant: Machine) -> None:
 
 @pytest.mark.parametrize("driver", DRIVERS, ids=lambda driver: driver.__name__)
 def test_a_driver_that_is_sabotaged_is_caught(driver: type[Node]) -> None:
+    attack = scenarios.invalid_blocks if driver is Careless else some_seeds
     with pytest.raises(Broken):
-        if driver is Careless:
-            scenarios.invalid_blocks(Consensus, driver)
-        else:
-            some_seeds(Consensus, driver)
+        attack(Consensus, driver)
 
 
 # Each invariant of 3.4, and a sabotage that it, and no other one, finds first.
