@@ -5,6 +5,7 @@ and no network.
 from pathlib import Path
 from typing import Annotated, Any, Final
 
+import msgspec
 import typer
 
 from cli.drill import run_drill
@@ -47,6 +48,10 @@ def audit_copy(
     receipt: Annotated[
         list[Path] | None, typer.Option("--receipt", help="Receipt that you hold.")
     ] = None,
+    continues: Annotated[
+        Path | None,
+        typer.Option("--continues", help="Last copy of the chain that this one continues."),
+    ] = None,
     workers: Annotated[
         int | None, typer.Option("--workers", min=0, help="Processes that check signatures.")
     ] = None,
@@ -64,6 +69,7 @@ def audit_copy(
         since=tuple(heads),
         receipts=tuple((path.name, read_file(path)) for path in receipt or []),
         older=tuple(older),
+        before=continues,
     )
     audit = Audit(folder, held, workers)
     with progress("auditing", 2 * audit.entries()) as advance:
@@ -91,8 +97,21 @@ def as_value(report: Report, held: Held) -> dict[str, Any]:
         "cosigners": [{"org": org, "time_s": time_s} for org, time_s in report.cosigners],
         "members": {"n": n, "q": quorum, "may_be_absent": offline, "may_lie": lying},
         "compared": report.compared,
+        "seam": _seam_value(report),
         "not_checked": [say(f"unchecked-{name}") for name in _unchecked(report, held)],
     }
+
+
+def _seam_value(report: Report) -> dict[str, Any] | None:
+    """The chain before this one; `checked` when its copy was given."""
+    if report.continues is None:
+        return None
+    value: dict[str, Any] = {"checked": report.seam is not None}
+    value |= msgspec.to_builtins(report.continues)
+    if report.seam is not None:
+        seam = report.seam
+        value |= {"accepted": list(seam.accepted), "of": seam.admitted, "share": seam.share}
+    return value
 
 
 def _step_value(step: Step) -> dict[str, Any]:
@@ -113,6 +132,8 @@ def _unchecked(report: Report, held: Held) -> list[str]:
         names.insert(0, "pin")
     if not report.compared:
         names.insert(0, "older")
+    if report.continues is not None and report.seam is None:
+        names.insert(0, "seam")
     return names
 
 
@@ -148,6 +169,7 @@ def _verdict_lines(report: Report) -> list[str]:
     ]
     if lying == 0:
         lines.append(say("audit-alone" if n == 1 else "audit-no-liar"))
+    lines += _seam_lines(report)
     lines += [f"   {kind:<22}{count:>10}" for kind, count in sorted(report.entries.items())]
     if report.findings:
         lines.append(say("audit-findings"))
@@ -156,6 +178,20 @@ def _verdict_lines(report: Report) -> list[str]:
         for code, count in sorted(report.findings.items())
     ]
     return [*lines, *(say("audit-compared", name=name) for name in report.compared), ""]
+
+
+def _seam_lines(report: Report) -> list[str]:
+    before, seam = report.continues, report.seam
+    if before is None:
+        return []
+    facts = {"height": before.height, "size": before.size}
+    lines = [say("seam-continues", chain=before.chain_id, pin=before.pin, **facts)]
+    if seam is not None:
+        orgs, count = ", ".join(seam.accepted), len(seam.accepted)
+        lines.append(say("seam-checked", orgs=orgs, count=count, of=seam.admitted))
+        if count < seam.share:
+            lines.append(say("seam-below-share", count=count, share=seam.share))
+    return lines
 
 
 def audit_receipt(

@@ -10,10 +10,12 @@ the others      create take GENESIS            and all compare the pin
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from cli import home as homes
 from cli.founding import (
+    OFFICE_KEYS,
     Plan,
     check_vacant,
     make_acceptance,
@@ -32,6 +34,7 @@ from cli.handover import (
     read_genesis,
     read_parts,
 )
+from cli.offline import Audit, Held
 from cli.options import (
     DEFAULT_HOME,
     BackfillDays,
@@ -48,14 +51,15 @@ from cli.options import (
     PassphraseFile,
     Port,
 )
-from cli.screen import local_time, say, show, wants_json
+from cli.screen import local_time, progress, say, show, wants_json
 from cli.statements import Author, clock_ms
 from ledger.chain import Applied, Founding
+from ledger.continuation import end_of
 from ledger.encoding import b64url, decode_time, encode_bundle
-from ledger.errors import ConfigError, ConflictError
+from ledger.errors import ConfigError, ConflictError, ProofError
 from ledger.members import EpochConfig
 from ledger.records.envelope import ENCODE
-from ledger.records.governance import GenesisBody
+from ledger.records.governance import Continues, GenesisBody
 from node.config import DEFAULT_PORT, check_host
 
 app = typer.Typer(
@@ -85,6 +89,24 @@ def tolerance_lines(config: EpochConfig) -> list[str]:
     elif lying == 0:
         lines.append(say("audit-no-liar"))
     return lines
+
+
+def seam_lines(continues: Continues | None) -> list[str]:
+    """Which chain a new one goes on from."""
+    if continues is None:
+        return []
+    facts = {"height": continues.height, "size": continues.size}
+    return [say("seam-continues", chain=continues.chain_id, pin=continues.pin, **facts)]
+
+
+def read_end(folder: Path) -> Continues:
+    """The end of a chain, from its copy, audited. Raises the first thing that is wrong with it."""
+    audit = Audit(folder, Held())
+    with progress("auditing", 2 * audit.entries()) as advance:
+        report = audit.run(advance)
+    if report.failed is not None and report.failed.error is not None:
+        raise report.failed.error
+    return end_of(audit.genesis, audit.tip)
 
 
 def describe(draft: Founding) -> tuple[dict[str, object], list[str]]:
@@ -126,7 +148,10 @@ def describe(draft: Founding) -> tuple[dict[str, object], list[str]]:
             decision=policy.decision_days,
         ),
         say("init-chain", chain=config.chain_id),
+        *seam_lines(body.continues),
     ]
+    if body.continues is not None:
+        result["continues"] = msgspec.to_builtins(body.continues)
     return result, lines
 
 
@@ -164,6 +189,10 @@ def part(
     kind: Kind = "hospital",
     host: Host = "127.0.0.1",
     port: Port = DEFAULT_PORT,
+    keep: Annotated[
+        Path | None,
+        typer.Option("--keep-keys-of", help="Home whose officers' keys go on; its node's do not."),
+    ] = None,
     home: Home = DEFAULT_HOME,
     passphrase_file: PassphraseFile = None,
     _lang: Lang = None,
@@ -175,6 +204,9 @@ def part(
     check_host(host)
     passphrase = homes.known_passphrase(home, passphrase_file)
     signers = new_signers()
+    if keep is not None:
+        kept = {name: homes.load_signer(keep, name, passphrase_file) for name in OFFICE_KEYS}
+        signers |= kept
     made = make_part(org, kind, signers, clock_ms())
     homes.make_key_dir(home)
     # The part comes first: keys that nobody can name would stand in the way of the next try.
@@ -207,6 +239,10 @@ def draft(
     ] = None,
     backfill_days: BackfillDays = 30,
     decision_days: DecisionDays = 30,
+    continues: Annotated[
+        Path | None,
+        typer.Option("--continues", help="Last copy of a chain that can go on no more."),
+    ] = None,
     home: Home = DEFAULT_HOME,
     passphrase_file: PassphraseFile = None,
     _lang: Lang = None,
@@ -217,7 +253,8 @@ def draft(
     check_new(out)
     parts = read_parts(files)
     mine = own_part(files, parts, own_keys(home, passphrase_file))
-    plan = Plan(name_en, name_zh, origin, backfill_days, decision_days, quorum)
+    before = None if continues is None else read_end(continues)
+    plan = Plan(name_en, name_zh, origin, backfill_days, decision_days, quorum, before)
     officer = homes.load_signer(home, "officer", passphrase_file)
     drafted = make_draft(plan, parts, Author(officer, mine.org, ""), clock_ms())
     homes.write_new(out, encode_bundle([drafted.entries[0].raw]))
@@ -229,6 +266,10 @@ def draft(
 def accept(
     file: DraftFile,
     out: Out,
+    continues: Annotated[
+        Path | None,
+        typer.Option("--continues", help="Your own last copy of the chain that it continues."),
+    ] = None,
     home: Home = DEFAULT_HOME,
     passphrase_file: PassphraseFile = None,
     _lang: Lang = None,
@@ -239,6 +280,9 @@ def accept(
     check_new(out)
     drafted = read_draft(file)
     result, lines = describe(drafted)
+    before = drafted.entries[0].record.body.continues
+    if continues is not None and read_end(continues) != before:
+        raise ProofError("V32", height=read_end(continues).height)
     # Whoever is asked for a passphrase has read first what it is for.
     if not wants_json():
         show(result, lines)

@@ -33,6 +33,7 @@ from ledger.notes import check_name
 from ledger.records.envelope import Record, Shape
 from ledger.records.governance import (
     AllianceName,
+    Continues,
     Founder,
     FounderAcceptanceBody,
     GenesisBody,
@@ -63,6 +64,8 @@ class Plan(NamedTuple):
     decision_days: int
     quorum: int | None = None
     """q of epoch 0; None stands for the default of so many members."""
+    continues: Continues | None = None
+    """The chain that this one continues."""
 
 
 # --- 1: the parts ---
@@ -158,6 +161,7 @@ def _body(plan: Plan, founders: Sequence[Part], at_ms: int) -> GenesisBody:
         (part.member for part in founders), key=lambda member: unb64url(member.node_pk, 32)
     )
     return GenesisBody(
+        continues=plan.continues,
         alliance=make_body(AllianceName, {"en": plan.name_en, "zh": plan.name_zh}),
         config=EpochConfig(
             epoch=0,

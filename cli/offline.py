@@ -29,6 +29,7 @@ from cli.copies import (
 from cli.screen import printable
 from ledger.chain import Applied, Tip, check_block, check_genesis
 from ledger.consensus.messages import decode_certificate, verify_certificate
+from ledger.continuation import Seam, verify_seam
 from ledger.crypto import EDDSA
 from ledger.crypto import verify as verify_signature
 from ledger.encoding import b64url, encode_bundle, unb64url
@@ -37,7 +38,7 @@ from ledger.members import EpochConfig
 from ledger.merkle import ENTRIES, TILE_WIDTH, Tile, Tree, leaf_hashes, tiles_of
 from ledger.notes import Checkpoint, Note, decode_checkpoint, decode_note, encode_policy
 from ledger.records import decode_entry
-from ledger.records.governance import GenesisBody, KeyBody, KeyDescription, MemberBody
+from ledger.records.governance import Continues, GenesisBody, KeyBody, KeyDescription, MemberBody
 from ledger.rules import Located
 from ledger.rules.governance import ALGORITHMS, kid_of
 from ledger.verify import (
@@ -131,6 +132,10 @@ class Report:
     cosigners: list[tuple[str, int]] = field(default_factory=list)
     members: tuple[int, int, int, int] = (0, 0, 0, 0)
     """n, q, c (may be absent), b (may lie), of the last epoch."""
+    continues: Continues | None = None
+    """What the genesis says of a chain before this one."""
+    seam: Seam | None = None
+    """The same, checked against that chain's copy."""
     compared: list[str] = field(default_factory=list)
     """Older heads and receipts that this copy was compared with."""
 
@@ -154,6 +159,8 @@ class Held:
     since: tuple[tuple[str, bytes], ...] = ()
     receipts: tuple[tuple[str, bytes], ...] = ()
     older: tuple[Path, ...] = ()
+    before: Path | None = None
+    """The last copy of the chain that this one continues."""
 
 
 class Audit:
@@ -219,6 +226,7 @@ class Audit:
             raise ProofError("V12")
         tip = self.genesis.tip
         self.report.origin = tip.origin
+        self.report.continues = self.genesis.entries[0].record.body.continues
         self._where = EPOCHS
         self.boundaries = decode_epochs(self.copy.read(EPOCHS)) if self._has_epochs() else ()
         self.configs = verify_epochs(self.boundaries, tip)
@@ -383,6 +391,8 @@ class Audit:
     def _check_older(self) -> None:
         """Step 6: this copy holds everything that older heads, receipts and copies promised."""
         tip = self.genesis.tip
+        if self.held.before is not None:
+            self._check_seam(self.held.before)
         for name, data in self.held.since:
             self._where = name
             old = self._older_head(decode_note(data))
@@ -397,6 +407,16 @@ class Audit:
             if self.tree.leaf(receipt.index) != receipt.entry.leaf:
                 raise ProofError("V21", index=receipt.index)
             self.report.compared.append(name)
+
+    def _check_seam(self, folder: Path) -> None:
+        """The chain before this one, audited by itself, ends where this genesis says."""
+        self._where = folder.name
+        before = Audit(folder, Held(), self.workers)
+        failed = before.run().failed
+        if failed is not None and failed.error is not None:
+            self._where = f"{folder.name}: {failed.where}"
+            raise failed.error
+        self.report.seam = verify_seam(self.genesis, before.genesis, before.tip)
 
     def _older_head(self, note: Note) -> Checkpoint:
         """An older checkpoint, published by the epoch of its last seal. Raises `ProofError` (N4,

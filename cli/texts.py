@@ -599,6 +599,23 @@ STANDING: dict[str, Text] = {
 }
 
 COMPARE: dict[str, Text] = {
+    "seam-continues": Text(
+        "SEAM: continues chain {chain} (pin {pin}) after its block {height}, {size} entries.",
+        "接缝：接续链 {chain}（固定值 {pin}）的区块 {height}（{size} 个条目）。",
+    ),
+    "seam-checked": Text(
+        "The old chain ends there. Accepted by {count} of its {of} organisations: {orgs}.",
+        "旧链止于该处。旧链 {of} 个机构中有 {count} 个接受：{orgs}。",
+    ),
+    "seam-below-share": Text(
+        "That is a majority, but fewer than the {share} that its policy asks of decisions: see the"
+        " statutes.",
+        "已过半数，但少于其策略对决定所要求的 {share} 个：请查阅章程。",
+    ),
+    "unchecked-seam": Text(
+        "whether the chain before this one ended there: give its last copy with --continues",
+        "前一条链是否止于该处：请用 --continues 给出其最后副本",
+    ),
     "compare-invalid": Text(
         "The copy {folder} does not pass its own audit; nothing follows from comparing it.",
         "副本 {folder} 未通过自身审计；与之比较得不出结论。",

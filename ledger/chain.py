@@ -567,6 +567,9 @@ def _check_genesis(body: GenesisBody) -> None:
     rules that this software knows.
     """
     check_name(body.origin)
+    if body.continues is not None:
+        for digest in ("block", "chain_id", "pin", "root"):
+            unb64url(getattr(body.continues, digest), 32)
     orgs = [founder.org for founder in body.founders]
     nodes = {member.org for member in body.config.members}
     keys = {key.org for key in body.keys}

@@ -159,11 +159,23 @@ class AllianceName(Shape, frozen=True, kw_only=True):
     zh: Name
 
 
+class Continues(Shape, frozen=True, kw_only=True):
+    """The chain that this one continues: its last final block, and the tree up to it (SPEC 9.6)."""
+
+    block: Digest
+    chain_id: Digest
+    height: Natural
+    pin: Digest
+    root: Digest
+    size: Natural
+
+
 class GenesisBody(Shape, frozen=True, kw_only=True):
     """What a chain is founded on; its hash is the chain id (definitions.md 2)."""
 
     alliance: AllianceName
     config: EpochConfig
+    continues: Continues | None = None
     founders: tuple[Founder, ...]
     keys: tuple[KeyDescription, ...]
     origin: Name

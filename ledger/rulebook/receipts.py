@@ -192,4 +192,16 @@ RECEIPTS: dict[str, Rule] = {
         "Keep both copies: they are the proof. The alliance decides which history stands (OPERATING.md, procedure 6).",
         "请保存两份副本：它们就是证据。由联盟决定以哪份历史为准（OPERATING.zh-CN.md 第 6 项）。",
     ),
+    "V32": Rule(
+        "This chain does not continue the given one, which ends at block {height}.",
+        "本链并非接续所给的链（其止于区块 {height}）。",
+        "Give the last copy of the chain that its genesis names; one that is longer shows blocks that were left out.",
+        "请给出创世文件所指那条链的最后副本；若副本更长，则说明有区块被遗漏。",
+    ),
+    "V33": Rule(
+        "Only {accepted} of the {members} organisations of the old chain accepted the new one, with officers' keys that it knows.",
+        "旧链的 {members} 个机构中，仅 {accepted} 个以旧链登记的授权人员密钥接受了新链。",
+        "A majority must found it with the officers' keys of the old chain: `alliance create part --keep-keys-of HOME`.",
+        "须由过半数机构以旧链的授权人员密钥共同建链：`alliance create part --keep-keys-of HOME`。",
+    ),
 }
