@@ -15,6 +15,7 @@ from typer.main import get_command
 
 from cli import (
     apikeys,
+    applications,
     catalogue,
     create,
     importing,
@@ -23,7 +24,10 @@ from cli import (
     outbox,
     records,
     reports,
+    runs,
     schemas,
+    studies,
+    vocabulary,
 )
 from cli.audit import audit_app
 from cli.demo import demo
@@ -56,6 +60,16 @@ app.command("endorse", context_settings=TAKES_ID)(signing("committee")(records.e
 app.add_typer(records.dataset, name="dataset")
 app.add_typer(records.version, name="version")
 app.add_typer(records.access, name="access")
+app.add_typer(vocabulary.indicator, name="indicator")
+app.add_typer(vocabulary.vocabulary, name="vocabulary")
+app.add_typer(studies.study, name="study")
+app.add_typer(studies.ethics, name="ethics")
+app.add_typer(applications.request, name="request")
+app.command("review")(signing("committee")(applications.review))
+app.add_typer(applications.decide, name="decide")
+app.add_typer(applications.permit, name="permit")
+app.add_typer(runs.run, name="run")
+app.add_typer(runs.incident, name="incident")
 app.add_typer(outbox.app, name="outbox")
 app.command("source-close")(signing("system")(records.close))
 app.command("correction", context_settings=TAKES_ID)(signing("officer")(records.correction))

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, NamedTuple, TypeVar
 
 import typer
 
-from cli.screen import LANGUAGES, say, set_json, set_language
+from cli.screen import LANGUAGES, say, set_explain, set_json, set_language
 
 
 def _check_language(value: str | None) -> str | None:
@@ -20,6 +20,11 @@ def _check_language(value: str | None) -> str | None:
 
 def _check_json(value: bool) -> bool:
     set_json(value)
+    return value
+
+
+def _check_explain(value: bool) -> bool:
+    set_explain(value)
     return value
 
 
@@ -36,6 +41,15 @@ Lang = Annotated[
 ]
 Json = Annotated[
     bool, typer.Option("--json", callback=_check_json, is_eager=True, help="Print JSON.")
+]
+Explain = Annotated[
+    bool,
+    typer.Option(
+        "--explain",
+        callback=_check_explain,
+        is_eager=True,
+        help="Of a refusal tell the clause of the specification, too.",
+    ),
 ]
 Home = Annotated[
     Path, typer.Option("--home", envvar="ALLIANCE_HOME", help="Home directory of keys and node.")
@@ -88,6 +102,7 @@ _SHARED: Final[dict[str, tuple[object, object]]] = {
     "passphrase_file": (PassphraseFile, None),
     "lang": (Lang, None),
     "as_json": (Json, False),
+    "explain": (Explain, False),
 }
 
 

@@ -16,7 +16,7 @@ from cli.statements import clock_ms, make_body, make_record, new_id, sign
 from ledger.encoding import encode_time
 from ledger.errors import MalformedError
 from ledger.records import BODIES
-from ledger.records.envelope import Ref, Shape
+from ledger.records.envelope import Payload, Ref, Shape
 from ledger.records.governance import KeyDescription
 from ledger.rules.governance import kid_of
 from ledger.rules.values import PolicyState
@@ -44,6 +44,7 @@ def write(
     fields: Mapping[str, object],
     *,
     refs: tuple[Ref, ...] = (),
+    payloads: tuple[Payload, ...] = (),
     valid_days: int = 30,
 ) -> Recorded:
     """Build, sign and post a record, keep its receipt, and say what became of it."""
@@ -57,6 +58,7 @@ def write(
         at_ms=now,
         record_id=new_id(now),
         refs=refs,
+        payloads=payloads,
         valid_days=valid_days,
     )
     return session.post(sign(author, record))
@@ -241,6 +243,9 @@ def policy(
     decision_days: Annotated[int | None, typer.Option(min=1, help="Time to endorse.")] = None,
     min_reviewers: Annotated[int | None, typer.Option(help="At least 2.")] = None,
     quorum: Annotated[list[str] | None, typer.Option(help="TYPE=N/D, or default=N/D.")] = None,
+    vocabulary: Annotated[
+        str | None, typer.Option(help="Tree hash of the disease vocabulary.")
+    ] = None,
     effective_from: Annotated[str | None, typer.Option(help="UTC; default: in a minute.")] = None,
     valid_days: ValidDays = 30,
 ) -> None:
@@ -249,6 +254,7 @@ def policy(
         newest: PolicyState = session.newest_policy()
         before = newest.body
         fields = {
+            "attribution": before.attribution and msgspec.to_builtins(before.attribution),
             "backfill_days": before.backfill_days if backfill_days is None else backfill_days,
             "decision_days": before.decision_days if decision_days is None else decision_days,
             "effective_from": effective_from or encode_time(clock_ms() + 60_000),
@@ -257,6 +263,7 @@ def policy(
             "quorum": {**before.quorum, **read_quorums(quorum or ())},
             "retention_months": before.retention_months,
             "version": before.version + 1,
+            "vocabulary": vocabulary or before.vocabulary,
         }
         refs = (*resolution_ref(session, resolution), Ref(leaf=newest.leaf, rel="previous"))
         report(session, write(session, "policy", fields, refs=refs, valid_days=valid_days))

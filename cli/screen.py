@@ -24,9 +24,11 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from cli.clauses import clause_of
 from cli.texts import TEXTS
 from ledger.errors import AllianceError
 from ledger.rulebook.findings import FINDINGS
+from ledger.rulebook.reasons import REASONS
 
 EXIT_INTERNAL: Final = 1
 EXIT_INTERRUPTED: Final = 130
@@ -52,6 +54,7 @@ EXIT_CODES: Final[Mapping[str, int]] = {
 LANGUAGES: Final = ("en", "zh")
 _LANGUAGE: ContextVar[str | None] = ContextVar("language", default=None)
 _JSON: ContextVar[bool] = ContextVar("json", default=False)
+_EXPLAIN: ContextVar[bool] = ContextVar("explain", default=False)
 _LOG_EVERY_S: Final = 5.0
 
 
@@ -124,8 +127,9 @@ def exit_code(error: AllianceError) -> int:
 
 def explain(error: AllianceError) -> None:
     """Print what was wrong and what to do next, on the error stream."""
+    clause = clause_of(error.rule) if _EXPLAIN.get() else None
     if wants_json():
-        problem = {
+        problem: dict[str, object] = {
             "code": error.code,
             "rule": error.rule,
             "detail": error.sentence("en"),
@@ -133,6 +137,8 @@ def explain(error: AllianceError) -> None:
             "next": error.next_step("en"),
             "next_zh": error.next_step("zh"),
         }
+        if clause is not None:
+            problem["clause"] = clause._asdict()
         typer.echo(json.dumps(problem, ensure_ascii=False), err=True)
         return
     lang = language()
@@ -140,9 +146,26 @@ def explain(error: AllianceError) -> None:
         printable(say("error", rule=error.rule, sentence=error.sentence(lang))),
         err=True,
     )
+    if clause is not None:
+        told = say("clause", number=clause.number, text=clause.text)
+        typer.echo(printable(told), err=True)
     step = error.next_step(lang)
     if step:
         typer.echo(printable(say("next", step=step)), err=True)
+
+
+def set_explain(value: bool) -> None:
+    """Tell of a refusal the clause, too (`--explain`)."""
+    _EXPLAIN.set(value)
+
+
+def reason_text(reason: str) -> str:
+    """What a reason of a match means; its code stands before the stroke."""
+    word = reason.rpartition("/")[2]
+    found = REASONS.get(word)
+    if found is None:
+        return word
+    return found.zh if language() == "zh" else found.en
 
 
 def finding_text(code: str) -> str:

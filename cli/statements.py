@@ -23,7 +23,7 @@ from ledger.encoding import (
     signature_input,
 )
 from ledger.errors import MalformedError
-from ledger.records.envelope import ENCODE, Record, Ref, Shape
+from ledger.records.envelope import ENCODE, Payload, Record, Ref, Shape
 from ledger.records.governance import KeyClaim, KeyDescription, claim_bytes
 from ledger.rules import RIGHTS
 from ledger.rules.subjects import subjects_of
@@ -107,6 +107,7 @@ def make_record(
     at_ms: int,
     record_id: str,
     refs: tuple[Ref, ...] = (),
+    payloads: tuple[Payload, ...] = (),
     valid_days: int = 30,
 ) -> Record[Any]:
     """A record of any type; one that confers a right may be included for `valid_days`."""
@@ -117,6 +118,7 @@ def make_record(
         chain=chain,
         id=record_id,
         not_after=not_after,
+        payloads=payloads,
         refs=refs,
         type=kind,
         v=1,

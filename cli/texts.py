@@ -15,6 +15,7 @@ class Text(NamedTuple):
 FRAME: dict[str, Text] = {
     "error": Text("Error {rule}: {sentence}", "错误 {rule}：{sentence}"),
     "next": Text("What to do: {step}", "处理办法：{step}"),
+    "clause": Text("Clause {number}: {text}", "条款 {number}：{text}"),
     "interrupted": Text(
         "Interrupted. What was acknowledged is recorded; run the same command again to go on.",
         "已中断。已确认的内容均已记录；重新运行同一命令即可继续。",
@@ -68,6 +69,39 @@ OUTBOX: dict[str, Text] = {
     "outbox-sent": Text("{id}: entry {index}, block {height}", "{id}：条目 {index}，区块 {height}"),
     "outbox-refused": Text("{id}: refused, {sentence}", "{id}：被拒绝，{sentence}"),
     "sending-outbox": Text("Sending", "正在发送"),
+}
+
+AUTHORISATION: dict[str, Text] = {
+    "match-allow": Text("The use terms allow this study.", "使用条款允许该研究。"),
+    "match-human": Text(
+        "The use terms leave it to people to decide.", "使用条款要求由人作出判断。"
+    ),
+    "match-deny": Text("The use terms deny this study.", "使用条款不允许该研究。"),
+    "match-reason": Text("  because {code}: {meaning}", "  原因 {code}：{meaning}"),
+    "match-obligation": Text("  owed: {code} {params}", "  义务：{code} {params}"),
+    "request-status": Text(
+        "Request {request} of the study {study}: {status}",
+        "研究 {study} 的申请 {request}：{status}",
+    ),
+    "request-dataset": Text("  data: {dataset}", "  数据：{dataset}"),
+    "request-opinion": Text(
+        "  {stage}: {opinion}, by {reviewer} of {org}",
+        "  {stage}：{opinion}（{org} 的 {reviewer}）",
+    ),
+    "permit-status": Text(
+        "Permit {permit} of the study {study}: {status}", "研究 {study} 的许可 {permit}：{status}"
+    ),
+    "permit-window": Text("  from {first} to {last}", "  自 {first} 至 {last}"),
+    "permit-person": Text("  person: {person}", "  人员：{person}"),
+    "vocabulary-root": Text(
+        "{root}: {rows} diseases in {parts} parts. A policy names it with --vocabulary.",
+        "{root}：{rows} 种疾病，{parts} 部分。策略以 --vocabulary 引用。",
+    ),
+    "loading-vocabulary": Text("Loading parts", "正在载入各部分"),
+    "vocabulary-loaded": Text(
+        "{root}: {loaded} of {parts} parts were recorded now, the others before.",
+        "{root}：共 {parts} 部分，本次记录 {loaded} 部分，其余先前已记录。",
+    ),
 }
 
 KEYS: dict[str, Text] = {
@@ -725,6 +759,7 @@ ACCESS: dict[str, Text] = {
 TEXTS: Final[dict[str, Text]] = {
     **ACCESS,
     **FRAME,
+    **AUTHORISATION,
     **KEYS,
     **OPERATE,
     **OUTBOX,
