@@ -22,10 +22,11 @@ from ledger.chain import Applied
 from ledger.crypto import Signer
 from ledger.encoding import b64url
 from ledger.errors import AllianceError, BusyError, ConfigError, ProofError, StorageError
-from node.client import NodeClient, PeerClient, UnreachableError
+from node.client import NodeClient, UnreachableError
 from node.config import Config, load_config
 from node.driver import VERSION
 from node.keyring import NODE_ROLES, Keyring, KeySet
+from node.peerclient import PeerClient
 from node.store.inspecting import Seen, inspect
 
 LEAST_FREE_MIB: Final = 100

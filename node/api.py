@@ -387,7 +387,7 @@ def install_errors(app: FastAPI) -> None:
     """Every error leaves as a problem document."""
     app.add_exception_handler(AllianceError, _on_error)
     app.add_exception_handler(HTTPException, _on_http)
-    app.add_exception_handler(Exception, _on_mistake)
+    app.add_exception_handler(Exception, on_mistake)
 
 
 async def read_body(
@@ -498,6 +498,7 @@ async def _on_http(_request: Request, _error: Any) -> Response:  # noqa: ANN401
     return respond(problem_of(NotFoundError("O6.route")))
 
 
-async def _on_mistake(_request: Request, error: Any) -> Response:  # noqa: ANN401
+async def on_mistake(_request: Request, error: Any) -> Response:  # noqa: ANN401
+    """What ours went wrong stays here: the log has it, the caller learns that it was us."""
     LOG.error("mistake", exc_info=error, extra={"fields": {}})
     return respond(internal_problem())

@@ -1,4 +1,4 @@
-"""Speaks to a node over HTTP: for the command line and for other nodes.
+"""Speaks to a node over HTTP, for the command line; for other nodes see `node.peerclient`.
 
 Every request is signed by whoever asks (SPEC 13.1). Errors come back as the classes of
 `ledger.errors`, with the node's rule number and facts.
@@ -9,7 +9,6 @@ import secrets
 import ssl
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from string import Formatter
 from types import TracebackType
@@ -44,7 +43,6 @@ from ledger.records.payloads import Deposit, check_deposited, decode_deposit, en
 from ledger.rulebook import RULES
 from node.config import MAX_POST_ENTRIES
 from node.httpsig import NO_BODY, Request, sign_request
-from node.wire import EXCHANGE_PATH, EXCHANGE_TYPE, Exchange, decode_exchange, encode_exchange
 
 PAYLOADS_PATH: Final = "/api/v1/payloads"
 DEPOSIT_TYPE: Final = "application/vnd.alliance.deposit+json"
@@ -155,14 +153,6 @@ def _clock_of(response: httpx.Response) -> int | None:
     except (msgspec.DecodeError, AllianceError, KeyError, TypeError):
         return None
     return math.ceil(now_ms / 1000 - time.time())
-
-
-def _date_of(response: httpx.Response) -> int | None:
-    """When the other answered by its own clock, in POSIX seconds, if it says so."""
-    try:
-        return int(parsedate_to_datetime(response.headers["date"]).timestamp())
-    except (KeyError, ValueError):
-        return None
 
 
 def context_of(trust: Path | None) -> ssl.SSLContext:
@@ -389,76 +379,6 @@ class NodeClient(_Connection):
 
     def _get(self, path: str, params: Mapping[str, str | int] | None = None) -> httpx.Response:
         return self._send("GET", path, params=dict(params) if params else None)
-
-
-class PeerClient(_Connection):
-    """The way to another node: signed requests with one node key (SPEC 11)."""
-
-    def __init__(
-        self, url: str, signer: Signer, timeout_s: float = 20.0, trust: Path | None = None
-    ) -> None:
-        super().__init__(url, timeout_s, trust=trust)
-        self._signer = signer
-        self._address = httpx.URL(self.url)
-
-    def exchange(self, message: Exchange, now_s: int, nonce: bytes) -> Exchange:
-        """Say something to the other node, and hear what it has to say.
-
-        Raises `UnreachableError` (O7), `MalformedError` (H8) or what the other node refuses with.
-        """
-        body = encode_exchange(message)
-        response = self._signed("POST", EXCHANGE_PATH, EXCHANGE_TYPE, body, now_s, nonce)
-        if response.status_code != 200:
-            raise self._unexpected(response)
-        return decode_exchange(response.content)
-
-    def _signed(
-        self, method: str, path: str, kind: str, body: bytes, now_s: int, nonce: bytes
-    ) -> httpx.Response:
-        headers = self._headers(method, path, kind, body, now_s, nonce)
-        return self._send(method, path, content=body, headers=headers)
-
-    def _headers(
-        self, method: str, path: str, kind: str, body: bytes, now_s: int, nonce: bytes
-    ) -> dict[str, str]:
-        authority = self._address.netloc.decode()
-        whole = self._address.path.rstrip("/") + path
-        request = Request(method, authority, whole, "?", kind, body)
-        return sign_request(request, self._signer, now_s, nonce)
-
-    def payload(self, commit: str) -> Deposit:
-        """A payload from the vault of another holder; whoever asks checks its commitment.
-
-        Raises `NotFoundError` (T3), `ErasedError` (T4), `ForbiddenError` (T5), `UnreachableError`
-        (O7) or `MalformedError` (S1, S2, T1).
-        """
-        path = f"{PAYLOADS_PATH}/{commit}"
-        now_s, nonce = int(time.time()), secrets.token_bytes(16)
-        return decode_deposit(self._signed("GET", path, NO_BODY, b"", now_s, nonce).content)
-
-    def give(self, deposit: Deposit) -> None:
-        """Hand a payload to another holder that the chain names. Raises what it refuses with."""
-        now_s, nonce = int(time.time()), secrets.token_bytes(16)
-        body = encode_deposit(deposit)
-        self._signed("POST", PAYLOADS_PATH, DEPOSIT_TYPE, body, now_s, nonce)
-
-    def probe(self, now_s: int, nonce: bytes) -> tuple[str, int | None]:
-        """Knock: a signed request that says nothing. Gives the rule by which it is refused and what
-        the other's clock says (POSIX seconds; None where it does not).
-
-        H8 is a node that knows this key as a member's; H5 one of other members. The other does not
-        take it for a sign of life, and nothing that waits for this member is handed out.
-        Raises `UnreachableError` (O7, O7.answer).
-        """
-        headers = self._headers("POST", EXCHANGE_PATH, EXCHANGE_TYPE, b"", now_s, nonce)
-        try:
-            response = self._http.post(EXCHANGE_PATH, content=b"", headers=headers)
-        except (httpx.HTTPError, httpx.InvalidURL):
-            raise UnreachableError("O7", url=self.url) from None
-        rule = self._problem(response).rule
-        if rule == "O7.answer":
-            raise self._unexpected(response)
-        return rule, _date_of(response)
 
 
 def chunks(raws: Iterable[bytes]) -> Iterator[list[bytes]]:

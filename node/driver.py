@@ -71,6 +71,7 @@ from node.logs import log_event
 from node.membership import Membership
 from node.presence import WARN_MS, Presence
 from node.recording import Recorder
+from node.relay import Relay
 from node.roster import Peer, Roster, may_change
 from node.serving import final_blocks
 from node.shares import Shares
@@ -109,6 +110,13 @@ class Carrier(Protocol):
     def others(self) -> list[str]:
         """The names of those who are told what is new."""
 
+    @property
+    def relays(self) -> bool:
+        """Whether a member hears others through this node only."""
+
+    def relay(self, source: str, item: Exchange) -> None:
+        """Hand on what somebody said to those whom it may not reach itself."""
+
     def update(self, roster: Roster, signer: Signer) -> None:
         """From now on these take part, and requests are signed by this key."""
 
@@ -126,6 +134,14 @@ class Nobody:
     def others(self) -> list[str]:
         """There is nobody."""
         return []
+
+    @property
+    def relays(self) -> bool:
+        """There is nobody to hand on to."""
+        return False
+
+    def relay(self, source: str, item: Exchange) -> None:
+        """There is nobody to hand on to."""
 
     def update(self, roster: Roster, signer: Signer) -> None:
         """There is nobody to reach."""
@@ -187,7 +203,7 @@ class Driver:
         self._waiting: dict[bytes, Waiting] = {}
         self._cosigning = Cosigning("")
         self._presence = Presence()
-        self._shares = Shares()
+        self._shares, self._relay = Shares(), Relay()
         self._unpublished: deque[tuple[int, list[Waiting]]] = deque()
         self._notes: list[tuple[int, bytes]] = []
         self._late: list[Entry] = []
@@ -738,8 +754,10 @@ class Driver:
         number = self._number(peer)
         # First: what it is known to have cosigned limits what it may cosign now.
         self._publish(self._cosigning.learn(delivery.cosigned))
-        self._take_over(peer.name, delivery.entries)
-        self._take_bodies(delivery.bodies, now_ms)
+        entries = self._take_over(peer.name, delivery.entries)
+        bodies = [body for body in delivery.bodies if self._take_body(body, now_ms)]
+        if self.carrier.relays:
+            self._hand_on(delivery, entries, bodies)
         for fact in delivery.facts:
             self.counters["proposals_received"] += isinstance(fact, agree.Proposal)
             self._step(agree.Received(fact, now_ms, number))
@@ -752,17 +770,28 @@ class Driver:
             self._serving.add(peer.name)
             self._archive.submit(self._serve, peer, delivery.wants)
 
-    def _take_bodies(self, bodies: Sequence[Body], now_ms: int) -> None:
-        """Blocks, where consensus has a use for them."""
-        final = self.final.tip.height
-        for body in bodies:
-            wanted = final < body.info.height <= final + MAX_AHEAD
-            if wanted and body.info.id not in self._bodies and body.info.id not in self._built:
-                self._bodies[body.info.id] = body
-                self._step(agree.BlockReceived(body.info, now_ms))
-                if not self._machine.holds(body.info.id):
-                    # Consensus has no use or no room for it: nor is there room here.
-                    self._bodies.pop(body.info.id, None)
+    def _take_body(self, body: Body, now_ms: int) -> bool:
+        """Whether a block is new here and consensus has use and room for it."""
+        final, block_id = self.final.tip.height, body.info.id
+        wanted = final < body.info.height <= final + MAX_AHEAD
+        if not wanted or block_id in self._bodies or block_id in self._built:
+            return False
+        self._bodies[block_id] = body
+        self._step(agree.BlockReceived(body.info, now_ms))
+        if self._machine.holds(block_id):
+            return True
+        self._bodies.pop(block_id, None)
+        return False
+
+    def _hand_on(
+        self, delivery: Delivery, entries: Sequence[Entry], bodies: Sequence[Body]
+    ) -> None:
+        """As a hub: what others hear through this node only leaves at once."""
+        reach = 4 * self.final.tip.config.n
+        views = range(max(1, self._machine.view - reach), self._machine.view + reach + 1)
+        parts = self._relay.fresh(delivery.facts, bodies, entries, delivery.cosigned, views)
+        if parts:
+            self.carrier.relay(delivery.peer.name, self._message(**parts))
 
     def _learn_summary(self, peer: Peer, number: int, summary: agree.Summary, now_ms: int) -> None:
         """Where another node stands; one that is behind is told at once how far this one is."""
@@ -796,11 +825,13 @@ class Driver:
         """How far the members' clocks are ahead of this node's."""
         return self._presence.offset_ms()
 
-    def _take_over(self, peer: str, entries: Sequence[Entry]) -> None:
-        """Entries that other members took in wait here, too; nobody waits for them here."""
+    def _take_over(self, peer: str, entries: Sequence[Entry]) -> list[Entry]:
+        """Entries that other members took in wait here, too; nobody waits for them here. Gives
+        those that are new.
+        """
         fresh = [entry for entry in entries if entry.id_key not in self._waiting]
         if not fresh:
-            return
+            return []
         on_chain = self.store.history().find_ids([entry.id_key for entry in fresh])
         now_ms = self.clock.now_ms()
         room = max(0, self.config.max_pending_entries - len(self._waiting))
@@ -811,6 +842,7 @@ class Driver:
             self._waiting[entry.id_key] = Waiting(entry, [], now_ms)
         # What waits nowhere is not remembered either.
         self.admission.forget([entry for entry in fresh if entry.id_key not in self._waiting])
+        return admitted
 
     def _accuse(self, now_ms: int) -> None:
         """Hand in this node's records of contradictions whose turn has come."""
@@ -925,8 +957,9 @@ class Driver:
             self.carrier.send(to, self._message(blocks=tuple(blocks), facts=tuple(effect.facts)))
 
     def _next_peer(self) -> list[str]:
-        """Any other member, each in turn."""
-        names = list(self.membership.roster.nodes)
+        """Any other member, each in turn, of those that can be reached if any can."""
+        names, reached = list(self.membership.roster.nodes), set(self.carrier.others())
+        names = [name for name in names if name in reached] or names
         self._turn += 1
         return [names[self._turn % len(names)]] if names else []
 

@@ -3,8 +3,9 @@
 
 What is to be said to a member waits in its queue. It leaves with the next request of a thread that
 pushes, where the member's address is known; or with the answer to a request of its own. A node
-that others cannot reach holds such a request open to each of them. Whatever is lost on the way is
-offered again by consensus: nothing here is tried twice.
+that others cannot reach holds such a request open to each of them that it can; they are its hubs,
+and hand on to it what it cannot hear otherwise. Whatever is lost on the way is offered again by
+consensus: nothing here is tried twice.
 """
 
 import secrets
@@ -20,9 +21,9 @@ import msgspec
 
 from ledger.crypto import EDDSA, Signer
 from ledger.errors import AllianceError
-from node.client import PeerClient
 from node.httpsig import Key
 from node.logs import log_event
+from node.peerclient import PeerClient
 from node.roster import Peer, Roster
 from node.wire import MAX_ITEMS, MAX_WAIT_MS, Exchange
 
@@ -34,7 +35,8 @@ RETRY_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 FACT_BYTES: Final = 512
 
 GONE_MS: Final = 60_000
-"""Joiners and observers that were not heard for so long are told nothing of their own accord."""
+"""Joiners, observers and members that cannot be called, which were not heard for so long, are told
+nothing of this node's own accord."""
 
 Take = Callable[[Peer, Exchange], None]
 """What to do with a message of somebody who takes part."""
@@ -44,51 +46,77 @@ class Queue:
     """What waits to be said to one member."""
 
     def __init__(self) -> None:
-        self._parts: deque[tuple[Exchange, int]] = deque()
+        self._parts: deque[tuple[Exchange, int, int]] = deque()
         self._bytes = 0
         self._wake = threading.Condition()
+        self._callers: list[Callable[[], None]] = []
         self._closed = False
         self.dropped = 0
 
     def put(self, part: Exchange) -> None:
         """Never waits; the oldest makes room."""
-        size = size_of(part)
+        size, items = size_of(part), items_of(part)
         with self._wake:
-            self._parts.append((part, size))
+            self._parts.append((part, size, items))
             self._bytes += size
             while self._bytes > MAX_QUEUED_BYTES and len(self._parts) > 1:
                 self._bytes -= self._parts.popleft()[1]
                 self.dropped += 1
             self._wake.notify()
+            callers, self._callers = self._callers, []
+        for call in callers:
+            call()
 
-    def take(self, wait_s: float) -> Exchange | None:
+    def take(self, wait_s: float = 0.0) -> Exchange | None:
         """As much as one message carries; None when nothing comes in time."""
         with self._wake:
             if not self._parts and not self._closed and wait_s > 0:
                 self._wake.wait(wait_s)
-            if not self._parts:
-                return None
-            part, total = self._parts.popleft()
-            parts = [part]
-            while self._parts and len(parts) < MAX_ITEMS:
-                total += self._parts[0][1]
-                if total > MESSAGE_BYTES:
+            parts: list[Exchange] = []
+            total = count = 0
+            while self._parts:
+                part, size, items = self._parts[0]
+                if parts and (total + size > MESSAGE_BYTES or count + items > MAX_ITEMS):
                     break
-                parts.append(self._parts.popleft()[0])
-            self._bytes -= sum(map(size_of, parts))
-        return merged(parts)
+                self._parts.popleft()
+                parts.append(part)
+                total, count = total + size, count + items
+            self._bytes -= total
+        return merged(parts) if parts else None
+
+    def call_when_filled(self, call: Callable[[], None]) -> None:
+        """Once, from any thread, as soon as there is something to take; perhaps now."""
+        with self._wake:
+            if not self._parts and not self._closed:
+                self._callers.append(call)
+                return
+        call()
+
+    def call_no_more(self, call: Callable[[], None]) -> None:
+        """Whoever waited has gone."""
+        with self._wake:
+            if call in self._callers:
+                self._callers.remove(call)
 
     def close(self) -> None:
         """Whoever waits goes home."""
         with self._wake:
             self._closed = True
             self._wake.notify_all()
+            callers, self._callers = self._callers, []
+        for call in callers:
+            call()
 
 
 def size_of(part: Exchange) -> int:
     """About how many bytes a part takes on the way."""
     items = (*part.blocks, *part.entries, *part.cosignatures)
     return FACT_BYTES * (1 + len(part.facts)) + sum(map(len, items))
+
+
+def items_of(part: Exchange) -> int:
+    """How many things it says, as a message counts them at most."""
+    return len(part.facts) + len(part.blocks) + len(part.entries) + len(part.cosignatures)
 
 
 def merged(parts: list[Exchange]) -> Exchange:
@@ -208,8 +236,28 @@ class Links:
                 link.queue.put(link_item)
 
     def _is_there(self, link: Link) -> bool:
-        now_ms = int(time.time() * 1000)
-        return link.peer.role == "member" or now_ms - link.seen_ms < GONE_MS
+        """Whether what is put into its queue leaves it: this node knows the way, or is asked."""
+        called = link.peer.role == "member" and bool(self._url(link))
+        return called or int(time.time() * 1000) - link.seen_ms < GONE_MS
+
+    def _url(self, link: Link) -> str:
+        return self._roster.urls.get(link.peer.name, "") if self._roster else ""
+
+    @property
+    def relays(self) -> bool:
+        """Whether this node is a hub: a member that cannot be called hears others through it."""
+        return any(not self._url(link) and self._is_there(link) for link in self)
+
+    def relay(self, source: str, item: Exchange) -> None:
+        """Hand on what `source` said, to those whom it may not reach itself: members that nobody
+        can call, and all members when it cannot be called either (consensus.md 2.14).
+        """
+        links = list(self)
+        called = any(link.peer.name == source and self._url(link) for link in links)
+        for link in links:
+            known = called and bool(self._url(link))
+            if link.peer.name != source and not known and self._is_there(link):
+                link.queue.put(item)
 
     def heard(self) -> dict[str, int]:
         """When each other member was last heard: POSIX ms, 0 for never."""

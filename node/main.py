@@ -15,6 +15,7 @@ from typing import Any, Final
 import uvicorn
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp
 
 from ledger.chain import Applied, check_genesis
 from ledger.crypto import verify
@@ -33,6 +34,8 @@ from node.vault import Vault, open_vault
 MAX_CONNECTIONS: Final = 512
 """Connections of one address at a time; beyond that uvicorn answers 503 by itself."""
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+PEER_KEEP_S: Final = 60
+"""Connections of other members stay open between their heartbeats."""
 
 
 def read_genesis(config: Config) -> tuple[Applied, bytes]:
@@ -133,7 +136,7 @@ class _PeerServer(uvicorn.Server):
 
 
 @asynccontextmanager
-async def _listening(config: Config, app: FastAPI) -> AsyncIterator[None]:
+async def _listening(config: Config, app: ASGIApp) -> AsyncIterator[None]:
     """Be reachable for other members, where that is wanted."""
     if not config.peer_host:
         yield
@@ -147,6 +150,11 @@ async def _listening(config: Config, app: FastAPI) -> AsyncIterator[None]:
             **tls_of(config),
             log_config=None,
             access_log=False,
+            lifespan="off",
+            ws="none",
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=PEER_KEEP_S,
             timeout_graceful_shutdown=1,
         )
     )

@@ -1,24 +1,37 @@
 """What others may ask of this node: the exchange, and payloads that it holds for them; signed with
 a key that the roster knows, and nothing else (SPEC 11, 14.4).
+
+The exchange stands before the routes: a record takes dozens of such requests, and a framework
+between the server and the one route would cost more than the route.
 """
 
+import asyncio
 import time
-from typing import Final
+from typing import Any, Final
 
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
+from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ledger.errors import AuthenticationError, BusyError, MalformedError, ProofError
+from ledger.errors import (
+    AllianceError,
+    AuthenticationError,
+    BusyError,
+    MalformedError,
+    ProofError,
+)
 from ledger.records.payloads import MAX_DEPOSIT_BYTES
-from node.api import install_errors, read_body
+from node.api import install_errors, on_mistake, read_body
 from node.client import PAYLOADS_PATH
 from node.driver import Driver
 from node.httpsig import Verifier, check_body
 from node.identity import Identity, head_of, single
 from node.links import Link, Links
 from node.payloads import Payloads
+from node.problems import problem_of, respond
 from node.vault import Vault
 from node.wire import (
     EXCHANGE_PATH,
@@ -36,27 +49,42 @@ MAX_ARRIVING: Final = 4
 
 
 class Peers:
-    """The route of one node for the others."""
+    """The routes of one node for the others, as an ASGI application."""
 
-    def __init__(self, driver: Driver, links: Links, payloads: Payloads) -> None:
+    def __init__(self, driver: Driver, links: Links, payloads: Payloads, others: ASGIApp) -> None:
         self.driver = driver
         self.payloads = payloads
         self.links = links
+        self._others = others
         self._verifier = Verifier()
         self._held: dict[str, int] = {}
         self._arriving: dict[str, int] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http" or (scope["method"], scope["path"]) != ("POST", EXCHANGE_PATH):
+            await self._others(scope, receive, send)
+            return
+        try:
+            response = await self.exchange(HttpRequest(scope, receive))
+        except AllianceError as error:
+            response = respond(problem_of(error))
+        await response(scope, receive, send)
 
     async def exchange(self, request: HttpRequest) -> Response:
         """POST /api/v1/exchange: hear, and say."""
         if request.headers.get("content-type") != EXCHANGE_TYPE:
             raise MalformedError("H8")
-        link = await run_in_threadpool(self._author, request)
+        link = self._author(request)
         message = decode_exchange(await self._read(link, request, MAX_EXCHANGE_BYTES))
         if message.pin != self.driver.genesis.seal.leaf:
             raise ProofError("H7")
         link.seen_ms = int(time.time() * 1000)
         self.driver.deliver(link.peer, message)
-        answer = await self._answer(link, message.wait_ms)
+        answer = link.queue.take()
+        if answer is None and message.wait_ms:
+            answer = await self._hold(link, message.wait_ms / 1000, request)
+        answer = answer or Exchange(v=1, pin=self.driver.genesis.seal.leaf)
         return Response(encode_exchange(answer), 200, None, EXCHANGE_TYPE)
 
     async def get_payload(self, request: HttpRequest) -> Response:
@@ -106,16 +134,46 @@ class Peers:
             raise AuthenticationError("H5", kid=kid)
         return link
 
-    async def _answer(self, link: Link, wait_ms: int) -> Exchange:
-        """What waits for this member, or what comes within its wait."""
+    async def _hold(self, link: Link, wait_s: float, request: HttpRequest) -> Exchange | None:
+        """What comes for this member within its wait, at once when it comes; nothing for one that
+        has gone.
+        """
         held = self._held.get(link.peer.name, 0)
-        wait_s = wait_ms / 1000 if held < MAX_HELD else 0.0
+        if held >= MAX_HELD:
+            raise BusyError("H9", org=link.peer.org)
         self._held[link.peer.name] = held + 1
+        gone = asyncio.ensure_future(request.receive())
         try:
-            message = await run_in_threadpool(link.queue.take, wait_s)
+            return await self._next(link, wait_s, gone)
         finally:
+            gone.cancel()
             self._held[link.peer.name] -= 1
-        return message or Exchange(v=1, pin=self.driver.genesis.seal.leaf)
+
+    async def _next(
+        self, link: Link, wait_s: float, gone: "asyncio.Future[Any]"
+    ) -> Exchange | None:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + wait_s
+        message = link.queue.take()
+        while message is None and not gone.done() and loop.time() < end:
+            filled = asyncio.Event()
+
+            def wake(filled: asyncio.Event = filled) -> None:
+                loop.call_soon_threadsafe(filled.set)
+
+            link.queue.call_when_filled(wake)
+            waiting = asyncio.ensure_future(filled.wait())
+            try:
+                await asyncio.wait(
+                    (waiting, gone),
+                    timeout=end - loop.time(),
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+            finally:
+                waiting.cancel()
+                link.queue.call_no_more(wake)
+            message = None if gone.done() else link.queue.take()
+        return message
 
 
 def _identity(link: Link) -> Identity:
@@ -123,12 +181,11 @@ def _identity(link: Link) -> Identity:
     return Identity(link.peer.org, link.peer.org, "node", "node")
 
 
-def create_peer_app(driver: Driver, links: Links, vault: Vault) -> FastAPI:
+def create_peer_app(driver: Driver, links: Links, vault: Vault) -> ASGIApp:
     """The application that other members reach; it knows the exchange and payloads."""
     app = FastAPI(title="alliance chain exchange", docs_url=None, redoc_url=None, openapi_url=None)
-    peers = Peers(driver, links, Payloads(vault, driver.org))
-    app.add_route(EXCHANGE_PATH, peers.exchange, methods=["POST"])
+    peers = Peers(driver, links, Payloads(vault, driver.org), app)
     app.add_route(PAYLOADS_PATH, peers.post_payload, methods=["POST"])
     app.add_route(f"{PAYLOADS_PATH}/{{commit}}", peers.get_payload, methods=["GET"])
     install_errors(app)
-    return app
+    return ServerErrorMiddleware(peers, handler=on_mistake)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from ledger.consensus import Fact
-from node.client import PeerClient
+from node.peerclient import PeerClient
 from node.wire import Exchange
 from tests.net.conftest import Network
 from tests.net.test_network import exchange_url

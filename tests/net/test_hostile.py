@@ -18,8 +18,8 @@ from ledger.merkle import leaf_hash, tree_hash
 from ledger.notes import Checkpoint, Note, cosign, encode_checkpoint, encode_note
 from ledger.records.seal import Seal
 from ledger.verify import cosigner_name
-from node.client import PeerClient
 from node.httpsig import Request, sign_request
+from node.peerclient import PeerClient
 from node.wire import (
     EXCHANGE_PATH,
     EXCHANGE_TYPE,

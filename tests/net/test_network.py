@@ -13,8 +13,9 @@ from ledger.encoding import unb64url
 from ledger.errors import AllianceError, BusyError, SignatureError
 from ledger.notes import decode_note
 from ledger.verify import Receipt, verify_checkpoint, verify_receipt
-from node.client import PeerClient, UnreachableError
+from node.client import UnreachableError
 from node.httpsig import Request, sign_request
+from node.peerclient import PeerClient
 from node.wire import EXCHANGE_PATH, EXCHANGE_TYPE, Exchange, encode_exchange
 from tests.net.conftest import Network
 from tests.support.world import Blocks, seed, signer_from_seed

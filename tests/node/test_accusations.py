@@ -19,7 +19,7 @@ from ledger.errors import StorageError
 from ledger.records import decode_entry
 from node.accusations import AGAIN_MS, MAX_KEPT, TURN_MS, Accusations, from_rows, to_rows
 from node.config import Config
-from node.driver import Driver
+from node.driver import Driver, Nobody
 from node.main import open_driver
 from node.wire import Exchange
 from tests.support.node import make_config, make_home, peer_of, running
@@ -55,7 +55,7 @@ def config(tmp_path: Path, world: World) -> Config:
     return make_config(make_home(world, tmp_path / "home"))
 
 
-class Recorder:
+class Recorder(Nobody):
     """A way to the others that only remembers."""
 
     def __init__(self) -> None:

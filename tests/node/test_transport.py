@@ -1,5 +1,6 @@
 """What goes between nodes: signatures of requests, queues, messages, and the way to published."""
 
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
@@ -181,12 +182,46 @@ def test_a_queue_joins_what_waits_and_drops_the_oldest() -> None:
     assert taken + queue.dropped == 40
 
 
+def test_one_message_carries_no_more_than_may_be_read() -> None:
+    queue = Queue()
+    for _ in range(5):
+        queue.put(Exchange(v=1, pin=PIN, entries=(b"x",) * 3_000))
+    counts = []
+    while (message := queue.take()) is not None:
+        assert decode_exchange(encode_exchange(message)) == message
+        counts.append(len(message.entries))
+    assert counts == [6_000, 6_000, 3_000]
+    assert queue._bytes == 0
+
+
+def test_whoever_waits_for_a_queue_is_called_once() -> None:
+    queue, calls = Queue(), Counter[str]()
+    message = Exchange(v=1, pin=PIN, entries=(b"x",))
+
+    def gone() -> None:
+        calls["gone"] += 1
+
+    queue.call_when_filled(lambda: calls.update(["first"]))
+    queue.call_when_filled(gone)
+    queue.call_no_more(gone)
+    queue.put(message)
+    queue.put(message)
+    queue.call_when_filled(lambda: calls.update(["at once"]))
+    assert calls == {"first": 1, "at once": 1}
+    assert queue.take() is not None
+    queue.call_when_filled(lambda: calls.update(["closed"]))
+    assert "closed" not in calls
+    queue.close()
+    assert calls["closed"] == 1
+
+
 def test_of_several_summaries_the_newest_counts(world: World) -> None:
     parts = [Exchange(v=1, pin=PIN, entries=(b"x",)), Exchange(v=1, pin=PIN, cosignatures=(b"y",))]
     assert merged(parts) == Exchange(v=1, pin=PIN, entries=(b"x",), cosignatures=(b"y",))
     own = world.keys["h1"].node
     links = Links(dial_out=False)
-    links.update(Roster(world.genesis.tip, frozenset({b64url(own.kid)}), {}), own)
+    urls = {org: f"http://{org}" for org in FOUR}
+    links.update(Roster(world.genesis.tip, frozenset({b64url(own.kid)}), urls), own)
     links.send(None, parts[0])
     others = [links.link_of(b64url(world.keys[org].node.kid)) for org in ("h2", "h3", "h4")]
     assert all(link is not None and link.queue.take(0) == parts[0] for link in others)

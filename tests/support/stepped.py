@@ -62,8 +62,21 @@ class Post:
         return {}
 
     def others(self) -> list[str]:
-        """All other nodes."""
-        return [org for org in self.net.homes if org != self.org]
+        """All other nodes that this one can talk to: one of the two can be called."""
+        walled = self.net.walled
+        homes = [org for org in self.net.homes if org != self.org]
+        return [org for org in homes if not {org, self.org} <= walled]
+
+    @property
+    def relays(self) -> bool:
+        """Whether this node is a hub."""
+        return self.org not in self.net.walled and bool(self.net.walled)
+
+    def relay(self, source: str, item: Exchange) -> None:
+        """As `node.links.Links` does."""
+        for org in self.others():
+            if org != source and {org, source} & self.net.walled:
+                self.net.post(self.org, org, item)
 
     def update(self, _roster: Roster, signer: Signer) -> None:
         """Whom a node hears is for its own roster to say."""
@@ -81,6 +94,8 @@ class Stepped:
         self.allow: Allow = lambda _from, _to, _item: True
         self.sent: list[tuple[str, str, Exchange]] = []
         """Everything that was said since the list was last cleared."""
+        self.walled: set[str] = set()
+        """Members that nobody can call: two of them hear each other through others only."""
         self.drivers: dict[str, Driver] = {}
         self.homes: dict[str, Path] = {}
         self.kids: dict[str, str] = {}
