@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 DATA   ?= ../shared/data/idash2018
 
 .DEFAULT_GOAL := all
-.PHONY: all demo test lint bench bench-net vectors thirdparty sim model lock clean
+.PHONY: all demo test lint bench bench-net vectors thirdparty sim net model lock clean
 
 all: lint test
 
@@ -45,7 +45,11 @@ thirdparty: $(READY)
 	$(BIN)/python -m pytest -m thirdparty tests/thirdparty
 
 sim: $(READY)
-	SIM_SEEDS=$(or $(SEEDS),100) $(BIN)/python -m pytest tests/sim
+	SIM_SEEDS=$(or $(SEEDS),100) $(BIN)/python -m pytest -m "not thirdparty" tests/sim
+
+# Real nodes and real processes, with what takes too long for every day.
+net: $(READY)
+	$(BIN)/python -m pytest -m "not thirdparty" tests/net
 
 # Every state that the rules of agreement can reach, for four members of which one lies; needs spin and gcc.
 model: $(READY)

@@ -2,17 +2,20 @@
 (consensus.md 2.9 to 2.12, 3.5).
 """
 
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from ledger.consensus import Vote
 from ledger.encoding import decode_bundle, encode_bundle
 from node.wire import Exchange
 from tests.sim.replay import replay
 from tests.support.node import peer_of
-from tests.support.stepped import Stepped, published
-from tests.support.world import World, make_world
+from tests.support.stepped import PowerCut, Stepped, published
+from tests.support.world import GENESIS_MS, World, make_world, uuid7
 
 FOUR = ("h1", "h2", "h3", "h4")
 Make = Callable[..., Stepped]
@@ -91,3 +94,210 @@ def test_what_a_node_recorded_replays_in_the_pure_machine(stepped: Make) -> None
         assert found.lives == (2 if org == "h2" else 1)
         assert found.commits >= 6
         assert found.said > 10
+
+
+# --- power, at every transaction of real databases (3.6 rows 5, 6) --------------------------------
+
+
+def cut_once(net: Stepped, moment: int) -> bool:
+    """Two records, and the power fails for all at this moment; they come back, three or four of
+    them. False when nothing was left to happen then.
+    """
+    net.cut_at = moment
+    futures = []
+    try:
+        for seq, org in ((1, "h1"), (2, "h2")):
+            futures.append(net.submit(org, net.world.access(seq=seq)))
+        net.run(1_000)
+    except PowerCut:
+        net.black_out()
+    else:
+        return False
+    answered = [item.entry.raw for future in futures if future.done() for item in published(future)]
+    net.now_ms += 1_000
+    back = [org for org in FOUR if moment % 3 == 0 or org != FOUR[moment % 4]]
+    for org in back:
+        net.start(org)
+    later = net.submit(back[0], net.world.access(seq=1_000))
+    net.run(20_000)
+    published(later)
+    net.check()
+    driver = net.drivers[back[0]]
+    size = driver.store.tree.size
+    held = set(driver.store.entries(0, size))
+    assert held.issuperset(answered), "what was answered is missing"
+    for org in back:
+        assert (net.drivers[org].status, dict(net.drivers[org].alarms)) == ("ok", {})
+    return True
+
+
+@pytest.mark.parametrize(
+    "step",
+    [7, pytest.param(1, marks=pytest.mark.night)],
+)
+def test_power_fails_at_every_transaction(stepped: Make, step: int) -> None:
+    """Every seventh in everyday runs, every single one at night."""
+    moment = step
+    while cut_once(stepped(), moment):
+        moment += step
+    assert moment > 30, "too few transactions to be cut at"
+
+
+# --- idle, waking up, silence (2.9, 2.10, 3.5) ----------------------------------------------------
+
+
+def kinds_of(net: Stepped) -> set[str]:
+    """What has been said, by kind."""
+    found = {type(fact).__name__ for _from, _to, item in net.sent for fact in item.facts}
+    return found | {
+        name
+        for _from, _to, item in net.sent
+        for name in ("blocks", "entries", "wants")
+        if getattr(item, name)
+    }
+
+
+def wait_for(net: Stepped, org: str, raw: bytes) -> int:
+    """Milliseconds until an entry is published."""
+    start = net.now_ms
+    future = net.submit(org, raw)
+    while not future.done():
+        assert net.now_ms < start + 60_000
+        net.run(10)
+    published(future)
+    return net.now_ms - start
+
+
+def test_five_minutes_of_idle_time_are_heartbeats_and_nothing_else(stepped: Make) -> None:
+    net = stepped(delay_ms=20)
+    wait_for(net, "h1", net.world.access(seq=1))
+    net.run(20_000)
+    net.sent.clear()
+    views, fsyncs = net.views(), [driver.store.fsyncs for driver in net.drivers.values()]
+    net.run(300_000)
+    assert net.views() == views
+    assert [driver.store.fsyncs for driver in net.drivers.values()] == fsyncs
+    assert kinds_of(net) == {"Status"}
+    # Heartbeats and summaries, each every 15 s.
+    assert len(net.sent) <= 4 * 3 * (2 * 300 // 15 + 4)
+    assert wait_for(net, "h3", net.world.access(seq=2)) < 2_000
+
+
+def test_a_silent_member_costs_one_second_once(stepped: Make) -> None:
+    net = stepped(delay_ms=20)
+    wait_for(net, "h1", net.world.access(seq=1))
+    net.run(20_000)
+    silent = leader_of(net, net.drivers["h1"].consensus_view)
+    net.cut(silent)
+    others = [org for org in FOUR if org != silent]
+    waits = [wait_for(net, others[i % 3], net.world.access(seq=2 + i)) for i in range(12)]
+    assert waits[0] < 1_000 + 300
+    assert max(waits[1:]) < 500, waits
+    # And after an idle time, in which nobody has forgotten.
+    net.run(120_000)
+    assert wait_for(net, others[0], net.world.access(seq=50)) < 500
+
+
+# --- clocks (2.18, 3.6 row 15) --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("jump_ms", [3_600_000, -3_600_000, 4_000])
+def test_a_clock_that_jumps_and_jumps_back_harms_nobody(stepped: Make, jump_ms: int) -> None:
+    net = stepped(delay_ms=20)
+    seq = 0
+
+    def record(times: int) -> None:
+        nonlocal seq
+        for _ in range(times):
+            seq += 1
+            assert wait_for(net, FOUR[seq % 4], net.world.access(seq=seq)) < 6_000
+            net.run(700)
+
+    record(2)
+    net.skew_ms["h4"] = jump_ms
+    record(6)
+    net.skew_ms["h4"] = 0
+    record(6)
+    net.cut("h4")
+    net.start("h4")
+    record(4)
+    net.run(20_000)
+    net.check()
+    last = net.drivers["h1"].final.tip.time_ms
+    assert last <= net.now_ms + 2_000, "one clock moved the chain's time"
+    assert all(driver.status == "ok" for driver in net.drivers.values())
+    assert not any(driver.alarms["own-key"] for driver in net.drivers.values())
+
+
+# --- duplicates (3.6 row 16), a record that only one holds (row 18) -------------------------------
+
+
+def test_one_record_at_four_nodes_is_recorded_once(stepped: Make) -> None:
+    net = stepped(delay_ms=20)
+    one = uuid7(GENESIS_MS, 77)
+    raw, altered = net.world.access(seq=1, id=one), net.world.access(seq=2, id=one)
+    futures = [net.submit(org, raw) for org in FOUR]
+    net.run(5_000)
+    assert len({item.index for future in futures for item in published(future)}) == 1
+    for org in FOUR:
+        assert published(net.submit(org, raw))[0].known
+        (refused,) = net.submit(org, altered).result(0)
+        assert getattr(refused, "rule", "") == "S6"
+    # Two that contradict each other, at the same moment: one of them is recorded, everywhere.
+    two = uuid7(GENESIS_MS, 78)
+    pair = [net.world.access(seq=3, id=two), net.world.access(seq=4, id=two)]
+    first, second = net.submit("h1", pair[0]), net.submit("h2", pair[1])
+    net.run(10_000)
+    outcomes = [future.result(0)[0] for future in (first, second)]
+    assert sorted(getattr(item, "rule", "") for item in outcomes) == ["", "S6"]
+    net.check()
+
+
+def test_what_one_member_alone_has_taken_in_survives_it(stepped: Make) -> None:
+    """A caller that was told to wait, and a member that dies before anybody else has heard."""
+    net = stepped()
+    net.allow = lambda sender, _to, _item: sender != "h1"
+    raw = net.world.access(seq=1)
+    future = net.submit("h1", raw)
+    net.run(5_000)
+    assert not future.done()
+    net.cut("h1")
+    net.allow = lambda _from, _to, _item: True
+    net.start("h1")
+    net.run(10_000)
+    assert published(net.submit("h4", raw))[0].known
+    net.check()
+
+
+# --- disks (3.3) ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("table", ["journal", "candidate"])
+def test_a_damaged_row_is_noticed_and_accuses_nobody(stepped: Make, table: str) -> None:
+    net = stepped(delay_ms=20)
+    wait_for(net, "h1", net.world.access(seq=1))
+    # Notarized, and not final: words and bodies are on the disk.
+    net.allow = lambda _from, _to, item: (
+        not any(isinstance(fact, Vote) and fact.kind == "finalize" for fact in item.facts)
+    )
+    net.submit("h1", net.world.access(seq=2))
+    net.run(300)
+    net.cut("h4")
+    database = net.homes["h4"] / "ledger.db"
+    with closing(sqlite3.connect(database)) as connection, connection:
+        bodies = [body for (body,) in connection.execute(f"SELECT body FROM {table}")]  # noqa: S608
+        assert bodies
+        for body in bodies:
+            middle = len(body) // 2
+            flipped = body[:middle] + bytes((body[middle] ^ 1,)) + body[middle + 1 :]
+            update = f"UPDATE {table} SET body = ? WHERE body = ?"  # noqa: S608
+            connection.execute(update, (flipped, body))
+    net.start("h4")
+    assert net.drivers["h4"].status == ("silent" if table == "journal" else "ok")
+    net.allow = lambda _from, _to, _item: True
+    net.run(40_000)
+    assert wait_for(net, "h4", net.world.access(seq=3)) < 6_000
+    net.run(1_000)
+    net.check()
+    assert net.drivers["h4"].status == "ok"
+    assert not any(driver.alarms["evidence"] for driver in net.drivers.values())

@@ -15,6 +15,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,10 @@ class Post:
         self.net.kids[self.org] = b64url(signer.kid)
 
 
+class PowerCut(BaseException):
+    """The lights go out at a transaction; nothing that a node might catch."""
+
+
 class Stepped:
     """The nodes of a world, by organisation."""
 
@@ -104,6 +109,11 @@ class Stepped:
         """Requests of nodes that the other one did not know."""
         self.settings: dict[str, str] = {}
         """The text of each node's `node.toml`."""
+        self.skew_ms: dict[str, int] = {}
+        """How far each node's wall clock is ahead."""
+        self.cut_at = 0
+        """The moment before or after a transaction at which a `PowerCut` comes; 0 for never."""
+        self.moments = 0
         self._mail: list[tuple[int, int, str, str, bytes]] = []
         self._count = 0
         for org in world.keys:
@@ -114,13 +124,37 @@ class Stepped:
         """Open the node of a home directory."""
         (self.homes[org] / "node.toml").write_text(self.settings.get(org, ""))
         config = load_config(self.homes[org], PASSPHRASE)
-        clock = Clock(0, lambda: self.now_ms, lambda: self.now_ms)
+        clock = Clock(0, lambda: self.now_ms + self.skew_ms.get(org, 0), lambda: self.now_ms)
         driver = open_driver(config, clock)
         for pool in ("_pool", "_archive"):
             getattr(driver, pool).shutdown()
             setattr(driver, pool, Inline())
         driver.connect(Post(self, org))
+        driver.store.transaction = self._watched(driver.store.transaction)  # type: ignore[method-assign]
         self.drivers[org] = driver
+
+    def _watched(
+        self, transaction: Callable[[], AbstractContextManager[None]]
+    ) -> Callable[[], AbstractContextManager[None]]:
+        @contextmanager
+        def watched() -> Iterator[None]:
+            self._pass()
+            with transaction():
+                yield
+            self._pass()
+
+        return watched
+
+    def _pass(self) -> None:
+        self.moments += 1
+        if self.moments == self.cut_at:
+            raise PowerCut
+
+    def black_out(self) -> None:
+        """The power fails for all, at this moment; what was on the way is gone, too."""
+        self._mail.clear()
+        for org in list(self.drivers):
+            self.cut(org)
 
     def cut(self, org: str) -> None:
         """The power fails: the node is gone, and its disk is as it was at that moment."""
