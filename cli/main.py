@@ -19,7 +19,9 @@ from cli import (
     catalogue,
     create,
     importing,
+    joining,
     keys,
+    membership,
     operate,
     outbox,
     records,
@@ -28,6 +30,7 @@ from cli import (
     schemas,
     studies,
     vocabulary,
+)
 )
 from cli.audit import audit_app
 from cli.demo import demo
@@ -50,6 +53,14 @@ app.command("export")(at_place(operate.export))
 app.command("backup")(operate.backup)
 app.command("restore")(operate.restore)
 app.command("doctor")(doctor)
+app.command("invite")(joining.invite)
+app.command("join")(joining.join)
+app.command("admit")(signing("committee")(membership.admit))
+app.add_typer(membership.app, name="config")
+app.command("ready")(at_place(membership.ready))
+app.command("leave")(signing("officer")(membership.leave))
+app.command("endpoint")(signing("officer")(membership.endpoint))
+operate.app.command("rotate")(signing("officer")(membership.rotate))
 app.add_typer(keys.app, name="keys")
 app.add_typer(apikeys.app, name="apikey")
 app.add_typer(records.member, name="member")

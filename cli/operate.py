@@ -38,9 +38,9 @@ from cli.standing import as_value, standing_lines, standing_of
 from cli.statements import clock_ms
 from ledger.encoding import b64url
 from ledger.errors import ConfigError, MalformedError
-from ledger.members import Member
 from node import main as nodes
 from node.config import DEFAULT_PORT, SETTINGS, Config, load_config
+from node.keyring import OBSERVER
 from node.logs import set_up
 from node.store import copying
 
@@ -93,15 +93,22 @@ def open_config(home: Path, passphrase_file: Path | None) -> Config:
     return load_config(home, homes.known_passphrase(home, passphrase_file))
 
 
-def member_of(home: Path, passphrase_file: Path | None) -> Member:
-    """The member of the first epoch that this home's node is. Raises `ConfigError` (O1.file,
-    O1.org), `NotFoundError` (X1.key), or what the genesis breaks.
+def org_of(home: Path, passphrase_file: Path | None) -> str:
+    """Whose node this home is: a founder's by its key, another one's by its settings; an observer
+    may have neither, then it is the home's name.
+
+    Raises `ConfigError` (O1.file, O1.org), `NotFoundError` (X1.key), or what the genesis breaks.
     """
+    stated = load_config(home, b"-").org
+    if stated:
+        return stated
     config = homes.load_genesis(home).tip.config
+    if (home / "keys" / f"{OBSERVER}.pem").exists():
+        return home.name
     member = config.node_kids.get(homes.load_public(home, "node", passphrase_file).kid)
     if member is None:
         raise ConfigError("O1.org")
-    return member
+    return member.org
 
 
 @app.command("run")
@@ -125,7 +132,7 @@ def run_node(
     if record is not None:
         config = replace(config, record=str(record.absolute()))
     set_up(log_format or config.log_format)
-    tell("node-start", org=member_of(home, passphrase_file).org, url=homes.node_url(home, None))
+    tell("node-start", org=org_of(home, passphrase_file), url=homes.node_url(home, None))
     nodes.serve(config)
 
 
@@ -172,7 +179,7 @@ def restore(
 ) -> None:
     """Put a copy in the place of a lost database. Never overwrites; the node must not run."""
     config = open_config(home, passphrase_file)
-    org, bundle = member_of(home, passphrase_file).org, config.genesis_file.read_bytes()
+    org, bundle = org_of(home, passphrase_file), config.genesis_file.read_bytes()
     alone = homes.load_genesis(home).tip.config.n == 1
     with progress("backing-up", None) as advance:
         copied = copying.restore(

@@ -64,7 +64,7 @@ def write(
     return session.post(sign(author, record))
 
 
-def report(session: Session, recorded: Recorded) -> None:
+def report(session: Session, recorded: Recorded, further: Sequence[str] = ()) -> None:
     """Print what became of a record; of one that confers a right, how its decision stands."""
     lines = [
         say(
@@ -80,7 +80,7 @@ def report(session: Session, recorded: Recorded) -> None:
     decision = session.decision_on(recorded)
     if decision is not None:
         lines.append(say("decision", status=decision.status, votes=len(decision.votes)))
-    lines.append(say("receipt-saved", file=recorded.receipt))
+    lines += [say("receipt-saved", file=recorded.receipt), *further]
     status = decision.status if decision else None
     show({**recorded.to_json(), "decision": status}, lines)
 

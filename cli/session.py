@@ -44,6 +44,7 @@ from ledger.records.payloads import (
 )
 from ledger.rules import RIGHTS
 from ledger.rules.values import (
+    ConfigState,
     DecisionState,
     Holder,
     KeyState,
@@ -132,10 +133,18 @@ class Session:
         """Who signs. Raises `SignatureError` (X1.stranger) for a key unknown to the chain."""
         kid = b64url(self.signer.kid)
         tip = self.genesis.tip
-        node = tip.config.node_kids.get(kid)
+        node = self._node_org(kid)
         if node is not None:
-            return Author(self.signer, node.org, tip.chain)
+            return Author(self.signer, node, tip.chain)
         return Author(self.signer, self._known_key(kid).org, tip.chain)
+
+    def _node_org(self, kid: str) -> str | None:
+        """Whose node has this key: in the first epoch, in force now, or in the one to come."""
+        node = self.genesis.tip.config.node_kids.get(kid)
+        if node is None and self.place.key.endswith("node"):
+            newest = self.state(ConfigState, "config", "next")
+            node = None if newest is None else newest.config.node_kids.get(kid)
+        return None if node is None else node.org
 
     @property
     def capacity(self) -> str:

@@ -756,10 +756,73 @@ ACCESS: dict[str, Text] = {
     "apikey-revoked": Text("{id}  revoked  for {kid}", "{id}  已吊销  代表 {kid}"),
 }
 
+MEMBERSHIP: dict[str, Text] = {
+    "invite-made": Text(
+        "The invitation for {org} is {file}. Nothing in it is secret.",
+        "{org} 的邀请文件为 {file}，其中没有秘密。",
+    ),
+    "invite-next": Text(
+        "{org} runs `alliance join` with it, compares the pin with you, and sends back {org}.part.",
+        "{org} 用它运行 `alliance join`，与您核对固定值，并发回 {org}.part。",
+    ),
+    "join-start": Text(
+        "Joining as {org}. Pin: {pin}; compare it by telephone with the member who invited you.\n"
+        "Send {part} to that member. Leave this command running; after a stop run it again.",
+        "以 {org} 加入。固定值：{pin}；请通过电话与邀请您的成员核对。\n"
+        "请将 {part} 发给该成员。请让此命令保持运行；中断后重新运行即可。",
+    ),
+    "join-waiting": Text(
+        "No member answers {org} yet: the committee has not admitted it, or the way is closed.",
+        "尚无成员应答 {org}：委员会尚未接纳，或无法连接。",
+    ),
+    "join-behind": Text(
+        "{count} blocks to go (at height {height}).", "还差 {count} 个区块（当前高度 {height}）。"
+    ),
+    "join-current": Text(
+        "Up to date; waits for the committee to decide on a configuration that lists this node.",
+        "已同步；等待委员会通过包含本节点的配置。",
+    ),
+    "join-ready": Text(
+        "Declared ready for epoch {epoch}; {count} more members must run `alliance ready`.",
+        "已声明为纪元 {epoch} 就绪；还需 {count} 个成员运行 `alliance ready`。",
+    ),
+    "join-member": Text(
+        "{org} is a member since epoch {epoch}: {n} members, quorum {q}. The node goes on working.",
+        "{org} 自纪元 {epoch} 起成为成员：共 {n} 个成员，法定数 {q}。节点继续运行。",
+    ),
+    "join-trouble": Text("Tried again: {sentence}", "正在重试：{sentence}"),
+    "config-current": Text("In force:", "现行配置："),
+    "config-pending": Text("Decided, waits for readiness:", "已通过，等待就绪："),
+    "config-none-pending": Text("No other configuration is pending.", "没有待生效的配置。"),
+    "config-members": Text("  Epoch {epoch}: {orgs}", "  纪元 {epoch}：{orgs}"),
+    "config-ready": Text("  Ready: {orgs}", "  已就绪：{orgs}"),
+    "config-missing": Text(
+        "  Must still declare readiness: {orgs}; and {count} others.",
+        "  尚须声明就绪：{orgs}；另需 {count} 个成员。",
+    ),
+    "config-replaces": Text(
+        "When this takes effect it replaces the pending configuration of epoch {epoch}.",
+        "生效后将取代当前待生效的纪元 {epoch} 配置。",
+    ),
+    "config-next": Text(
+        "The committee endorses it: `alliance endorse {leaf}`; then members run `alliance ready`.",
+        "请委员会背书：`alliance endorse {leaf}`；随后各成员运行 `alliance ready`。",
+    ),
+    "rotate-next": Text(
+        "Restart the node now: it takes up the next keys. Then run `alliance ready`.",
+        "请立即重启节点以载入新密钥，然后运行 `alliance ready`。",
+    ),
+    "ready-already": Text(
+        "This node is declared ready for epoch {epoch}. Missing: {orgs}; and {count} others.",
+        "本节点已声明为纪元 {epoch} 就绪。尚缺：{orgs}；另需 {count} 个成员。",
+    ),
+}
+
 TEXTS: Final[dict[str, Text]] = {
     **ACCESS,
     **FRAME,
     **AUTHORISATION,
+    **MEMBERSHIP,
     **KEYS,
     **OPERATE,
     **OUTBOX,

@@ -341,6 +341,7 @@ class Api:
                 "n": members.n,
                 "q": members.q,
             },
+            "node_keys": sorted(driver.keyring.own_keys),
             "org": driver.org,
             "pending": driver.pending,
             "published": None if published is None else published.tip.size,

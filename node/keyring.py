@@ -18,7 +18,7 @@ from ledger.members import EpochConfig, Member
 from ledger.rules.draft import NEXT_CONFIG, pending_config
 from ledger.rules.values import KeyState
 from ledger.state import state_key
-from node.config import Config, read_private
+from node.config import Config, read_private, write_private
 from node.httpsig import Key
 
 NODE_ROLES: Final = ("node", "log", "cosigner")
@@ -140,6 +140,24 @@ def load_keyring(config: Config) -> Keyring:
     if (config.key_dir / f"{NEXT}node.pem").exists():
         sets.append(_load_set(config, NEXT))
     return Keyring(tuple(sets), observer, config.org)
+
+
+def settle_keys(config: Config, keyring: Keyring, in_force: EpochConfig) -> None:
+    """Once an epoch has begun that lists the next keys, they take the place of the old ones, which
+    are destroyed (consensus.md 2.21). Whenever this is interrupted, one whole set is left that the
+    epoch lists. Raises `ConfigError` (X1.file).
+    """
+    found = keyring.find(in_force)
+    if len(keyring.sets) == 2 and found is not None and found[0] is keyring.sets[1]:
+        for role in reversed(NODE_ROLES):
+            for suffix in ("json", "pem"):
+                path = config.key_dir / f"{NEXT}{role}.{suffix}"
+                if path.exists():
+                    write_private(path.with_name(f"{role}.{suffix}"), path.read_bytes())
+        (config.key_dir / f"{NEXT}node.pem").unlink()
+    if not (config.key_dir / f"{NEXT}node.pem").exists():
+        for path in config.key_dir.glob(f"{NEXT}*"):
+            path.unlink(missing_ok=True)
 
 
 def _load_set(config: Config, prefix: str) -> KeySet:

@@ -24,7 +24,7 @@ from node.api import Api
 from node.clock import Clock
 from node.config import Config, check_listening
 from node.driver import Driver
-from node.keyring import load_keyring
+from node.keyring import load_keyring, settle_keys
 from node.links import Links
 from node.peers import create_peer_app
 from node.replication import Replication
@@ -59,6 +59,7 @@ def open_driver(config: Config, clock: Clock | None = None) -> Driver:
     try:
         driver = Driver(config, keyring, genesis, bundle, store, clock)
         keyring.check(driver.final.tip.config)
+        settle_keys(config, keyring, driver.final.tip.config)
     except BaseException:
         store.close()
         raise
