@@ -83,18 +83,28 @@ class Part(Shape, frozen=True, kw_only=True):
     org: Label
 
 
-def make_part(org: str, kind: str, signers: Mapping[str, AnySigner], at_ms: int) -> Part:
-    """The part of a home directory with these keys (`KEY_NAMES`). Raises `MalformedError` (X2)."""
+def make_part(
+    org: str,
+    kind: str,
+    signers: Mapping[str, AnySigner],
+    at_ms: int,
+    *,
+    chain: str | None = None,
+    offices: Mapping[str, str] = OFFICE_KEYS,
+) -> Part:
+    """The part of a home directory with these keys (`KEY_NAMES`), for block 0 or for the running
+    chain of this short id. Raises `MalformedError` (X2).
+    """
     descriptions = tuple(
         describe_key(
             signers[name],
             org=org,
             capacity=capacity,
             subject=_subject(org, name),
-            chain=None,
+            chain=chain,
             valid_from_ms=at_ms,
         )
-        for name, capacity in OFFICE_KEYS.items()
+        for name, capacity in offices.items()
     )
     member = _member(org, public_parts(signers))
     return make_body(Part, {"keys": descriptions, "kind": kind, "member": member, "org": org})

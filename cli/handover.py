@@ -45,8 +45,11 @@ def form_rule(error: AllianceError) -> str:
 # --- parts ---
 
 
-def read_part(file: Path) -> Part:
-    """A founder's part. Raises `ConfigError` (X1.file), `MalformedError` (X7.part, X7.keys)."""
+def read_part(file: Path, chain: str | None = None) -> Part:
+    """A founder's part, or a joiner's for the running chain of this short id.
+
+    Raises `ConfigError` (X1.file), `MalformedError` (X7.part, X7.keys).
+    """
     data = read_file(file)
     try:
         part = decode_canonical(data, PARTS)
@@ -63,7 +66,7 @@ def read_part(file: Path) -> Part:
         raise MalformedError("X7.keys", file=file.name)
     try:
         for description in part.keys:
-            check_possession(description, None, verify)
+            check_possession(description, chain, verify)
     except SignatureError as error:
         raise MalformedError("X7.part", file=file.name, inner=error.rule) from error
     return part

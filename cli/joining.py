@@ -21,8 +21,7 @@ import msgspec
 import typer
 
 from cli import home as homes
-from cli.founding import KEY_NAMES, Part, make_part, new_signers, public_parts, save_home
-from cli.handover import own_keys
+from cli.founding import KEY_NAMES, OFFICE_KEYS, make_part, new_signers, save_home
 from cli.membership import declare, pending_of
 from cli.operate import open_config, settings_text
 from cli.options import DEFAULT_HOME, Home, Host, Json, Kind, Lang, PassphraseFile, Place, Port
@@ -31,17 +30,17 @@ from cli.session import Session
 from cli.statements import clock_ms, make_body
 from ledger.chain import check_genesis
 from ledger.crypto import signer_from_seed, verify
-from ledger.encoding import b64url, encode_time, unb64url
+from ledger.encoding import b64url, unb64url
 from ledger.errors import AllianceError, ConfigError, ConflictError, MalformedError, ProofError
 from ledger.members import Label
 from ledger.records.envelope import ENCODE, Shape, decode_canonical
-from ledger.records.governance import KeyDescription
 from node import main as nodes
 from node.config import DEFAULT_PORT, check_host, load_config
 from node.keyring import OBSERVER, OBSERVER_CAPACITY
 
 LOOK_S: Final = 0.5
 JOIN_KEYS: Final = (*KEY_NAMES, OBSERVER)
+JOIN_OFFICES: Final = {**OFFICE_KEYS, OBSERVER: OBSERVER_CAPACITY}
 
 
 class Invite(Shape, frozen=True, kw_only=True):
@@ -143,9 +142,11 @@ def join(
     if (home / "genesis").exists():
         _check_same(home, bundle)
     else:
-        passphrase = homes.known_passphrase(home, passphrase_file)
-        _make_home(home, invited, kind, passphrase, host, port, listen)
-        homes.write_over(part, ENCODE(_part_of(home, invited.org, kind, passphrase_file)))
+        _make_home(home, invited, passphrase_file, host, port, listen)
+        signers = {name: homes.load_signer(home, name, passphrase_file) for name in JOIN_KEYS}
+        chain = check_genesis(bundle, verify).tip.chain
+        made = make_part(invited.org, kind, signers, clock_ms(), chain=chain, offices=JOIN_OFFICES)
+        homes.write_over(part, ENCODE(made))
         # The genesis comes last: a home that has one is complete.
         homes.write_new(home / "genesis", bundle)
     shown: dict[str, str | int] = {"org": invited.org, "pin": invited.pin, "part": str(part)}
@@ -168,19 +169,18 @@ def _check_same(home: Path, bundle: bytes) -> None:
 def _make_home(
     home: Path,
     invited: Invite,
-    kind: str,
-    passphrase: bytes | None,
+    passphrase_file: Path | None,
     host: str,
     port: int,
     listen: str | None,
 ) -> None:
-    """Keys and settings; a home that was begun keeps the keys that it has.
+    """Keys and settings; a home that was begun keeps what it has.
 
-    Raises `ConflictError` (X1.exists) for the home of a node of another chain.
+    Raises `ConflictError` (X1.exists), `ConfigError` (X1.file), `MalformedError` (X2).
     """
     if not (home / "node.toml").exists():
         signers = {**new_signers(), OBSERVER: signer_from_seed(secrets.token_bytes(32))}
-        make_part(invited.org, kind, public_parts(signers), clock_ms())
+        passphrase = homes.known_passphrase(home, passphrase_file)
         save_home(home, signers, passphrase, host, port)
     config = load_config(home, b"-")
     change: dict[str, object] = {"org": invited.org, "peers": invited.peers}
@@ -192,24 +192,6 @@ def _make_home(
             raise MalformedError("X2", field="listen")
         change |= {"peer_host": at, "peer_port": int(number), "dial_out": True}
     homes.write_over(home / "node.toml", settings_text(replace(config, **change)))  # type: ignore[arg-type]
-
-
-def _part_of(home: Path, org: str, kind: str, passphrase_file: Path | None) -> Part:
-    """What the alliance must know of this home: a founder's part, and the key that reads."""
-    now_ms = clock_ms()
-    part = make_part(org, kind, own_keys(home, passphrase_file), now_ms)
-    observer = make_body(
-        KeyDescription,
-        {
-            "alg": "EdDSA",
-            "capacity": OBSERVER_CAPACITY,
-            "org": org,
-            "public_key": homes.load_public(home, OBSERVER, passphrase_file).public_key,
-            "subject": f"{org}-{OBSERVER}",
-            "valid_from": encode_time(now_ms),
-        },
-    )
-    return msgspec.structs.replace(part, keys=(*part.keys, observer))
 
 
 def _report(name: str, **facts: str | int) -> None:

@@ -130,22 +130,22 @@ def admit(
     place: Place, file: PartFile, resolution: Resolution = None, valid_days: ValidDays = 30
 ) -> None:
     """Admit the institution of a part to the alliance, with its keys."""
-    part = read_part(file)
-    fields = {
-        "action": "admit",
-        "keys": [msgspec.to_builtins(key) for key in part.keys],
-        "kind": part.kind,
-        "org": part.org,
-    }
     with Session(place) as session:
+        part = read_part(file, session.genesis.tip.chain)
+        fields = {
+            "action": "admit",
+            "keys": [msgspec.to_builtins(key) for key in part.keys],
+            "kind": part.kind,
+            "org": part.org,
+        }
         refs = resolution_ref(session, resolution)
         report(session, write(session, "member", fields, refs=refs, valid_days=valid_days))
 
 
 def add(place: Place, file: PartFile, quorum: Quorum = None, valid_days: ValidDays = 30) -> None:
     """Propose that the node of a part votes from the next epoch on."""
-    part = read_part(file)
     with Session(place) as session:
+        part = read_part(file, session.genesis.tip.chain)
         current = config_in_force(session)
         if any(member.org == part.org for member in current.members):
             raise ConflictError("X8.member", org=part.org)

@@ -13,14 +13,9 @@ from typing import Any
 
 import pytest
 
-from cli.joining import INVITES
 from cli.main import main
-from ledger.encoding import b64url, unb64url
-from ledger.records.envelope import ENCODE, decode_canonical
 from node.client import NodeClient
-from node.config import load_config
 from tests.support.process import free_port
-from tests.support.world import make_world
 
 WAIT_S = 40
 
@@ -83,7 +78,7 @@ class Town:
     def office(self, org: str) -> Office:
         return self.offices.setdefault(org, Office(self.folder, org))
 
-    def command(self, org: str, *words: str | Path, code: int = 0) -> Any:
+    def command(self, org: str, *words: str | Path, code: int = 0) -> Any:  # noqa: ANN401
         """Run a command; what it prints as JSON."""
         self._capsys.readouterr()
         home = ["--home", str(self.office(org).home), "--json"]
@@ -105,7 +100,7 @@ class Town:
             self.retry(other, "endorse", leaf)
         return leaf
 
-    def retry(self, org: str, *words: str | Path) -> Any:
+    def retry(self, org: str, *words: str | Path) -> Any:  # noqa: ANN401
         """Run a command until the node of this institution has seen what it is about."""
         deadline = time.monotonic() + WAIT_S
         while True:
