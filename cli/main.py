@@ -31,7 +31,6 @@ from cli import (
     studies,
     vocabulary,
 )
-)
 from cli.audit import audit_app
 from cli.demo import demo
 from cli.doctor import doctor
