@@ -30,7 +30,7 @@ lint: $(READY)
 	$(BIN)/mypy
 
 bench: $(READY)
-	$(BIN)/python -m tests.bench core node
+	$(BIN)/python -m tests.bench access core node
 
 # Four members on one machine. Some bounds are missed: the README's second table says which.
 bench-net: $(READY)

@@ -1,5 +1,5 @@
-"""`python -m tests.bench GROUP...`: run groups of measurements (core, node, net), print the table,
-keep it as JSON.
+"""`python -m tests.bench GROUP...`: run groups of measurements (access, core, node, net), print
+the table, keep it as JSON.
 """
 
 import itertools
@@ -8,11 +8,11 @@ import platform
 import sys
 from pathlib import Path
 
-from tests.bench import core, net, node
+from tests.bench import access, core, net, node
 from tests.bench.measure import Goal
 
 RESULTS = Path(__file__).parent / "results.json"
-GROUPS = {"core": core.goals, "node": node.goals, "net": net.goals}
+GROUPS = {"access": access.goals, "core": core.goals, "node": node.goals, "net": net.goals}
 
 
 def line_of(goal: Goal) -> str:

@@ -226,7 +226,9 @@ def test_each_readme_points_to_the_other() -> None:
 # --- what documents point to ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [*READMES, "CONTRIBUTING.md", "CHANGELOG.md", SPEC])
+@pytest.mark.parametrize(
+    "name", [*READMES, "CONTRIBUTING.md", "CHANGELOG.md", SPEC, "ledger/THREATS.md"]
+)
 def test_documents_name_targets_and_files_that_exist(name: str) -> None:
     text = read(name)
     targets = set(re.findall(r"^([a-z]+):", read("Makefile"), re.M))
