@@ -24,6 +24,7 @@ from cli import (
     membership,
     operate,
     outbox,
+    questions,
     records,
     reports,
     runs,
@@ -85,6 +86,7 @@ app.command("source-close")(signing("system")(records.close))
 app.command("correction", context_settings=TAKES_ID)(signing("officer")(records.correction))
 app.add_typer(importing.app, name="import")
 app.command("accesses")(at_place(reports.accesses))
+app.add_typer(questions.app, name="report")
 app.command("proof", context_settings=TAKES_ID)(at_place(reports.proof))
 app.command("subject")(at_place(reports.subject))
 app.command("state", context_settings=TAKES_ID)(at_place(reports.state))

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from cli.home import write_over
 from cli.importing import count_findings
 from cli.options import Place
-from cli.screen import language, local_time, say, show, wants_json
+from cli.screen import language, local_time, print_table, say, show, wants_json
 from cli.session import Session
 from ledger.encoding import decode_time
 from ledger.errors import MalformedError
@@ -127,11 +126,7 @@ def table_of(rows: Sequence[Mapping[str, Any]]) -> Table:
 def show_table(page: Mapping[str, Any]) -> None:
     """Print a page of rows as a table."""
     rows = page["rows"]
-    # A pipe has no width: keep every row on one line for the tools that read it.
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=240)
-    console.print(table_of(rows))
+    print_table(table_of(rows))
     if page.get("total") is not None:
         typer.echo(say("rows-total", count=len(rows), total=page["total"]))
     if page["next"]:

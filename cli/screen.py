@@ -23,6 +23,7 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.table import Table
 
 from cli.clauses import clause_of
 from cli.texts import TEXTS
@@ -56,6 +57,7 @@ _LANGUAGE: ContextVar[str | None] = ContextVar("language", default=None)
 _JSON: ContextVar[bool] = ContextVar("json", default=False)
 _EXPLAIN: ContextVar[bool] = ContextVar("explain", default=False)
 _LOG_EVERY_S: Final = 5.0
+WIDE: Final = 240
 
 
 def language() -> str:
@@ -166,6 +168,15 @@ def reason_text(reason: str) -> str:
     if found is None:
         return word
     return found.zh if language() == "zh" else found.en
+
+
+def print_table(table: Table) -> None:
+    """Print a table. Cells hold the words of strangers: nothing in them is markup or a picture."""
+    console = Console(highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        # A pipe has no width: keep every row on one line for the tools that read it.
+        console.width = WIDE
+    console.print(table)
 
 
 def finding_text(code: str) -> str:

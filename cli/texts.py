@@ -23,6 +23,35 @@ FRAME: dict[str, Text] = {
     "bad-language": Text("Languages are en and zh.", "语言可选 en 或 zh。"),
 }
 
+QUESTIONS: dict[str, Text] = {
+    "report-complete": Text(
+        "The log of {subject} holds {count} records, proven complete.",
+        "{subject} 的日志共 {count} 条记录，已证明完整。",
+    ),
+    "report-head": Text(
+        "Counted at block {height}, {size} entries, {time}.",
+        "统计截至区块 {height}，条目 {size}，{time}。",
+    ),
+    "report-actions": Text("what was done", "行为"),
+    "report-dataset": Text("dataset", "数据集"),
+    "report-datasets": Text("datasets", "数据集"),
+    "report-due": Text("due", "待办"),
+    "report-findings": Text("findings", "发现"),
+    "report-first_day": Text("first day", "首日"),
+    "report-first_entry": Text("first entry", "首条"),
+    "report-last_day": Text("last day", "末日"),
+    "report-last_entry": Text("last entry", "末条"),
+    "report-org": Text("organisation", "机构"),
+    "report-permit": Text("permit", "许可"),
+    "report-person": Text("person", "人员"),
+    "report-side": Text("side", "方向"),
+    "report-status": Text("status", "状态"),
+    "report-study": Text("study", "研究"),
+    "report-uses": Text("uses", "使用次数"),
+    "report-valid_from": Text("from", "起"),
+    "report-valid_until": Text("until", "止"),
+}
+
 REGISTER: dict[str, Text] = {
     "registering-datasets": Text("Registering data", "正在登记数据"),
     "register-taken": Text(
@@ -826,6 +855,7 @@ TEXTS: Final[dict[str, Text]] = {
     **KEYS,
     **OPERATE,
     **OUTBOX,
+    **QUESTIONS,
     **RECORDS,
     **REGISTER,
     **REPORTS,

@@ -44,7 +44,7 @@ from node.payloads import Payloads
 from node.policy import check_subject
 from node.problems import internal_problem, problem_of, respond
 from node.receipts import Receipts, kind_of
-from node.store import parse_query
+from node.store import answer, parse_query
 from node.submissions import Outcome, Published
 from node.vault import Vault
 
@@ -208,6 +208,12 @@ class Api:
             answer["total"] = page.total
         return _json(answer)
 
+    async def get_report(self, request: Request) -> Response:
+        """GET /api/v1/reports/{name}: the committee's questions, counted at the published head."""
+        name, given = request.path_params["name"], request.query_params.multi_items()
+        tip, store = self.driver.view.tip, self.receipts.queries.store
+        return _json(await run_in_threadpool(answer, store, tip, name, given))
+
     async def get_summary(self, _request: Request) -> Response:
         """GET /api/v1/summary: counts."""
         return _json(await run_in_threadpool(self._summary))
@@ -363,6 +369,7 @@ class Api:
             "GET /api/v1/state/{namespace}/{name:path}": self.get_state,
             "GET /api/v1/subjects/{name:path}": self.get_subject,
             "GET /api/v1/accesses": self.get_accesses,
+            "GET /api/v1/reports/{name}": self.get_report,
             "POST /api/v1/payloads": self.post_payload,
             "GET /api/v1/payloads/{commit}": self.get_payload,
             "GET /api/v1/vault": self.get_vault,

@@ -300,6 +300,10 @@ class NodeClient(_Connection):
         """
         return self._object(self._get("/api/v1/accesses", params))
 
+    def report(self, name: str, params: Mapping[str, str]) -> dict[str, Any]:
+        """The answer to one of the committee's questions: `head`, `report`, `rows`."""
+        return self._object(self._get(f"/api/v1/reports/{name}", params))
+
     def all_accesses(self, params: Mapping[str, str | int]) -> Iterator[dict[str, Any]]:
         """The rows of all pages."""
         wanted = dict(params)

@@ -42,6 +42,7 @@ ROUTES: Final[dict[str, Access]] = {
     "GET /api/v1/state/{namespace}/{name:path}": Access(EVERYBODY, "read"),
     "GET /api/v1/subjects/{name:path}": Access(EVERYBODY, "read"),
     "GET /api/v1/accesses": Access(OVERSEERS),
+    "GET /api/v1/reports/{name}": Access(OVERSEERS),
     "POST /api/v1/payloads": Access(WRITERS, "submit", own=True),
     "GET /api/v1/payloads/{commit}": Access(EVERYBODY),
     "GET /api/v1/vault": Access(frozenset({"node", "officer", "auditor"}), own=True),

@@ -92,18 +92,19 @@ class Page(NamedTuple):
 # --- reading a query ------------------------------------------------------------------------------
 
 
-def _integer(name: str, text: str) -> int:
+def parse_integer(name: str, text: str) -> int:
+    """A plain number. Raises `MalformedError` (Q2)."""
     if not (text.isascii() and text.isdigit() and len(text) <= 16):
         raise MalformedError("Q2", field=name)
     return int(text)
 
 
-def _time(name: str, text: str) -> int:
-    """An instant, a date, or POSIX milliseconds."""
+def parse_time(name: str, text: str) -> int:
+    """An instant, a date, or POSIX milliseconds. Raises `MalformedError` (Q2)."""
     try:
         if len(text) == 10 and "-" in text:
             return decode_date(text)
-        return decode_time(text) if "T" in text else _integer(name, text)
+        return decode_time(text) if "T" in text else parse_integer(name, text)
     except MalformedError:
         raise MalformedError("Q2", field=name) from None
 
@@ -117,9 +118,9 @@ def parse_query(items: Sequence[tuple[str, str]]) -> AccessQuery:
         if name in TERMS:
             values["terms"][name] = text
         elif name in ("seq", "limit"):
-            values[name] = _integer(name, text)
+            values[name] = parse_integer(name, text)
         elif name in ("from", "to"):
-            values[f"{name}_ms"] = _time(name, text)
+            values[f"{name}_ms"] = parse_time(name, text)
         elif name == "sort":
             values["sort"], values["descending"] = text.removeprefix("-"), text.startswith("-")
         elif name == "count":
@@ -223,10 +224,12 @@ class Queries:
             known = terms.find("system", system)
             if known is None:
                 raise _Nothing
-            values = (_integer("request", number), known)
+            values = (parse_integer("request", number), known)
             return _Condition("a.request_seq = ? AND a.request = ?", values, "request_seq", 0)
         if text.isdigit():
-            return _Condition("a.request_seq = ?", (_integer("request", text),), "request_seq", 0)
+            return _Condition(
+                "a.request_seq = ?", (parse_integer("request", text),), "request_seq", 0
+            )
         leaf = terms.find("leaf", text)
         if leaf is None:
             raise _Nothing

@@ -224,6 +224,7 @@ def test_the_real_register_is_taken_over_whole(tmp_path: Path) -> None:
         )
         assert used == expected
         check_agreements(chain, releases)
+        check_questions(chain, releases)
         for wanted in ("Births", "Hospital Episode Statistics Critical Care"):
             found = chain.json("accesses", "--dataset", code_of(wanted), "--all")["rows"]
             assert len(found) == sum(cells[2] == wanted for cells in releases)
@@ -243,6 +244,30 @@ def check_agreements(chain: Chain, releases: list[list[str]]) -> None:
         assert (state.org, state.by) == (owner[reference], "h1")
         subject = chain.json("subject", f"permit:{reference}")
         assert subject["count"] == 1 + sum(cells[8].strip() == reference for cells in releases)
+
+
+def check_questions(chain: Chain, releases: list[list[str]]) -> None:
+    """Q1 for every kind of data, Q4, and Q8 for every twentieth organisation and for the source."""
+    used: dict[str, Counter[tuple[str, str]]] = {}
+    by_agreement: Counter[str] = Counter()
+    taken: dict[str, Counter[str]] = {}
+    for cells in releases:
+        org, name, reference = code_of(cells[1]), code_of(cells[2]), cells[8].strip()
+        used.setdefault(name, Counter())[org, reference] += 1
+        by_agreement[reference] += 1
+        taken.setdefault(org, Counter())[name] += 1
+    for name, expected in used.items():
+        rows = chain.json("report", "uses", name)["rows"]
+        assert {(row["org"], row["permit"]): row["uses"] for row in rows} == expected
+    permits = chain.json("report", "permits")["rows"]
+    assert {row["permit"]: row["uses"] for row in permits} == by_agreement
+    for org in sorted(taken)[::20]:
+        rows = chain.json("report", "member", org)["rows"]
+        assert {row["dataset"]: row["uses"] for row in rows} == taken[org]
+    given: Counter[tuple[str, str]] = Counter()
+    for row in chain.json("report", "member", "h1")["rows"]:
+        given[row["dataset"], row["org"]] += row["uses"]
+    assert given == {(name, org): n for org, of in taken.items() for name, n in of.items()}
 
 
 def test_help_says_what_it_takes() -> None:

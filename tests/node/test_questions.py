@@ -1,0 +1,180 @@
+"""The committee's questions: who used what, what is due, who gave and took; counted again here."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from ledger.chain import Tip
+from ledger.encoding import encode_time
+from ledger.errors import AllianceError
+from ledger.records.use import AccessBody
+from node.store import Store, answer
+from tests.ledger.lives import ANALYST, DAY_MS, Life
+from tests.ledger.test_rules_imports import agreement, data
+from tests.node.test_store import fill
+
+
+class Asked:
+    """A store and its head, asked as the route does."""
+
+    def __init__(self, store: Store, tip: Tip) -> None:
+        self.store, self.tip = store, tip
+
+    def __call__(self, name: str, **params: str) -> list[dict[str, Any]]:
+        given = [(key.rstrip("_"), value) for key, value in params.items()]
+        found = answer(self.store, self.tip, name, given)
+        assert found["head"]["size"] == self.tip.size
+        rows: list[dict[str, Any]] = msgspec.json.decode(msgspec.json.encode(found["rows"]))
+        return rows
+
+
+@pytest.fixture(scope="module")
+def life() -> Life:
+    """A permit that is used, used by somebody else, suspended, and used after its end; data that
+    nobody may use; an agreement that was taken over.
+    """
+    life = Life()
+    life.dataset()
+    life.dataset("h2", "D2")
+    life.permit()
+    life.endorse(life.step("activate"), "h2", "officer")
+    life.access()
+    life.access(action="execute")
+    life.access(person="somebody-else")
+    life.access(permit=None, dataset="D1")
+    life.access(dataset="D10@1", permit=None)
+    life.put("imported-agreement", agreement(data("D1")), by="system")
+    life.access(permit="NIC-1", dataset="D1", person=None)
+    life.now += 3 * 365 * DAY_MS
+    life.access()
+    return life
+
+
+@pytest.fixture(scope="module")
+def asked(life: Life, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
+    path: Path = tmp_path_factory.mktemp("questions") / "ledger.db"
+    fill(path, life.world, life.applied, len(life.applied))
+    store = Store.open(path)
+    tip = store.load(life.world.genesis, life.world.bundle, lambda *_: True)
+    yield Asked(store, tip)
+    store.close()
+
+
+def uses_in(life: Life, *names: str) -> list[tuple[AccessBody, tuple[str, ...]]]:
+    """The uses of these datasets, as they stand in the blocks, with their findings."""
+    return [
+        (entry.record.body, codes)
+        for block in life.applied
+        for entry, codes in zip(block.entries, block.findings, strict=True)
+        if isinstance(entry.record.body, AccessBody) and entry.record.body.dataset in names
+    ]
+
+
+def test_who_used_a_series_with_all_its_versions(life: Life, asked: Asked) -> None:
+    rows = asked("uses", dataset="D1")
+    uses = uses_in(life, "D1", "D1@1")
+    counts = Counter((body.dataset, body.permit, body.person) for body, _codes in uses)
+    assert {
+        (row["dataset"], row.get("permit"), row.get("person")): row["uses"] for row in rows
+    } == counts
+    assert sum(row["uses"] for row in rows) == 6
+    assert {(row.get("permit"), row.get("org"), row.get("study")) for row in rows} == {
+        ("P-1", "h1", "S-1"), ("NIC-1", "Elsewhere", None), (None, None, None),
+    }  # fmt: skip
+    mine = next(row for row in rows if row.get("person") == ANALYST and "permit" in row)
+    assert mine["actions"] == {"execute": 1, "read": 2}
+    codes = Counter(
+        code
+        for body, found in uses
+        if body.permit == "P-1" and body.person == ANALYST
+        for code in found
+    )
+    assert mine["findings"] == dict(sorted(codes.items()))
+    assert "EXPIRED" in codes
+    assert mine["first_day"] < mine["last_day"] == encode_time(life.now)[:10]
+
+
+def test_a_version_is_not_another_one_that_begins_so(asked: Asked) -> None:
+    assert {row["dataset"] for row in asked("uses", dataset="D1@1")} == {"D1@1"}
+    assert {row["dataset"] for row in asked("uses", dataset="D10")} == {"D10@1"}
+
+
+def test_only_what_happened_in_the_window_counts(life: Life, asked: Asked) -> None:
+    day = encode_time(life.now)[:10]
+    assert sum(row["uses"] for row in asked("uses", dataset="D1", from_=day)) == 1
+    assert sum(row["uses"] for row in asked("uses", dataset="D1", to=day)) == 5
+    assert asked("uses", dataset="D1", from_=day, to=day) == []
+
+
+def test_registered_and_never_used_is_an_answer(asked: Asked) -> None:
+    assert asked("uses", dataset="D2") == []
+
+
+def test_permits_and_what_is_due_of_them(asked: Asked) -> None:
+    rows = {row["permit"]: row for row in asked("permits")}
+    assert set(rows) == {"P-1", "NIC-1"}
+    ours, imported = rows["P-1"], rows["NIC-1"]
+    assert (ours["status"], ours["org"], ours["study"], ours["uses"]) == ("EXPIRED", "h1", "S-1", 4)
+    assert "USED_AFTER_END" in ours["due"]
+    assert ours["valid_from"] < ours["valid_until"] < ours["last_day"]
+    assert (imported["status"], imported["org"], imported["uses"]) == ("IMPORTED", "Elsewhere", 1)
+    assert imported["datasets"] == ["D1"]
+    assert imported.get("due", []) == []
+
+
+def test_a_permit_ends_soon_and_was_never_used(tmp_path: Path) -> None:
+    life = Life()
+    life.permit()
+    life.step("activate")
+    fill(tmp_path / "ledger.db", life.world, life.applied, len(life.applied))
+    store = Store.open(tmp_path / "ledger.db")
+    tip = store.load(life.world.genesis, life.world.bundle, lambda *_: True)
+    asked = Asked(store, tip)
+    (row,) = asked("permits", within="30")
+    assert (row["status"], row["due"]) == ("ACTIVE", ["NEVER_USED"])
+    (row,) = asked("permits", within="3650")
+    assert row["due"] == ["EXPIRING", "NEVER_USED"]
+    store.close()
+
+
+def test_what_a_member_gave_and_took(asked: Asked) -> None:
+    rows = asked("member", org="h1")
+    sides: dict[str, dict[tuple[str, str], int]] = {"given": {}, "taken": {}}
+    for row in rows:
+        sides[row["side"]][row["dataset"], row["org"]] = row["uses"]
+    given, taken = sides["given"], sides["taken"]
+    assert given == {("D1", ""): 1, ("D1", "Elsewhere"): 1, ("D1@1", "h1"): 4}
+    assert taken == {("D1@1", "h1"): 4}
+    (row,) = asked("member", org="Elsewhere")
+    assert (row["side"], row["dataset"], row["org"], row["uses"]) == ("taken", "D1", "h1", 1)
+    assert asked("member", org="h3") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "rule"),
+    [
+        ("uses", {}, "Q2"),
+        ("uses", {"dataset": "D1", "from": "yesterday"}, "Q2"),
+        ("uses", {"dataset": "D1", "why": "1"}, "Q1"),
+        ("uses", {"dataset": "D99"}, "O6"),
+        ("member", {"org": "nobody"}, "O6"),
+        ("permits", {"within": "-1"}, "Q2"),
+        ("everything", {}, "O6"),
+    ],
+)
+def test_other_questions_are_refused(
+    asked: Asked, name: str, params: dict[str, str], rule: str
+) -> None:
+    with pytest.raises(AllianceError) as caught:
+        asked(name, **params)
+    assert caught.value.rule == rule
+
+
+def test_a_parameter_is_given_once(asked: Asked) -> None:
+    with pytest.raises(AllianceError) as caught:
+        answer(asked.store, asked.tip, "uses", [("dataset", "D1"), ("dataset", "D2")])
+    assert caught.value.rule == "Q2"
