@@ -17,6 +17,7 @@ from cli.offline import Audit
 from cli.screen import EXIT_CODES, EXIT_INTERNAL, EXIT_INTERRUPTED
 from ledger.rulebook import RULES
 from ledger.rules.machines import MACHINES, Machine, draw
+from node.logs import EVENTS
 from node.main import create_app
 from tests.support.node import make_config, make_home
 from tests.support.world import make_world
@@ -24,6 +25,7 @@ from tests.tidy.access_table import access_table
 from tests.tidy.source import ROOT, modules, place, tree
 
 READMES = ("README.md", "README.zh-CN.md")
+OPERATING = ("OPERATING.md", "OPERATING.zh-CN.md")
 SPEC = "ledger/SPEC.md"
 DESIGN = re.compile(
     r"\b(?:architecture|consensus|definitions|domain|formats|performance|style)\.md[^)\n]*"
@@ -114,7 +116,9 @@ def test_every_command_stands_in_the_table_and_no_other(name: str, title: str) -
     assert written == every_command()
 
 
-@pytest.mark.parametrize("name", [*READMES, "CONTRIBUTING.md", SPEC, "tests/vectors/README.md"])
+@pytest.mark.parametrize(
+    "name", [*READMES, *OPERATING, "CONTRIBUTING.md", SPEC, "tests/vectors/README.md"]
+)
 def test_documents_name_commands_that_exist(name: str) -> None:
     known = every_command()
     groups = {" ".join(command.split()[:2]) for command in known}
@@ -201,7 +205,7 @@ def shape(name: str) -> dict[str, object]:
         "first cells": [re.findall(r"`[^`]*`", row[0]) for table in tables(prose) for row in table],
         "points": len(re.findall(r"^- ", prose, re.M)),
         "links": sorted(
-            link for link in re.findall(r"\]\(([^)#]+)\)", prose) if link not in READMES
+            link for link in re.findall(r"\]\(([^)#]+)\)", prose) if link not in READMES + OPERATING
         ),
         "marks": re.findall(r"<!--.*?-->", prose),
         "paragraphs": len(re.findall(r"\n\n(?=\S)", prose)),
@@ -213,13 +217,20 @@ PARTS = (
 )  # fmt: skip
 
 
+@pytest.mark.parametrize("pages", [READMES, OPERATING])
 @pytest.mark.parametrize("part", PARTS)
-def test_the_readme_is_the_same_in_both_languages(part: str) -> None:
-    assert shape(READMES[0])[part] == shape(READMES[1])[part]
+def test_the_pages_are_the_same_in_both_languages(part: str, pages: tuple[str, str]) -> None:
+    assert shape(pages[0])[part] == shape(pages[1])[part]
+
+
+@pytest.mark.parametrize("name", OPERATING)
+def test_operators_find_every_event(name: str) -> None:
+    log = next(table for table in tables(read(name)) if len(table) > 15)
+    assert [row[0].strip("`") for row in log[1:]] == list(EVENTS)
 
 
 def test_each_readme_points_to_the_other() -> None:
-    for name, other in (READMES, READMES[::-1]):
+    for name, other in (READMES, READMES[::-1], OPERATING, OPERATING[::-1]):
         assert f"]({other})" in read(name)
 
 
@@ -227,7 +238,7 @@ def test_each_readme_points_to_the_other() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [*READMES, "CONTRIBUTING.md", "CHANGELOG.md", SPEC, "ledger/THREATS.md"]
+    "name", [*READMES, *OPERATING, "CONTRIBUTING.md", "CHANGELOG.md", SPEC, "ledger/THREATS.md"]
 )
 def test_documents_name_targets_and_files_that_exist(name: str) -> None:
     text = read(name)

@@ -1,0 +1,199 @@
+"""The procedures of OPERATING.md, carried out with the commands that it names, on real nodes
+(consensus.md 2.12, 2.23; definitions.md 1).
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.home import save_signer
+from tests.cli.conftest import call
+from tests.net.conftest import Load, Network
+from tests.support.node import PASSPHRASE
+from tests.support.process import Node, free_port
+
+Make = Callable[..., Network]
+FOUR = ("h1", "h2", "h3", "h4")
+
+
+def run(*words: str | Path, code: int = 0) -> Any:  # noqa: ANN401
+    """A command that must end so; what it printed as JSON."""
+    result = call(*words, "--json")
+    assert result.code == code, (words, result.out, result.err)
+    return json.loads(result.out) if result.out else json.loads(result.err)
+
+
+def give_office_keys(net: Network) -> None:
+    """What `alliance create part` leaves in each home beside the node's keys."""
+    for org in net.world.keys:
+        for name in ("officer", "committee", "system"):
+            save_signer(net.homes[org], name, getattr(net.world.keys[org], name), PASSPHRASE)
+
+
+def dataset(home: Path, name: str, key: str = "officer", code: int = 0) -> Any:  # noqa: ANN401
+    words = ("dataset", "register", name, "--openness", "conditional", "--key", key)
+    return run(*words, "--home", home, code=code)
+
+
+def by_committee(net: Network, *words: str | Path) -> None:
+    """One committee member records it, two more approve: two thirds of four."""
+    made = run(*words, "--key", "committee", "--home", net.homes["h2"])
+    for org in ("h3", "h4"):
+        net.wait_settled()
+        run("endorse", made["leaf"], "--home", net.homes[org])
+    net.wait_settled()
+
+
+def test_procedure_1_a_lost_officer_key(network: Make, tmp_path: Path) -> None:
+    """The only officer of h1 lost its key: the committee registers a new one and revokes it."""
+    net = network(*FOUR)
+    give_office_keys(net)
+    net.start()
+    home = net.homes["h1"]
+    dataset(home, "Before")
+    run("keys", "new", "officer-2", "--home", home)
+    description = call(
+        "keys", "public", "officer-2", "--org", "h1", "--capacity", "so",
+        "--subject", "h1-officer-2", "--home", home,
+    )  # fmt: skip
+    assert description.code == 0, description.err
+    file = tmp_path / "officer-2.json"
+    file.write_bytes(description.data)
+    assert dataset(home, "TooEarly", "officer-2", code=20)["rule"] == "H5"
+    by_committee(net, "key", "register", file)
+    lost = run("keys", "show", "officer", "--home", home)["kid"]
+    by_committee(net, "key", "revoke", lost, "--reason", "lost")
+    dataset(home, "After", "officer-2")
+    assert dataset(home, "Forged", "officer", code=20)["rule"] == "H5"
+    for end in (".pem", ".json"):
+        (home / "keys" / f"officer{end}").unlink()
+    net.check({})
+
+
+def test_procedure_2_a_lost_disk(network: Make) -> None:
+    """A copy made while the node ran comes back; the node is silent, says so, and goes on."""
+    net = network(*FOUR)
+    net.start()
+    home = net.homes["h4"]
+    with Load(net, "h1", "h2", "h3") as load:
+        load.more()
+        copy = net.folder / "copy"
+        run("backup", copy, "--home", home)
+        load.more()
+        net.kill("h4")
+        for path in home.glob("ledger.db*"):
+            path.unlink()
+        assert run("restore", copy, "--home", home)["in_doubt"] is True
+        found = {f["check"]: f for f in run("doctor", "--home", home)["findings"]}
+        assert found["journal"]["rule"] == "O11.doubt"
+        net.start("h4")
+        status = call("node", "status", "--home", home)
+        assert "quarantine" in status.out or net.health("h4")["status"] == "ok"
+        net.wait(lambda: net.health("h4")["status"] == "ok", "out of quarantine", 60)
+        load.more()
+    net.check(load.published)
+    assert all(not net.health(org)["evidence"] for org in FOUR)
+
+
+def test_two_members_of_which_one_lost_its_disk(network: Make) -> None:
+    """c = 0: the other one is asked, 20 s later, and nothing that was answered is missing."""
+    net = network("h1", "h2")
+    net.start()
+    home, copy = net.homes["h2"], net.folder / "copy"
+    with Load(net, "h1", size=5) as load:
+        load.more()
+        run("backup", copy, "--home", home)
+        load.more()
+    net.kill("h2")
+    for path in home.glob("ledger.db*"):
+        path.unlink()
+    run("restore", copy, "--home", home)
+    net.start("h2")
+    assert net.health("h2")["status"] == "silent"
+    lines = call("node", "status", "--home", net.homes["h1"]).out
+    assert "No member may be absent" in lines
+    net.wait(lambda: net.health("h2")["status"] == "ok", "out of quarantine", 60)
+    with Load(net, "h1", "h2", size=5) as more:
+        more.more()
+    net.check({**load.published, **more.published})
+    assert all(not net.health(org)["evidence"] for org in ("h1", "h2"))
+
+
+# --- more than c members gone for good ---
+
+
+def found_anew(
+    folder: Path, orgs: tuple[str, ...], old: dict[str, Path], copies: dict[str, Path]
+) -> dict[str, Path]:
+    """Each founder with the officers' keys of its old home; homes that are ready to run."""
+    folder.mkdir()
+    secret = folder / "secret"
+    secret.write_bytes(PASSPHRASE)
+    secret.chmod(0o600)
+    homes = {org: folder / org for org in orgs}
+    words = ("--passphrase-file", secret)
+    for org, home in homes.items():
+        part = ("create", "part", "--org", org, "--out", folder / f"{org}.part")
+        port = str(free_port())
+        run(*part, "--keep-keys-of", old[org], "--port", port, "--home", home, *words)
+    first = homes[orgs[0]]
+    run(
+        "create", "draft", *(folder / f"{org}.part" for org in orgs), "--origin",
+        "chain.example.org/after", "--name-en", "After", "--name-zh", "其后",
+        "--continues", copies[orgs[0]], "--out", folder / "draft", "--home", first, *words,
+    )  # fmt: skip
+    for org, home in homes.items():
+        accept = ("create", "accept", folder / "draft", "--out", folder / f"{org}.acceptance")
+        call(*accept, "--continues", copies[org], "--home", home, *words)
+    accepted = [folder / f"{org}.acceptance" for org in orgs]
+    run("create", "finish", folder / "draft", *accepted, "--out", folder / "genesis",
+        "--home", first, *words)  # fmt: skip
+    ports = {org: free_port() for org in orgs}
+    for org, home in homes.items():
+        if home != first:
+            run("create", "take", folder / "genesis", "--home", home, *words)
+        others = [f"{o}=http://127.0.0.1:{p}" for o, p in ports.items() if o != org]
+        run("node", "peers", *others, "--listen", f"127.0.0.1:{ports[org]}", "--home", home)
+        kept = home / "keys" / "passphrase"
+        kept.write_bytes(PASSPHRASE)
+        kept.chmod(0o600)
+    return homes
+
+
+@pytest.mark.slow
+def test_procedure_5_more_members_gone_than_may_be(network: Make, tmp_path: Path) -> None:
+    """Two of four are gone for good: nothing becomes final any more. Three institutions go on in a
+    new chain, and an auditor sees where the one ends and the other begins.
+    """
+    net = network(*FOUR)
+    give_office_keys(net)
+    net.start()
+    dataset(net.homes["h1"], "Old")
+    net.wait_settled()
+    net.kill("h3")
+    net.kill("h4")
+    net.wait_settled()
+    copies = {}
+    for org in ("h1", "h2"):
+        copies[org] = tmp_path / f"last-{org}"
+        run("export", copies[org], "--home", net.homes[org])
+    copies["h3"] = copies["h2"]
+    assert run("audit", "compare", copies["h1"], copies["h2"])["relation"] == "equal"
+    net.stop()
+    new = found_anew(tmp_path / "new", ("h1", "h2", "h3"), net.homes, copies)
+    nodes = []
+    try:
+        nodes = [Node.start(new[org]) for org in ("h1", "h2", "h3")]
+        dataset(new["h2"], "New")
+        folder = tmp_path / "after"
+        run("export", folder, "--home", new["h1"])
+    finally:
+        for node in nodes:
+            node.kill()
+    genesis = tmp_path / "new" / "genesis"
+    seam = run("audit", folder, "--genesis", genesis, "--continues", copies["h1"])["seam"]
+    assert (seam["checked"], seam["accepted"], seam["of"]) == (True, ["h1", "h2", "h3"], 4)
+    assert seam["chain_id"] == net.world.config.chain_id
