@@ -24,9 +24,11 @@ from cli import (
     membership,
     operate,
     outbox,
+    outputs,
     questions,
     records,
     reports,
+    rights,
     runs,
     schemas,
     studies,
@@ -84,6 +86,14 @@ app.add_typer(runs.incident, name="incident")
 app.add_typer(outbox.app, name="outbox")
 app.command("source-close")(signing("system")(records.close))
 app.command("correction", context_settings=TAKES_ID)(signing("officer")(records.correction))
+app.add_typer(outputs.result, name="result")
+app.add_typer(outputs.egress, name="egress")
+app.add_typer(outputs.publication, name="publication")
+app.add_typer(rights.contribution, name="contribution")
+app.command("credit", context_settings=TAKES_ID)(at_place(rights.credit))
+app.add_typer(rights.certificate, name="certificate")
+app.add_typer(rights.dispute, name="dispute")
+app.add_typer(rights.finding, name="finding")
 app.add_typer(importing.app, name="import")
 app.command("accesses")(at_place(reports.accesses))
 app.add_typer(questions.app, name="report")

@@ -57,6 +57,7 @@ from ledger.verify import (
     BlockReceipt,
     Head,
     Receipt,
+    StateAnswer,
     VerifiedReceipt,
     encode_receipt,
     verify_block_receipt,
@@ -65,8 +66,9 @@ from ledger.verify import (
     verify_state_proof,
     verify_subject_log,
 )
+from node.answers import CreditAnswer
 from node.client import NodeClient
-from node.receipts import StateAnswer, SubjectAnswer
+from node.receipts import SubjectAnswer
 
 V = TypeVar("V", bound=Shape)
 
@@ -150,6 +152,16 @@ class Session:
     def capacity(self) -> str:
         """The capacity of the key that signs."""
         return self._known_key(b64url(self.author.signer.kid)).capacity
+
+    @property
+    def subject_of_key(self) -> str:
+        """Whom the key that signs stands for: a person's pid, or a name in office."""
+        return self._known_key(b64url(self.author.signer.kid)).subject
+
+    @property
+    def genesis_leaf(self) -> str:
+        """The leaf hash of the genesis record."""
+        return b64url(self.genesis.entries[0].leaf)
 
     def _known_key(self, kid: str) -> KeyState:
         founding = self.genesis.tip.state.get(state_key("key", kid))
@@ -276,6 +288,10 @@ class Session:
         """The organisations whose nodes keep this chain."""
         health = self.client.health()
         return tuple(sorted({health["org"], *health["heard_ms"]}))
+
+    def credit(self, leaf: str, notice: str | None = None) -> CreditAnswer:
+        """Who must be credited for an object, as the node works it out."""
+        return _convert(self.client.credit(quote(leaf), notice), CreditAnswer)
 
     # --- posting ---
 

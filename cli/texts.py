@@ -2,15 +2,9 @@
 `ledger.rulebook`.
 """
 
-from typing import Final, NamedTuple
+from typing import Final
 
-
-class Text(NamedTuple):
-    """One sentence in both languages; `{names}` are filled in."""
-
-    en: str
-    zh: str
-
+from cli.certificate_texts import RIGHTS_TEXTS, Text
 
 FRAME: dict[str, Text] = {
     "error": Text("Error {rule}: {sentence}", "错误 {rule}：{sentence}"),
@@ -864,4 +858,5 @@ TEXTS: Final[dict[str, Text]] = {
     **STANDING,
     **COMPARE,
     **DOCTOR,
+    **RIGHTS_TEXTS,
 }

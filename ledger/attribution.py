@@ -155,6 +155,11 @@ def acknowledge(walk: Walk) -> tuple[Acknowledgement, ...]:
     return tuple(sorted(rows, key=lambda row: (row.party, row.role, row.object, row.leaf)))
 
 
+def acknowledgement_root(walk: Walk) -> str:
+    """`ack_root` of what a backward walk reached."""
+    return _root(acknowledge(walk))
+
+
 # --- the share vector ---
 
 Weights = dict[str, int]

@@ -79,6 +79,15 @@ class StateProof(Shape, frozen=True, kw_only=True):
     value: str | None = None
 
 
+class StateAnswer(Shape, frozen=True, kw_only=True):
+    """What the state holds under a key at a published head."""
+
+    boundaries: tuple[BoundaryProof, ...] = ()
+    checkpoint: str
+    head: SealProof
+    state: StateProof
+
+
 class Receipt(Shape, frozen=True, kw_only=True):
     """Everything that proves one entry to a stranger who holds the genesis file (definitions.md
     5).

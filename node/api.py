@@ -33,6 +33,7 @@ from ledger.merkle import ENTRIES, Tile, parse_tile_path
 from ledger.records import decode_entry
 from ledger.records.schemas import schema_of
 from ledger.verify import BlockReceipt
+from node.answers import credit_answer
 from node.client import DEPOSIT_TYPE
 from node.config import MAX_POST_ENTRIES
 from node.door import Door, Handler, author_of
@@ -198,6 +199,13 @@ class Api:
         name = request.path_params["name"]
         check_subject(author_of(request), name)
         return _json(await run_in_threadpool(self.receipts.subject, self.driver.view, name))
+
+    async def get_credit(self, request: Request) -> Response:
+        """GET /api/v1/credit/{leaf}: who must be credited for an object, and with what share; with
+        `?notice=` as that notice shows it.
+        """
+        name, notice = request.path_params["name"], request.query_params.get("notice")
+        return _json(await run_in_threadpool(credit_answer, self.driver.view, name, notice))
 
     async def get_accesses(self, request: Request) -> Response:
         """GET /api/v1/accesses: a page of rows; an index, not evidence."""
@@ -373,6 +381,7 @@ class Api:
             "POST /api/v1/payloads": self.post_payload,
             "GET /api/v1/payloads/{commit}": self.get_payload,
             "GET /api/v1/vault": self.get_vault,
+            "GET /api/v1/credit/{name}": self.get_credit,
             "GET /api/v1/summary": self.get_summary,
             "GET /api/v1/schemas/{name}": self.get_schema,
             "GET /checkpoint": self.get_checkpoint,

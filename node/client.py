@@ -322,6 +322,11 @@ class NodeClient(_Connection):
         """All records on a subject, with proof that there are no others."""
         return self._object(self._get(f"/api/v1/subjects/{name}"))
 
+    def credit(self, leaf: str, notice: str | None = None) -> dict[str, Any]:
+        """Who must be credited for an object; `notice` asks for what that notice shows."""
+        params = {} if notice is None else {"notice": notice}
+        return self._object(self._get(f"/api/v1/credit/{leaf}", params))
+
     def summary(self) -> dict[str, Any]:
         """Counts of types and findings."""
         return self._object(self._get("/api/v1/summary"))

@@ -46,6 +46,7 @@ ROUTES: Final[dict[str, Access]] = {
     "POST /api/v1/payloads": Access(WRITERS, "submit", own=True),
     "GET /api/v1/payloads/{commit}": Access(EVERYBODY),
     "GET /api/v1/vault": Access(frozenset({"node", "officer", "auditor"}), own=True),
+    "GET /api/v1/credit/{name}": Access(EVERYBODY, "read"),
     "GET /api/v1/summary": Access(EVERYBODY, "read"),
     "GET /api/v1/schemas/{name}": Access(EVERYBODY, "read"),
     "GET /checkpoint": Access(EVERYBODY, "log"),

@@ -23,6 +23,7 @@ from ledger.verify import (
     Head,
     Receipt,
     SealProof,
+    StateAnswer,
     StateProof,
     verify_block_receipt,
     verify_head,
@@ -34,15 +35,6 @@ from node.cosigning import View
 from node.store import Queries, Store
 
 CACHED: Final = 64
-
-
-class StateAnswer(Shape, frozen=True, kw_only=True):
-    """What the state holds under a key at a published head."""
-
-    boundaries: tuple[BoundaryProof, ...] = ()
-    checkpoint: str
-    head: SealProof
-    state: StateProof
 
 
 class SubjectAnswer(Shape, frozen=True, kw_only=True):

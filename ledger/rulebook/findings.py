@@ -16,12 +16,14 @@ FINDINGS: dict[str, Finding] = {
     "COUNT_MISMATCH": Finding(
         "the day's count does not fit the numbers closed", "当日数量与关闭的编号不符"
     ),
+    "CREDIT_MISSING": Finding("not everybody who is to be acknowledged is", "未致谢全部应致谢者"),
     "DATASET_NOT_LISTED": Finding(
         "used data that the permit does not list", "使用了许可未列明的数据"
     ),
     "DATASET_WITHDRAWN": Finding(
         "used a version that its custodian has withdrawn", "使用了保管方已撤回的版本"
     ),
+    "EMBARGOED": Finding("published before the use terms allow it", "早于使用条款允许的日期发表"),
     "ENDORSE_LATE": Finding(
         "endorsed after the policy's deadline; does not count", "背书晚于策略期限，不计入"
     ),
@@ -59,14 +61,19 @@ FINDINGS: dict[str, Finding] = {
         "not open to this any more, or not yet; changes nothing", "当前状态不接受该操作，不产生变更"
     ),
     "NOT_PENDING": Finding("the endorsed record was decided already", "被背书的记录已有结果"),
+    "NOT_RELEASED": Finding("published without a release of any file", "未经出域放行即发表"),
     "NO_MATCHING_ACCESS": Finding(
         "no access by the custodian is recorded on the days of the run",
         "运行期间没有保管方记录的相应访问",
     ),
     "NO_PERMIT": Finding("no permit was named", "未注明许可"),
     "NO_PERSON": Finding("no person was named", "未注明人员"),
+    "NO_RUN": Finding("names no run that made it", "未注明产生它的运行"),
     "OBSERVED_BY_OTHER": Finding(
         "recorded by an organisation other than the custodian", "由保管方以外的机构记录"
+    ),
+    "OUTPUT_NOT_IN_RUN": Finding(
+        "holds what none of its runs is recorded to have made", "含有未被记录为其运行产出的内容"
     ),
     "PERSON_NOT_LISTED": Finding(
         "used by somebody whom the permit does not list", "使用人员未列入许可"
@@ -78,6 +85,7 @@ FINDINGS: dict[str, Finding] = {
         "the reviewer works in the study; does not count", "评审人属于研究团队，不计入"
     ),
     "REVOKED": Finding("used under a permit that was revoked", "使用时许可已被撤销"),
+    "RUN_FLAGGED": Finding("made by a run whose findings are open", "其运行存在未决的发现项"),
     "RUN_STATE": Finding(
         "does not follow from the recorded state of the run; changes nothing",
         "与已记录的运行状态不衔接，不产生变更",
@@ -89,6 +97,7 @@ FINDINGS: dict[str, Finding] = {
         "the source closed its day with numbers missing", "来源日终关闭时编号有缺口"
     ),
     "SEQ_REUSED": Finding("the source used this number before", "来源重复使用该编号"),
+    "STUDY_MISMATCH": Finding("made under the permit of another study", "在其他研究的许可下产生"),
     "SUSPENDED": Finding("used under a permit that was suspended", "使用时许可已被中止"),
     "TEAM_UNVERIFIED": Finding(
         "the new team or period does not fulfil the rules; nothing was changed",
@@ -99,5 +108,8 @@ FINDINGS: dict[str, Finding] = {
     ),
     "UNREGISTERED_INPUT": Finding(
         "used an input that the chain does not know", "使用了链上未登记的输入"
+    ),
+    "VOTES_INCOMPLETE": Finding(
+        "does not vote on every file once; does not count", "未对每个文件各投一票，不计入"
     ),
 }

@@ -6,7 +6,7 @@ Inside, nothing counts but the entry, the state and what the entry refers to (de
 names this set of rules: any change that can change a state is a new version, beside the old one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -18,10 +18,13 @@ from ledger.records.envelope import ENCODE, Entry, Record, Shape, decode_canonic
 from ledger.records.governance import EndorseBody
 from ledger.rules import (
     catalogue,
+    credit,
+    disputes,
     epochs,
     governance,
     imports,
     indicators,
+    outputs,
     permits,
     requests,
     runs,
@@ -38,6 +41,7 @@ from ledger.rules.decisions import (
     is_impossible,
 )
 from ledger.rules.draft import At, Draft, Located, Outcome
+from ledger.rules.graph import NODES, node_changes
 from ledger.rules.guard import check_personal_data
 from ledger.rules.structure import (
     DAY_MS,
@@ -76,18 +80,32 @@ __all__ = [
 
 RULES_VERSION = 1
 
+
+def _no_effect(_draft: Draft, _record: Record[Any], _at: At, _leaf: str) -> dict[bytes, Shape]:
+    return {}
+
+
 CHECKS: dict[str, Callable[[Draft, Record[Any], str, str, At], None]] = {
     "access-decision": permits.check_decision,
     "access-request": requests.check_request,
+    "assessment": disputes.check_assessment,
+    "certificate": credit.check_certificate,
     "config": epochs.check_config_record,
+    "contribution-confirm": credit.check_confirm,
     "dataset": catalogue.check_dataset,
     "dataset-status": catalogue.check_withdrawal,
     "dataset-version": catalogue.check_version,
+    "dispute-ruling": disputes.check_ruling,
+    "egress-decision": outputs.check_decision,
+    "egress-request": outputs.check_request,
     "endpoint": epochs.check_endpoint,
+    "erasure": disputes.check_erasure,
     "ethics": studies.check_ethics,
+    "finding-resolution": disputes.check_resolution,
     "indicator-version": indicators.check_indicator,
     "key": governance.check_key,
     "member": governance.check_member,
+    "notice": credit.check_notice,
     "permit-status": permits.check_status_change,
     "policy": governance.check_policy,
     "resolution": governance.check_resolution,
@@ -97,15 +115,24 @@ CHECKS: dict[str, Callable[[Draft, Record[Any], str, str, At], None]] = {
 EFFECTS: dict[str, Callable[[Draft, Record[Any], At, str], dict[bytes, Shape]]] = {
     "access-decision": permits.effect_decision,
     "access-request": requests.effect_request,
+    "assessment": _no_effect,
+    "certificate": credit.effect_certificate,
     "config": epochs.effect_config,
+    "contribution-confirm": credit.effect_confirm,
     "dataset": catalogue.effect_dataset,
     "dataset-status": catalogue.effect_withdrawal,
     "dataset-version": catalogue.effect_version,
+    "dispute-ruling": disputes.effect_ruling,
+    "egress-decision": outputs.effect_decision,
+    "egress-request": outputs.effect_request,
     "endpoint": epochs.effect_endpoint,
+    "erasure": disputes.effect_erasure,
     "ethics": studies.effect_ethics,
+    "finding-resolution": disputes.effect_resolution,
     "indicator-version": indicators.effect_indicator,
     "key": governance.effect_key,
     "member": governance.effect_member,
+    "notice": credit.effect_notice,
     "permit-status": permits.effect_status_change,
     "policy": governance.effect_policy,
     "resolution": governance.effect_resolution,
@@ -124,6 +151,23 @@ EVIDENCE: dict[str, Callable[[Draft, Record[Any], str, At, int, tuple[str, ...]]
     "study-event": studies.apply_event,
 }
 
+SIGNED: dict[str, Callable[[Draft, Entry, Signer, At, tuple[str, ...]], Outcome]] = {
+    "contribution": credit.apply_contribution,
+    "dispute": disputes.apply_dispute,
+    "egress-review": outputs.apply_review,
+    "publication": outputs.apply_publication,
+    "result": outputs.apply_result,
+    "review": requests.apply_review,
+    "time-anchor": disputes.apply_anchor,
+}
+"""Evidence that depends on who signed it."""
+AUTHORS: dict[str, Callable[[Draft, Record[Any], Signer], None]] = {
+    "contribution-confirm": credit.check_confirmer,
+    "egress-decision": outputs.check_decider,
+    "egress-request": outputs.check_author,
+}
+"""Rights that only some people may ask for; who they are is checked when they sign."""
+
 
 def _by_committee(_draft: Draft, _body: object, _org: str, committee: int, _at: At) -> Alternatives:
     return ((Need(committee, None),),)
@@ -132,8 +176,13 @@ def _by_committee(_draft: Draft, _body: object, _org: str, committee: int, _at: 
 ALTERNATIVES: dict[str, Callable[[Draft, Any, str, int, At], Alternatives]] = {
     "access-decision": permits.decision_alternatives,
     "access-request": requests.request_alternatives,
+    "assessment": _by_committee,
+    "certificate": credit.certificate_alternatives,
     "config": _by_committee,
     "dataset-version": catalogue.version_alternatives,
+    "dispute-ruling": disputes.ruling_alternatives,
+    "egress-decision": outputs.decision_alternatives,
+    "finding-resolution": disputes.resolution_alternatives,
     "key": governance.key_alternatives,
     "member": _by_committee,
     "permit-status": permits.status_alternatives,
@@ -163,12 +212,14 @@ def apply(draft: Draft, entry: Entry, signer: Signer, at: At, chain: str) -> Out
         outcome = evidence(draft, record, org, at, happened, subjects)
     elif record.type == "endorse":
         outcome = _apply_endorse(draft, entry, signer, at, subjects)
-    elif record.type == "review":
-        outcome = requests.apply_review(draft, entry, signer, at, subjects)
+    elif record.type in SIGNED:
+        outcome = SIGNED[record.type](draft, entry, signer, at, subjects)
     elif record.type == "ready":
         outcome = epochs.apply_ready(draft, entry, at, subjects)
     else:
         outcome = _apply_right(draft, entry, signer, at, subjects)
+    if record.payloads or (record.type in NODES and record.type not in RIGHTS):
+        outcome = outcome._replace(changes=_with_traces(draft, entry, outcome.changes))
     if not (early or outcome.findings):
         return outcome
     findings = tuple(sorted({*early, *outcome.findings})) if early else outcome.findings
@@ -177,6 +228,23 @@ def apply(draft: Draft, entry: Entry, signer: Signer, at: At, chain: str) -> Out
         state_key("finding", b64url(entry.leaf)): FindingState(codes=findings),
     }
     return outcome._replace(changes=changes, findings=findings)
+
+
+def _with_traces(draft: Draft, entry: Entry, changes: Mapping[bytes, Shape]) -> dict[bytes, Shape]:
+    """With the changes of a record, who holds its payloads, and, of evidence, where it stands in
+    the provenance graph.
+    """
+    record, leaf = entry.record, b64url(entry.leaf)
+    traces = {**changes, **disputes.payload_changes(record, leaf)}
+    if record.type not in RIGHTS:
+        traces.update(node_changes(draft, changes, record, entry.statement.iss, leaf))
+    return traces
+
+
+def _effect(draft: Draft, record: Record[Any], org: str, at: At, leaf: str) -> dict[bytes, Shape]:
+    """What a rights-conferring record changes when it takes effect."""
+    changes = EFFECTS[record.type](draft, record, at, leaf)
+    return {**changes, **node_changes(draft, changes, record, org, leaf)}
 
 
 def _alternatives(
@@ -194,6 +262,8 @@ def _apply_right(
     complete.
     """
     record, org, leaf = entry.record, entry.statement.iss, b64url(entry.leaf)
+    if record.type in AUTHORS:
+        AUTHORS[record.type](draft, record, signer)
     CHECKS[record.type](draft, record, org, signer.capacity, at)
     policy = draft.policy(at).body
     members = draft.admitted()
@@ -215,7 +285,7 @@ def _apply_right(
         type=record.type,
         votes=(own,),
     )
-    effect = EFFECTS[record.type](draft, record, at, leaf) if effective else {}
+    effect = _effect(draft, record, org, at, leaf) if effective else {}
     return Outcome({**effect, state_key("decision", leaf): decision}, (), subjects)
 
 
@@ -261,7 +331,7 @@ def _decide(
             check_not_after(record, at)
             check_status(draft, state.org, rights=True)
             CHECKS[record.type](draft, record, state.org, votes[0].capacity, at)
-            effect = EFFECTS[record.type](draft, record, at, target)
+            effect = _effect(draft, record, state.org, at, target)
         except RefusedError as refusal:
             return {key: decided(state, votes, "VOID", refusal.rule)}
         return {**effect, key: decided(state, votes, "EFFECTIVE", None)}

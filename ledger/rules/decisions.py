@@ -18,13 +18,15 @@ DEFAULT_QUORUM = (2, 3)
 
 class Need(NamedTuple):
     """So many distinct officers (`so`) of one org, one person (`self`) by pid, or, with org None,
-    so many distinct ADMITTED orgs (`dac`). Keys of the people in `barred` do not count.
+    so many distinct ADMITTED orgs (`dac`). Keys of the people in `barred`, and of
+    the organisations in `barred_orgs`, do not count.
     """
 
     number: int
     org: str | None
     person: str | None = None
     barred: frozenset[str] = frozenset()
+    barred_orgs: frozenset[str] = frozenset()
 
 
 Alternatives = tuple[tuple[Need, ...], ...]
@@ -56,7 +58,9 @@ def _counts(draft: Draft, vote: Vote, need: Need) -> bool:
     key = draft.parent.get(state_key("key", vote.kid))
     if not isinstance(key, KeyState) or key.revoked is not None:
         return False
-    return key.subject not in need.barred and need.person in (None, key.subject)
+    if key.subject in need.barred or vote.org in need.barred_orgs:
+        return False
+    return need.person in (None, key.subject)
 
 
 def is_decided(draft: Draft, votes: Sequence[Vote], alternatives: Alternatives) -> bool:
@@ -76,7 +80,8 @@ def is_impossible(
 
     def lost(need: Need) -> bool:
         against = count_votes(draft, votes, need, "reject")
-        return against > 0 if need.org is not None else members - against < need.number
+        able = members - len(need.barred_orgs)
+        return against > 0 if need.org is not None else able - against < need.number
 
     return all(any(lost(need) for need in needs) for needs in alternatives)
 

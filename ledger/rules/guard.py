@@ -24,6 +24,7 @@ from ledger.records.catalogue import (
     DatasetStatusBody,
     DatasetVersionBody,
     IndicatorVersionBody,
+    Party,
     VocabularyBody,
 )
 from ledger.records.envelope import Record
@@ -36,6 +37,16 @@ from ledger.records.governance import (
     ResolutionBody,
 )
 from ledger.records.imports import ImportedAgreementBody
+from ledger.records.outputs import EgressDecisionBody, EgressRequestBody, ResultBody
+from ledger.records.rights import (
+    AssessmentBody,
+    CertificateBody,
+    ContributionBody,
+    ContributionConfirmBody,
+    DisputeBody,
+    ErasureBody,
+    NoticeBody,
+)
 from ledger.records.use import (
     AccessBatchBody,
     AccessBody,
@@ -170,6 +181,22 @@ def _of_agreement(body: ImportedAgreementBody) -> tuple[str, ...]:
     return (body.agreement, body.org_name, *(one.dataset for one in body.datasets))
 
 
+def _of_party(party: Party) -> tuple[str, ...]:
+    return (party.org, party.unit or "")
+
+
+def _of_egress(body: EgressRequestBody) -> tuple[str, ...]:
+    sdc = body.sdc
+    outputs = [text for one in sdc.outputs for text in (one.statbarn, one.uid, *one.checks)]
+    return (body.request_id, body.permit, sdc.tool, *outputs)
+
+
+def _of_certificate(body: CertificateBody) -> tuple[str, ...]:
+    rights = [text for one in body.rights for text in (one.right, one.scope, one.territory or "")]
+    holders = [text for one in body.rights for text in _of_party(one.holder)]
+    return (body.cert_no, *rights, *holders)
+
+
 OPEN: dict[type, Callable[..., tuple[str, ...]]] = {
     AccessBody: _of_access,
     AccessBatchBody: _of_batch,
@@ -197,4 +224,14 @@ OPEN: dict[type, Callable[..., tuple[str, ...]]] = {
     SourceCloseBody: lambda body: (body.system,),
     StudyBody: _of_study,
     VocabularyBody: lambda body: tuple(row.id for row in body.rows),
+    AssessmentBody: lambda body: tuple(body.metrics),
+    CertificateBody: _of_certificate,
+    ContributionBody: lambda body: (body.local_role or "", *_of_party(body.party)),
+    ContributionConfirmBody: lambda body: (body.reason_code or "",),
+    DisputeBody: lambda body: (body.dispute_id, body.claim_code, *_of_party(body.claimant)),
+    EgressDecisionBody: lambda body: (body.exception_code or "", body.reason_code or ""),
+    EgressRequestBody: _of_egress,
+    ErasureBody: lambda body: (body.ground_code,),
+    NoticeBody: lambda body: (body.notice_id,),
+    ResultBody: lambda body: (body.result_id,),
 }

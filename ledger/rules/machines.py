@@ -71,6 +71,55 @@ RUN: Final[Table] = {
 }
 
 
+EGRESS: Final[Table] = {
+    ("submit", None): "REQUESTED",
+    ("review", "REQUESTED"): "ONE_REVIEW",
+    ("review", "ONE_REVIEW"): "TWO_REVIEWS",
+    ("review", "TWO_REVIEWS"): "TWO_REVIEWS",
+    ("return", "REQUESTED"): "RETURNED",
+    ("return", "ONE_REVIEW"): "RETURNED",
+    ("return", "TWO_REVIEWS"): "RETURNED",
+    ("resubmit", "RETURNED"): "REQUESTED",
+    ("withdraw", "RETURNED"): "WITHDRAWN",
+    ("reject", "TWO_REVIEWS"): "REJECTED",
+    ("release", "TWO_REVIEWS"): "RELEASED",
+    ("recall", "RELEASED"): "RECALLED",
+}
+RESULT: Final[Table] = {
+    ("register", None): "REGISTERED",
+    ("release", "REGISTERED"): "CLEARED",
+    ("release", "CLEARED"): "CLEARED",
+    ("release", "PUBLISHED"): "PUBLISHED",
+    ("publish", "CLEARED"): "PUBLISHED",
+    ("publish", "PUBLISHED"): "PUBLISHED",
+    ("recall", "CLEARED"): "REGISTERED",
+    ("recall", "PUBLISHED"): "RETRACTED",
+    ("correct", "REGISTERED"): "CORRECTED",
+    ("correct", "CLEARED"): "CORRECTED",
+    ("correct", "PUBLISHED"): "CORRECTED",
+}
+CONTRIBUTION: Final[Table] = {
+    ("claim", None): "CLAIMED",
+    ("confirm", "CLAIMED"): "CONFIRMED",
+    ("amend", "CLAIMED"): "CONFIRMED",
+    ("reject", "CLAIMED"): "REJECTED",
+    ("withdraw", "CONFIRMED"): "WITHDRAWN",
+}
+CERTIFICATE: Final[Table] = {
+    ("notice", None): "NOTICE",
+    ("issue", "NOTICE"): "ISSUED",
+    ("supersede", "ISSUED"): "SUPERSEDED",
+    ("revoke", "ISSUED"): "REVOKED",
+    ("time", "ISSUED"): "EXPIRED",
+}
+DISPUTE: Final[Table] = {
+    ("open", None): "OPEN",
+    ("upheld", "OPEN"): "UPHELD",
+    ("partly", "OPEN"): "PARTLY",
+    ("rejected", "OPEN"): "REJECTED",
+}
+
+
 class Machine(NamedTuple):
     """A table with its name, for documents."""
 
@@ -85,6 +134,11 @@ MACHINES: Final = (
     Machine("Access request", REQUEST),
     Machine("Permit", PERMIT),
     Machine("Compute run", RUN),
+    Machine("Result", RESULT),
+    Machine("Request for egress", EGRESS),
+    Machine("Contribution", CONTRIBUTION),
+    Machine("Certificate", CERTIFICATE),
+    Machine("Dispute", DISPUTE),
 )
 
 

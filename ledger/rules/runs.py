@@ -97,7 +97,7 @@ def _run_findings(
             codes.add("UNREGISTERED_INPUT")
         elif terms is not None and one.kind == "dataset" and one.name is not None:
             data_findings(draft, terms, one.name, first_ms, codes)
-            matching = _has_access(draft, f"{one.name}@{body.permit}", first_ms, last_ms)
+            matching = has_access(draft, f"{one.name}@{body.permit}", first_ms, last_ms)
             if body.state in ENDS and not matching:
                 codes.add("NO_MATCHING_ACCESS")
 
@@ -127,7 +127,7 @@ def _is_result(draft: Draft, used: Used) -> bool:
     return name is not None and draft.get(Shape, "result", name) is not None
 
 
-def _has_access(draft: Draft, use: str, first_ms: int, last_ms: int) -> bool:
+def has_access(draft: Draft, use: str, first_ms: int, last_ms: int) -> bool:
     """Whether the custodian recorded an access under the permit on one of the days of the run."""
     last = last_ms // DAY_MS
     first = max(first_ms // DAY_MS, last - MAX_RUN_DAYS)

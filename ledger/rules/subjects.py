@@ -19,12 +19,22 @@ from ledger.records.catalogue import (
     DatasetStatusBody,
     DatasetVersionBody,
     IndicatorVersionBody,
+    Party,
     VocabularyBody,
 )
 from ledger.records.envelope import Record
 from ledger.records.epochs import ConfigBody, EndpointBody, EvidenceBody, ReadyBody
 from ledger.records.governance import EndorseBody, KeyBody, MemberBody, ResolutionBody
 from ledger.records.imports import ImportedAgreementBody
+from ledger.records.outputs import EgressRequestBody, ResultBody
+from ledger.records.rights import (
+    AssessmentBody,
+    CertificateBody,
+    ContributionBody,
+    DisputeBody,
+    ErasureBody,
+    NoticeBody,
+)
 from ledger.records.use import (
     AccessBatchBody,
     AccessBody,
@@ -207,21 +217,72 @@ def _of_agreement(body: ImportedAgreementBody, _resolved: Resolved) -> tuple[str
     return (f"permit:{body.agreement}", f"party:{body.org}")
 
 
+def _of_result(body: ResultBody, resolved: Resolved) -> tuple[str, ...]:
+    return (f"result:{body.result_id}", *_of_leaves((body.study,), resolved))
+
+
+def _of_egress(body: EgressRequestBody, resolved: Resolved) -> tuple[str, ...]:
+    first = f"egress:{body.request_id}"
+    people = (f"permit:{body.permit}", f"person:{body.author}")
+    return (first, *_of_leaves((body.result,), resolved), *people)
+
+
+def _of_contribution(body: ContributionBody, resolved: Resolved) -> tuple[str, ...]:
+    return (*_of_leaves((body.object,), resolved), *_people(body.party))
+
+
+def _people(*parties: Party) -> tuple[str, ...]:
+    return tuple(sorted({f"person:{party.person}" for party in parties if party.person}))
+
+
+def _of_notice(body: NoticeBody, resolved: Resolved) -> tuple[str, ...]:
+    return (f"notice:{body.notice_id}", *_of_leaves((body.object,), resolved))
+
+
+def _of_certificate(body: CertificateBody, resolved: Resolved) -> tuple[str, ...]:
+    holders = _people(*(right.holder for right in body.rights))
+    return (f"certificate:{body.cert_no}", *_of_leaves((body.object,), resolved), *holders)
+
+
+def _of_dispute(body: DisputeBody, resolved: Resolved) -> tuple[str, ...]:
+    first = f"dispute:{body.dispute_id}"
+    return (first, *_of_leaves((body.target,), resolved), *_people(body.claimant))
+
+
+def _of_assessment(body: AssessmentBody, _resolved: Resolved) -> tuple[str, ...]:
+    return ("assessment", f"assessment:{body.period.from_}/{body.period.to}")
+
+
+def _of_erasure(body: ErasureBody, resolved: Resolved) -> tuple[str, ...]:
+    return _of_leaves((one.record for one in body.targets), resolved)
+
+
 SUBJECTS: dict[str, Callable[..., tuple[str, ...]]] = {
     "access": lambda body, _resolved: of_access(body),
     "access-batch": _of_batch,
     "access-decision": _of_decision,
     "access-request": _of_request,
+    "assessment": _of_assessment,
+    "certificate": _of_certificate,
     "compute-run": _of_run,
     "config": _of_config,
+    "contribution": _of_contribution,
+    "contribution-confirm": lambda body, resolved: _of_leaves((body.contribution,), resolved),
     "correction": _of_correction,
     "dataset": _of_dataset,
     "dataset-status": _of_status,
     "dataset-version": _of_version,
+    "dispute": _of_dispute,
+    "dispute-ruling": lambda body, resolved: _of_leaves((body.dispute,), resolved),
+    "egress-decision": lambda body, resolved: _of_leaves((body.request,), resolved),
+    "egress-request": _of_egress,
+    "egress-review": lambda body, resolved: _of_leaves((body.request,), resolved),
     "endorse": _of_endorse,
     "endpoint": _of_endpoint,
+    "erasure": _of_erasure,
     "ethics": _of_ethics,
     "evidence": _of_evidence,
+    "finding-resolution": lambda body, resolved: _of_leaves((body.record,), resolved),
     "founder-acceptance": lambda _body, _resolved: ("alliance",),
     "genesis": lambda _body, _resolved: ("alliance",),
     "imported-agreement": _of_agreement,
@@ -229,13 +290,17 @@ SUBJECTS: dict[str, Callable[..., tuple[str, ...]]] = {
     "indicator-version": _of_indicator,
     "key": _of_key,
     "member": _of_member,
+    "notice": _of_notice,
     "permit-status": _of_permit,
     "policy": lambda _body, _resolved: ("policy",),
+    "publication": lambda body, resolved: _of_leaves((body.result,), resolved),
     "ready": _of_ready,
     "resolution": _of_resolution,
+    "result": _of_result,
     "review": _of_review,
     "source-close": _of_close,
     "study": _of_study,
     "study-event": _of_study_event,
+    "time-anchor": lambda _body, _resolved: ("time-anchor",),
     "vocabulary": _of_vocabulary,
 }

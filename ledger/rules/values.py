@@ -7,9 +7,11 @@ so.
 from typing import Literal
 
 from ledger.members import EpochConfig
+from ledger.provenance import Node
 from ledger.records.catalogue import Term
 from ledger.records.envelope import Shape
 from ledger.records.governance import PolicyBody
+from ledger.rules.entitlement import ENTITLEMENT
 from ledger.rules.standing import STANDING
 
 
@@ -222,6 +224,9 @@ VALUES: dict[str, type[Shape]] = {
     "uscc": Holder,
     "version": VersionState,
     "version-leaf": VersionState,
+    "certified": Holder,
+    "node": Node,
+    **ENTITLEMENT,
     **STANDING,
 }
 """Every namespace and the form of its values: stored rows are read back by it."""

@@ -1,0 +1,157 @@
+"""The sentences of credit, outputs and certificates, in English and Chinese. A certificate page
+prints both.
+"""
+
+from typing import Final, NamedTuple
+
+
+class Text(NamedTuple):
+    """One sentence in both languages; `{names}` are filled in."""
+
+    en: str
+    zh: str
+
+
+COMMANDS: Final[dict[str, Text]] = {
+    "credit-title": Text(
+        "Credit for {name} ({kind}), at height {height}, under policy {policy}",
+        "{name}（{kind}）的贡献核算，高度 {height}，策略 {policy}",
+    ),
+    "credit-pool": Text("   pool {pool}: {points} bp", "   份额池 {pool}：{points} 基点"),
+    "credit-share": Text(
+        "{points} bp  {party}{held}   {pools}", "{points} 基点  {party}{held}   {pools}"
+    ),
+    "credit-held": Text(" (held: dispute open)", "（冻结：存在未决争议）"),
+    "credit-ack": Text(
+        "To be acknowledged: {party} as {role} ({type}), through {path}",
+        "须致谢：{party}，角色 {role}（{type}），经由 {path}",
+    ),
+    "credit-digest": Text(
+        "Calculation {digest}; every node comes to the same.", "计算摘要 {digest}；各节点结果相同。"
+    ),
+    "credit-set": Text(
+        "Acknowledgement set: {count} rows. No parameter takes anybody off it.",
+        "致谢集合：{count} 行。任何参数都不能将人移除。",
+    ),
+    "collecting": Text("collecting receipts", "收集回执"),
+    "certificate-written": Text(
+        "Certificate file {file}: {count} receipts, {size} bytes. It verifies with the genesis "
+        "file alone.",
+        "凭证文件 {file}：{count} 份回执，{size} 字节。仅凭创世文件即可核验。",
+    ),
+    "certificate-printed": Text("Written: {file}", "已写入：{file}"),
+    "certificate-line": Text(
+        "Certificate {no} for {object}: {status}", "凭证 {no}（{object}）：{status}"
+    ),
+    "certificate-until": Text(
+        "As of {as_of}, valid until {until}; status as of block {height}, {time}",
+        "基准日 {as_of}，有效期至 {until}；状态截至区块 {height}，{time}",
+    ),
+    "certificate-disputed": Text("In dispute: {ids}", "存在争议：{ids}"),
+    "certificate-hash": Text("Leaf hash {leaf}, pin {pin}", "叶哈希 {leaf}，固定值 {pin}"),
+    "step-form": Text("form of the file", "文件格式"),
+    "step-certificate": Text(
+        "the certificate and all its records are on the chain", "凭证及其全部记录均在链上"
+    ),
+    "step-decision": Text("the committee's decision took effect", "委员会决定已生效"),
+    "step-evidence": Text(
+        "every record that the calculation names says the same", "计算所引用的记录内容一致"
+    ),
+    "step-calculation": Text(
+        "the shares, worked out again, are those signed", "重新计算的份额与签署的一致"
+    ),
+    "step-status": Text("how the certificate stands", "凭证状态"),
+    "certificate-limits-title": Text("What this does not prove", "本凭证不证明的事项"),
+    "no-limits-entry": Text(
+        "It presumes integrity after entry only: not that the content was true before it was "
+        "recorded.",
+        "仅推定上链之后未被篡改：不证明上链之前内容真实。",
+    ),
+    "no-limits-law": Text(
+        "It does not prove ownership under law; shares take effect only through agreements.",
+        "不证明法律上的权属；份额仅通过协议生效。",
+    ),
+    "no-limits-unrecorded": Text(
+        "It does not prove that there was no use that nobody recorded.",
+        "不证明不存在未被记录的使用。",
+    ),
+    "no-limits-later": Text(
+        "It says nothing of what was recorded after the head named above: ask a node for the "
+        "current status.",
+        "不反映上述链头之后的记录：当前状态请向节点查询。",
+    ),
+    "no-limits-key": Text(
+        "It does not prove that no signing key was stolen before it was revoked.",
+        "不证明签名密钥在吊销之前未被盗用。",
+    ),
+}  # fmt: skip
+
+LIMITS: Final = ("entry", "law", "unrecorded", "later", "key")
+"""What no certificate proves (limits, version 1)."""
+
+PAGE: Final[dict[str, Text]] = {
+    "page-title": Text("Certificate of Rights and Credit", "权益凭证"),
+    "page-no": Text("Number", "凭证编号"),
+    "page-issuer": Text("Issued by the management committee of", "颁发：联盟管理委员会"),
+    "page-as-of": Text("As of", "基准日"),
+    "page-issued": Text("Issued", "颁发时间"),
+    "page-until": Text("Valid until", "有效期至"),
+    "page-status": Text("Status", "状态"),
+    "page-object": Text("Object", "对象"),
+    "page-kind": Text("Kind", "类别"),
+    "page-name": Text("Name on the chain", "链上名称"),
+    "page-digest": Text("Content digest (SHA-256)", "内容摘要（SHA-256）"),
+    "page-files": Text("Files", "文件"),
+    "page-rights": Text("Rights", "权利"),
+    "page-right": Text("Right", "权利类型"),
+    "page-holder": Text("Holder", "权利人"),
+    "page-scope": Text("Scope", "范围"),
+    "page-term": Text("Until", "期限"),
+    "page-exclusive": Text("Exclusive", "独占"),
+    "page-basis": Text("Basis", "依据"),
+    "page-provenance": Text("Provenance", "来源"),
+    "page-dataset": Text("Data", "数据"),
+    "page-run": Text("Run", "运行"),
+    "page-indicator": Text("Indicator", "指标"),
+    "page-permit": Text("Permit", "许可"),
+    "page-study": Text("Study", "研究"),
+    "page-result": Text("Result", "成果"),
+    "page-custodian": Text("held by {party}", "保管方 {party}"),
+    "page-computed": Text("computed at {party}", "计算方 {party}"),
+    "page-coverage": Text("Uses with evidence from both sides", "双方均有证据的使用"),
+    "page-coverage-of": Text("{n} of {m}", "{n} / {m}"),
+    "page-acknowledgements": Text(
+        "To be acknowledged (no parameter removes anybody)", "须致谢（任何参数不得移除）"
+    ),
+    "page-party": Text("Party", "主体"),
+    "page-role": Text("Role", "角色"),
+    "page-degree": Text("Degree", "程度"),
+    "page-type": Text("DataCite type", "DataCite 类型"),
+    "page-shares": Text("Shares, of 10,000 basis points", "份额（共 10,000 基点）"),
+    "page-points": Text("Basis points", "基点"),
+    "page-pools": Text("From the pools", "来自份额池"),
+    "page-policy": Text("Policy", "策略"),
+    "page-calculation": Text("Digest of the calculation", "计算摘要"),
+    "page-notice": Text("Public notice", "公示"),
+    "page-opens": Text("Opened", "开始"),
+    "page-closes": Text("Closed", "结束"),
+    "page-outcome": Text("Objections", "异议"),
+    "page-none": Text("none open", "无未决异议"),
+    "page-evidence": Text("Evidence", "证据"),
+    "page-leaf": Text("Certificate hash (leaf)", "凭证哈希（叶）"),
+    "page-place": Text("Place", "位置"),
+    "page-place-of": Text("entry {index}, block {height}", "条目 {index}，区块 {height}"),
+    "page-head": Text("Published head", "已公布链头"),
+    "page-head-of": Text("size {size}, root {root}", "大小 {size}，根 {root}"),
+    "page-cosigners": Text("Cosigned by", "联署成员"),
+    "page-approved": Text("Approved by", "批准方"),
+    "page-pin": Text("Pin of the genesis", "创世固定值"),
+    "page-verify": Text("How to check", "核验方法"),
+    "page-verify-how": Text(
+        "alliance certificate verify FILE --genesis GENESIS (offline; needs these two files only)",
+        "alliance certificate verify 文件 --genesis 创世文件（离线；仅需这两个文件）",
+    ),
+    "page-limits": Text("What this does not prove", "不证明的事项"),
+}  # fmt: skip
+
+RIGHTS_TEXTS: Final[dict[str, Text]] = {**COMMANDS, **PAGE}

@@ -1,0 +1,362 @@
+"""Commands for contributions, credit, notices, certificates, disputes and resolved findings."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from cli.certificate_page import milli, pools_text
+from cli.certificates import print_certificate, verify_file
+from cli.home import write_over
+from cli.options import TAKES_ID, Place, at_place, signing
+from cli.outputs import object_leaf
+from cli.records import Reason, Resolution, ValidDays, report, resolution_ref, write
+from cli.screen import progress, say, show
+from cli.session import Session
+from cli.statements import DAY_MS, clock_ms
+from ledger.attribution import CREDITED, Calculation
+from ledger.certificates import (
+    CertificateFile,
+    encode_certificate,
+    evidence_of,
+    state_keys,
+    verify_certificate,
+)
+from ledger.crypto import verify
+from ledger.encoding import encode_time
+from ledger.errors import MalformedError, NotFoundError
+from ledger.provenance import backward
+from ledger.records.rights import CertificateBody
+from ledger.rules.entitlement import CertificateState
+from ledger.verify import Receipt, StateAnswer
+
+contribution = typer.Typer(no_args_is_help=True, help="Who did what for data and results.")
+certificate = typer.Typer(no_args_is_help=True, help="Certificates of rights (权益凭证).")
+dispute = typer.Typer(no_args_is_help=True, help="Objections, and the committee's rulings.")
+finding = typer.Typer(no_args_is_help=True, help="Findings, one by one.")
+
+Object = Annotated[
+    str, typer.Argument(metavar="OBJECT", help="RESULT, SERIES@VERSION, CODE@VERSION or leaf hash.")
+]
+
+
+def party_of(text: str) -> dict[str, str]:
+    """`ORG`, `ORG/UNIT` or `ORG:PID` as a party."""
+    org, colon, person = text.partition(":")
+    if colon:
+        return {"org": org, "person": person}
+    org, slash, unit = text.partition("/")
+    return {"org": org, "unit": unit} if slash else {"org": org}
+
+
+# --- contributions ---
+
+
+def claim(
+    place: Place,
+    target: Object,
+    role: Annotated[str, typer.Option(help="Role of CRediT, like formal-analysis.")],
+    degree: Annotated[str, typer.Option(help="lead, equal or supporting.")] = "equal",
+    party: Annotated[
+        str | None, typer.Option(help="ORG/UNIT or ORG:PID; default: who signs.")
+    ] = None,
+    local_role: Annotated[str | None, typer.Option(help="The house's own word for it.")] = None,
+) -> None:
+    """Claim a part in an object; it counts once it is confirmed."""
+    with Session(place) as session:
+        own = f"{session.author.org}:{session.subject_of_key}"
+        fields = {
+            "credit_role": role,
+            "degree": degree,
+            "local_role": local_role,
+            "object": object_leaf(session, target),
+            "party": party_of(party or own),
+        }
+        report(session, write(session, "contribution", fields))
+
+
+def confirm(
+    place: Place,
+    target: Annotated[str, typer.Argument(metavar="CLAIM", help="Leaf hash or id of the claim.")],
+    degree: Annotated[str | None, typer.Option(help="Confirm another degree.")] = None,
+    reject: Annotated[bool, typer.Option("--reject", help="Refuse it.")] = False,
+    reason: Reason = None,
+    valid_days: ValidDays = 30,
+) -> None:
+    """Confirm a claim; never one's own."""
+    decision = "reject" if reject else "amend" if degree else "confirm"
+    with Session(place) as session:
+        fields = {
+            "contribution": session.leaf_of(target),
+            "decision": decision,
+            "degree": degree,
+            "reason_code": reason,
+        }
+        report(session, write(session, "contribution-confirm", fields, valid_days=valid_days))
+
+
+# --- credit ---
+
+
+def credit(place: Place, target: Object) -> None:
+    """Show who must be credited for an object, with what share, and why."""
+    with Session(place) as session:
+        leaf = object_leaf(session, target)
+        answer = session.credit(leaf)
+    found = answer.calculation
+    names = {node.leaf: node for node in found.nodes}
+    start = names[found.object]
+    lines = [
+        say(
+            "credit-title",
+            name=start.name,
+            kind=start.kind,
+            height=answer.height,
+            policy=found.policy,
+        ),
+        *_share_lines(found),
+        say("credit-set", count=len(found.acknowledgements)),
+        *(
+            say(
+                "credit-ack",
+                party=row.party,
+                role=row.local_role or row.credit_role or row.role,
+                type=row.contributor_type,
+                path=" ← ".join(names[one].name for one in path_of(found, row.object)),
+            )
+            for row in found.acknowledgements
+        ),
+        say("credit-digest", digest=found.digest),
+    ]
+    value: dict[str, Any] = msgspec.to_builtins(answer)
+    digests = {"calc_digest": found.digest, "ack_root": found.ack_root}
+    show({**value, **digests, "share_root": found.share_root}, lines)
+
+
+def _share_lines(found: Calculation) -> Iterable[str]:
+    for row in sorted(found.shares.rows, key=lambda row: (-row.basis_points, row.party)):
+        yield say(
+            "credit-share",
+            points=f"{row.basis_points:>6}",
+            party=row.party,
+            held=say("credit-held") if row.held else "",
+            pools=pools_text(row.pools),
+        )
+    for pool, value in sorted(found.shares.pools.items()):
+        yield say("credit-pool", pool=pool, points=milli(value))
+
+
+def path_of(found: Calculation, leaf: str) -> list[str]:
+    """The leaf hashes from a record to the object that was made from it."""
+    nodes = {node.leaf: node for node in found.nodes}
+    return list(reversed(backward(nodes.get, [found.object], CREDITED).path(leaf)))
+
+
+# --- notices and certificates ---
+
+
+def notice(
+    place: Place,
+    name: Annotated[str, typer.Argument(help="Id of the notice.")],
+    target: Object,
+    days: Annotated[int, typer.Option(min=1, help="Open for so many days.")] = 15,
+    valid_days: ValidDays = 30,
+) -> None:
+    """Show what is to be certified, and open it to objections (公示)."""
+    with Session(place) as session:
+        leaf = object_leaf(session, target)
+        found = session.credit(leaf).calculation
+        now = clock_ms()
+        fields = {
+            "as_of": encode_time(now)[:10],
+            # An hour on top: the policy's days count from the block that takes the notice.
+            "closes": encode_time(now + days * DAY_MS + 3_600_000),
+            "draft_hash": found.digest,
+            "notice_id": name,
+            "object": leaf,
+            "opens": encode_time(now),
+            "policy": found.policy,
+        }
+        report(session, write(session, "notice", fields, valid_days=valid_days))
+
+
+def read_rights(session: Session, given: Sequence[str]) -> list[dict[str, object]]:
+    """`RIGHT=PARTY@BASIS` options. Raises `MalformedError` (X2)."""
+    rights: list[dict[str, object]] = []
+    for text in given:
+        right, equals, rest = text.partition("=")
+        holder, at, basis = rest.partition("@")
+        if not (equals and at):
+            raise MalformedError("X2", field="right")
+        rights.append(
+            {
+                "basis": session.leaf_of(basis),
+                "holder": party_of(holder),
+                "right": right,
+                "scope": "alliance",
+            }
+        )
+    return rights
+
+
+def issue(
+    place: Place,
+    number: Annotated[str, typer.Argument(metavar="NO", help="Number of the certificate.")],
+    of: Annotated[str, typer.Option("--notice", help="Id, or leaf hash, of the notice.")],
+    kind: Annotated[str, typer.Option(help="paper, standard-dataset, indicator, ...")],
+    right: Annotated[list[str], typer.Option(help="RIGHT=PARTY@BASIS, several times.")],
+    until: Annotated[str, typer.Option(help="Last day, 2029-11-23.")],
+    supersedes: Annotated[
+        str | None, typer.Option(help="Number of the one that it replaces.")
+    ] = None,
+    valid_days: ValidDays = 30,
+) -> None:
+    """Sign a certificate; it takes effect when committee and custodians have endorsed it."""
+    with Session(place) as session:
+        leaf = object_leaf(session, of)
+        shown: Any = session.entry(leaf).entry.record.body
+        found = session.credit(shown.object, leaf).calculation
+        fields = {
+            "ack_root": found.ack_root,
+            "as_of": encode_time(clock_ms())[:10],
+            "calc_digest": found.digest,
+            "cert_no": number,
+            "limits_version": 1,
+            "notice": leaf,
+            "object": shown.object,
+            "object_kind": kind,
+            "rights": read_rights(session, right),
+            "share_root": found.share_root,
+            "supersedes": object_leaf(session, supersedes) if supersedes else None,
+            "valid_until": until,
+        }
+        report(session, write(session, "certificate", fields, valid_days=valid_days))
+
+
+def export_certificate(
+    place: Place,
+    number: Annotated[str, typer.Argument(metavar="NO", help="Number of the certificate.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The file; default: NO.certificate.json.")
+    ] = None,
+) -> None:
+    """Write a certificate file: all that proves it to whoever holds the genesis file."""
+    with Session(place) as session:
+        file = certificate_file(session, number)
+        verify_certificate(file, session.genesis, verify)
+    data = encode_certificate(file)
+    path = out or Path(f"{number.replace('/', '-')}.certificate.json")
+    write_over(path, data)
+    lines = [say("certificate-written", file=str(path), count=len(file.receipts), size=len(data))]
+    show({"file": str(path), "receipts": len(file.receipts), "bytes": len(data)}, lines)
+
+
+def certificate_file(session: Session, number: str) -> CertificateFile:
+    """All that proves a certificate, asked for piece by piece. Raises `NotFoundError` (O6) or, when
+    the node can no longer work it out as it was, W66.
+    """
+    state = session.state(CertificateState, "certificate", number)
+    if state is None:
+        raise NotFoundError("O6", what="certificate", name=number)
+    own = session.receipt(state.leaf)
+    body: Any = session.verified(own).entry.record.body
+    if not isinstance(body, CertificateBody):
+        raise NotFoundError("O6", what="certificate", name=number)
+    found = session.credit(body.object, body.notice).calculation
+    if found.digest != body.calc_digest:
+        raise NotFoundError("W66", policy=found.policy)
+    leaves = [body.notice, *evidence_of(found)]
+    if found.policy not in (*leaves, session.genesis_leaf):
+        leaves.insert(1, found.policy)
+    receipts: list[Receipt] = [own]
+    with progress("collecting", len(leaves)) as advance:
+        for leaf in leaves:
+            receipts.append(session.receipt(leaf))
+            advance(1)
+    states: list[StateAnswer] = [
+        session.proven_state(*key.split("/", 1))[2] for key in state_keys(body, state.leaf)
+    ]
+    return CertificateFile(
+        calculation=found,
+        format="alliance-certificate/1",
+        receipts=tuple(receipts),
+        states=tuple(states),
+    )
+
+
+# --- disputes, findings ---
+
+
+def open_dispute(
+    place: Place,
+    name: Annotated[str, typer.Argument(help="Id of the dispute.")],
+    target: Annotated[str, typer.Argument(help="The object, or leaf hash, objected to.")],
+    code: Annotated[str, typer.Option(help="Code of the claim, like credit or ownership.")],
+    claimant: Annotated[
+        str | None, typer.Option(help="ORG/UNIT or ORG:PID; default: the signer's organisation.")
+    ] = None,
+) -> None:
+    """Object to a record: its shares are held until the committee rules."""
+    with Session(place) as session:
+        fields = {
+            "claim_code": code,
+            "claimant": party_of(claimant or session.author.org),
+            "dispute_id": name,
+            "target": object_leaf(session, target),
+        }
+        report(session, write(session, "dispute", fields))
+
+
+def rule_dispute(
+    place: Place,
+    name: Annotated[str, typer.Argument(metavar="DISPUTE", help="Id of the dispute.")],
+    outcome: Annotated[str, typer.Argument(help="upheld, partly or rejected.")],
+    resolution: Resolution = None,
+    order: Annotated[
+        list[str] | None, typer.Option(help="revoke=CERTIFICATE or withdraw=CONTRIBUTION.")
+    ] = None,
+    valid_days: ValidDays = 30,
+) -> None:
+    """Rule on a dispute, as a member that is no party of it."""
+    with Session(place) as session:
+        orders = []
+        for text in order or ():
+            action, equals, ref = text.partition("=")
+            if not equals:
+                raise MalformedError("X2", field="order")
+            orders.append({"action": action, "ref": object_leaf(session, ref)})
+        fields = {
+            "dispute": object_leaf(session, name),
+            "orders": orders or None,
+            "outcome": outcome,
+        }
+        refs = resolution_ref(session, resolution)
+        recorded = write(session, "dispute-ruling", fields, refs=refs, valid_days=valid_days)
+        report(session, recorded)
+
+
+def resolve_finding(
+    place: Place,
+    record: Annotated[str, typer.Argument(help="Leaf hash, id or index of the record.")],
+    code: Annotated[str, typer.Argument(help="The finding's code.")],
+    outcome: Annotated[str, typer.Argument(help="justified, remedied or sanctioned.")],
+    valid_days: ValidDays = 30,
+) -> None:
+    """Close one finding of a record; the record stays as it is."""
+    with Session(place) as session:
+        fields = {"code": code, "outcome": outcome, "record": session.leaf_of(record)}
+        report(session, write(session, "finding-resolution", fields, valid_days=valid_days))
+
+
+contribution.command("claim", context_settings=TAKES_ID)(signing("person")(claim))
+contribution.command("confirm", context_settings=TAKES_ID)(signing("officer")(confirm))
+certificate.command("notice", context_settings=TAKES_ID)(signing("committee")(notice))
+certificate.command("issue", context_settings=TAKES_ID)(signing("committee")(issue))
+certificate.command("export")(at_place(export_certificate))
+certificate.command("verify")(verify_file)
+certificate.command("print")(print_certificate)
+dispute.command("open", context_settings=TAKES_ID)(signing("officer")(open_dispute))
+dispute.command("rule", context_settings=TAKES_ID)(signing("committee")(rule_dispute))
+finding.command("resolve", context_settings=TAKES_ID)(signing("officer")(resolve_finding))
