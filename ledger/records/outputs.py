@@ -29,12 +29,10 @@ Files = Annotated[tuple[Digest, ...], msgspec.Meta(min_length=1, max_length=256)
 
 
 class ResultFile(Shape, frozen=True, kw_only=True):
-    """One file of a result, by its digest."""
+    """One file of a result, by its digest; `media` is its media type."""
 
     digest: Digest
-    media: Annotated[
-        str, msgspec.Meta(max_length=64, pattern=r"\A[a-z0-9.+-]{1,31}/[a-z0-9.+-]{1,31}\Z")
-    ]
+    media: Code
     size_bucket: SizeBucket
 
 

@@ -136,7 +136,7 @@ class AssessmentBody(Shape, frozen=True, kw_only=True):
     be computed again from the chain.
     """
 
-    metrics: Annotated[dict[Code, Natural], msgspec.Meta(min_length=1, max_length=64)]
+    metrics: dict[Code, Natural]
     period: Period
 
 

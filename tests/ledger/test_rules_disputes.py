@@ -155,7 +155,8 @@ def test_the_custodian_of_what_a_run_used_resolves_its_findings(life: Yield) -> 
 
 def test_an_assessment_is_of_a_period_and_rests_on_a_resolution(life: Yield) -> None:
     def assess(kind: str, last: str, number: str) -> str:
-        ref = life.endorsed_resolution(life.resolved(kind, number))
+        ref = life.resolved(kind, number)
+        life.endorse(ref.leaf, "h2", "committee")
         body = AssessmentBody(metrics={"datasets": 1}, period=Period(from_="2026-01-01", to=last))
         return life.put("assessment", body, by="committee", refs=(ref,))
 
