@@ -98,6 +98,7 @@ def test_procedure_2_a_lost_disk(network: Make) -> None:
     assert all(not net.health(org)["evidence"] for org in FOUR)
 
 
+@pytest.mark.night
 def test_two_members_of_which_one_lost_its_disk(network: Make) -> None:
     """c = 0: the other one is asked, 20 s later, and nothing that was answered is missing."""
     net = network("h1", "h2")
