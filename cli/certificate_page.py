@@ -14,6 +14,7 @@ from ledger.attribution import DATASET, INDICATOR, RESULT, RUN
 from ledger.certificates import VerifiedCertificate
 from ledger.chain import Applied
 from ledger.encoding import b64url, encode_time
+from ledger.records.authorisation import AccessDecisionBody
 from ledger.records.catalogue import DatasetVersionBody
 from ledger.records.governance import GenesisBody
 from ledger.records.outputs import ResultBody
@@ -73,6 +74,8 @@ def page_of(found: VerifiedCertificate, genesis: Applied, check_at: str | None =
             _object(found),
             _rights(found),
             _provenance(found),
+            _data(found),
+            _obligations(found),
             _acknowledgements(found),
             _shares(found),
             _notice(found),
@@ -173,6 +176,42 @@ def _provenance(found: VerifiedCertificate) -> Section:
     counted = sum(edge.counts for edge in used)
     pairs.append((_say("page-coverage"), _say("page-coverage-of", n=counted, m=len(used))))
     return Section(_say("page-provenance"), tuple(pairs))
+
+
+def _data(found: VerifiedCertificate) -> Section:
+    """How the data are classified; and, of every run, whether it was recorded at a member's."""
+    rows: list[tuple[str, ...]] = []
+    for record in found.records.values():
+        body = record.entry.record.body
+        if isinstance(body, DatasetVersionBody):
+            hgr = "-" if not body.hgr_info else body.hgr_no or "✓"
+            rows.append(
+                (
+                    f"{body.series_id}@{body.version}",
+                    body.class_level,
+                    str(body.gbt39725_level),
+                    body.identifiability,
+                    hgr,
+                    ", ".join(term.code for term in body.terms) or "-",
+                )
+            )
+    names = ("dataset", "class", "level", "identifiability", "hgr", "terms")
+    columns = tuple(_say(f"page-{name}") for name in names)
+    return Section(_say("page-data"), table=Table(columns, (24, 12, 14, 14, 12, 24), tuple(rows)))
+
+
+def _obligations(found: VerifiedCertificate) -> Section:
+    """What the permits ask for; whether it was done is a question to a node."""
+    rows = tuple(
+        (body.permit_id or "-", owed.code, ", ".join(owed.params) or "-", owed.due or "-")
+        for record in found.records.values()
+        if isinstance(body := record.entry.record.body, AccessDecisionBody)
+        for owed in body.obligations
+    )
+    columns = tuple(_say(f"page-{name}") for name in ("permit", "code", "params", "due"))
+    lines = () if rows else (_say("page-nothing"),)
+    table = Table(columns, (25, 25, 30, 20), rows) if rows else None
+    return Section(_say("page-obligations"), table=table, lines=lines)
 
 
 def _acknowledgements(found: VerifiedCertificate) -> Section:
@@ -304,7 +343,9 @@ def _table(table: Table) -> str:
 
 def qr_svg(code: str) -> str:
     """The QR code as an SVG element."""
-    return segno.make(code, error="m", micro=False).svg_inline(border=2, svgclass="qr")
+    return segno.make(code, error="m", micro=False).svg_inline(
+        border=2, svgclass="qr", omitsize=True
+    )
 
 
 def qr_png(code: str) -> BytesIO:

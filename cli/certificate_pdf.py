@@ -91,18 +91,22 @@ def _section(sheet: _Sheet, section: Section) -> None:
     for line in section.lines:
         sheet.set_text_color(*BLACK)
         sheet.set_font("noto", size=8.5)
-        sheet.multi_cell(0, 4.2, f"· {line.zh}  {line.en}", new_x="LMARGIN", new_y="NEXT")
+        text = f"· {line.zh}  {line.en}"
+        sheet.multi_cell(0, 4.2, text, align="L", new_x="LMARGIN", new_y="NEXT")
 
 
 def _pair(sheet: _Sheet, pair: Pair) -> None:
     label, value = pair
     shown = value if isinstance(value, str) else f"{value.zh}\n{value.en}"
     sheet.set_font("noto", size=8.5)
-    if sheet.will_page_break(6):
+    # A label of two lines stays with its value.
+    if sheet.will_page_break(9):
         sheet.add_page()
     top = sheet.get_y()
     sheet.set_text_color(*GREY)
-    sheet.multi_cell(LABEL_MM, 4.4, f"{label.zh} {label.en}", align="L", new_x="RIGHT", new_y="TOP")
+    sheet.multi_cell(
+        LABEL_MM, 4.4, f"{label.zh} {label.en}", align="L", new_x="LMARGIN", new_y="NEXT"
+    )
     below = sheet.get_y()
     sheet.set_xy(MARGIN_MM + LABEL_MM, top)
     sheet.set_text_color(*BLACK)
@@ -131,4 +135,4 @@ def _table(sheet: _Sheet, table: Table) -> None:
 
 
 def _label(text: Text) -> str:
-    return f"{text.zh} {text.en}"
+    return f"{text.zh}\n{text.en}"

@@ -17,7 +17,6 @@ from ledger.records.rights import (
     TimeAnchorBody,
 )
 from ledger.rules.disputes import MAX_OPEN
-from tests.ledger.lives import ANALYST
 from tests.ledger.yields import OUTPUT, Yield, refused
 
 
@@ -205,4 +204,3 @@ def test_a_time_anchor_is_taken_as_it_is(life: Yield) -> None:
     body = TimeAnchorBody(root=OUTPUT, size=1)
     life.put("time-anchor", body, by="node", org="h1", at_ms=life.now)
     assert life.findings == ()
-    assert ANALYST
