@@ -33,6 +33,7 @@ from ledger.merkle import ENTRIES, Tile, parse_tile_path
 from ledger.records import decode_entry
 from ledger.records.schemas import schema_of
 from ledger.verify import BlockReceipt
+from node import openapi
 from node.answers import credit_answer
 from node.client import DEPOSIT_TYPE
 from node.config import MAX_POST_ENTRIES
@@ -243,6 +244,10 @@ class Api:
         schema = schema_of(request.path_params["name"])
         return Response(schema, 200, IMMUTABLE, "application/schema+json")
 
+    async def get_openapi(self, _request: Request) -> Response:
+        """GET /api/v1/openapi.json: what this node answers."""
+        return Response(openapi.describe(), 200, None, "application/json")
+
     # --- payloads ---------------------------------------------------------------------------------
 
     async def post_payload(self, request: Request) -> Response:
@@ -384,6 +389,7 @@ class Api:
             "GET /api/v1/credit/{name}": self.get_credit,
             "GET /api/v1/summary": self.get_summary,
             "GET /api/v1/schemas/{name}": self.get_schema,
+            "GET /api/v1/openapi.json": self.get_openapi,
             "GET /checkpoint": self.get_checkpoint,
             "GET /tile/{path:path}": self.get_tile,
             "GET /genesis": self.get_genesis,

@@ -49,6 +49,7 @@ ROUTES: Final[dict[str, Access]] = {
     "GET /api/v1/credit/{name}": Access(EVERYBODY, "read"),
     "GET /api/v1/summary": Access(EVERYBODY, "read"),
     "GET /api/v1/schemas/{name}": Access(EVERYBODY, "read"),
+    "GET /api/v1/openapi.json": Access(EVERYBODY, "read"),
     "GET /checkpoint": Access(EVERYBODY, "log"),
     "GET /tile/{path:path}": Access(OVERSEERS | {"system"}, "log"),
     "GET /blocks": Access(OVERSEERS | {"system"}, "log"),

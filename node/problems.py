@@ -27,6 +27,7 @@ STATUS: Final[dict[str, int]] = {
     "unauthenticated": 401,
 }
 RETRY_S: Final = 1
+PROBLEM_TYPE: Final = "application/problem+json"
 CHALLENGE: Final = 'Signature tag="alliance-ledger-v1", Bearer'
 """The two ways to say who asks (SPEC 13)."""
 
@@ -87,4 +88,4 @@ def respond(problem: Problem) -> Response:
     if problem.status == 401:
         headers["WWW-Authenticate"] = CHALLENGE
     body = msgspec.json.encode(problem)
-    return Response(body, problem.status, headers, "application/problem+json")
+    return Response(body, problem.status, headers, PROBLEM_TYPE)

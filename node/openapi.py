@@ -1,0 +1,130 @@
+"""What this node answers, as OpenAPI 3.1: made from the table of routes, so that it cannot say
+anything else (SPEC 10).
+"""
+
+import re
+from typing import Any, Final
+
+import msgspec
+
+from node.client import BUNDLE_TYPE, DEPOSIT_TYPE, ENTRY_TYPE
+from node.permission import ROUTES, Access
+from node.problems import PROBLEM_TYPE
+
+JSON: Final = "application/json"
+BYTES: Final = "application/octet-stream"
+ALWAYS: Final = (400, 401, 403, 404, 422, 429, 500, 503)
+"""Any request may be malformed, without an author, of one who may not, for another name, too
+much, or meet a node that stops.
+"""
+BODIES: Final[dict[str, tuple[str, ...]]] = {
+    "POST /api/v1/entries": (ENTRY_TYPE, BUNDLE_TYPE),
+    "POST /api/v1/erasures": (JSON,),
+    "POST /api/v1/payloads": (DEPOSIT_TYPE,),
+}
+SUCCESS: Final[dict[str, tuple[int, ...]]] = {
+    "POST /api/v1/entries": (200, 201, 202),
+    "POST /api/v1/erasures": (202,),
+    "POST /api/v1/payloads": (201,),
+}
+BESIDES: Final[dict[str, tuple[int, ...]]] = {
+    "POST /api/v1/entries": (409, 413, 507),
+    "POST /api/v1/erasures": (410, 413, 507),
+    "POST /api/v1/payloads": (410, 413, 507),
+    "GET /api/v1/payloads/{commit}": (410, 507),
+}
+"""What else a route may answer."""
+TYPES: Final[dict[str, str]] = {
+    "GET /blocks": "application/vnd.alliance.blocks",
+    "GET /checkpoint": "text/plain",
+    "GET /justifications": "application/vnd.alliance.blocks",
+    "GET /genesis": BYTES,
+    "GET /metrics": "text/plain",
+    "GET /tile/{path:path}": BYTES,
+    "GET /api/v1/payloads/{commit}": DEPOSIT_TYPE,
+    "GET /api/v1/schemas/{name}": "application/schema+json",
+}
+QUERIES: Final[dict[str, tuple[str, ...]]] = {
+    "GET /blocks": ("from", "limit"),
+    "GET /justifications": ("from", "limit"),
+    "GET /api/v1/accesses": (
+        "after", "activity", "count", "dataset", "finding", "from", "limit", "org", "person",
+        "request", "seq", "sort", "system", "to",
+    ),
+}  # fmt: skip
+SECURITY: Final[list[dict[str, list[str]]]] = [{"signature": []}, {"apiKey": []}]
+
+
+def describe() -> bytes:
+    """The description, as JSON."""
+    paths: dict[str, dict[str, Any]] = {}
+    for route, access in ROUTES.items():
+        method, path = route.split(" ")
+        plain = re.sub(r"\{(\w+):path\}", r"{\1}", path)
+        paths.setdefault(plain, {})[method.lower()] = _operation(route, plain, access)
+    return msgspec.json.encode(
+        {
+            "openapi": "3.1.0",
+            "info": {"title": "alliance chain node", "version": "1"},
+            "paths": paths,
+            "components": {
+                "schemas": {"Problem": _PROBLEM},
+                "securitySchemes": {
+                    "signature": {"type": "http", "scheme": "signature"},
+                    "apiKey": {"type": "http", "scheme": "bearer"},
+                },
+            },
+        }
+    )
+
+
+def _operation(route: str, path: str, access: Access) -> dict[str, Any]:
+    names = re.findall(r"\{(\w+)\}", path)
+    queries = QUERIES.get(route, ())
+    operation: dict[str, Any] = {
+        "operationId": re.sub(r"\W+", "_", route).strip("_").lower(),
+        "parameters": [
+            *(_parameter(name, "path", required=True) for name in names),
+            *(_parameter(name, "query", required=False) for name in queries),
+        ],
+        "responses": _responses(route),
+        "security": [{}, *SECURITY] if access.is_open else _schemes(access),
+    }
+    if route in BODIES:
+        content = {kind: {"schema": {"type": "string"}} for kind in BODIES[route]}
+        operation["requestBody"] = {"content": content, "required": True}
+    return operation
+
+
+def _schemes(access: Access) -> list[dict[str, list[str]]]:
+    return SECURITY if access.scope else SECURITY[:1]
+
+
+def _parameter(name: str, place: str, *, required: bool) -> dict[str, Any]:
+    return {"in": place, "name": name, "required": required, "schema": {"type": "string"}}
+
+
+def _responses(route: str) -> dict[str, Any]:
+    kind = TYPES.get(route, JSON)
+    good = {
+        str(status): {"description": "done", "content": {kind: {}}}
+        for status in SUCCESS.get(route, (200,))
+    }
+    problem = {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    bad = {
+        str(status): {"description": "a problem document", "content": problem}
+        for status in sorted({*ALWAYS, *BESIDES.get(route, ())})
+    }
+    return {**good, **bad}
+
+
+_TEXT: Final = {"type": "string"}
+_PROBLEM: Final = {
+    "type": "object",
+    "properties": {
+        "type": _TEXT, "title": _TEXT, "status": {"type": "integer"}, "code": _TEXT,
+        "rule": _TEXT, "detail": _TEXT, "detail_zh": _TEXT, "next": _TEXT, "next_zh": _TEXT,
+        "facts": {"type": "object"},
+    },
+    "required": ["code", "rule", "status", "detail", "detail_zh", "next", "next_zh"],
+}  # fmt: skip
