@@ -60,6 +60,8 @@ PAGE_BYTES: Final = 16 << 20
 LOOPBACK: Final = re.compile(
     r"\A(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]{1,5})?\Z", re.ASCII | re.IGNORECASE
 )
+KEEP_S: Final = 5.0
+"""How long a caller who is told to come back later waits until that is no empty promise."""
 IMMUTABLE: Final = {"Cache-Control": "private, max-age=604800, immutable"}
 
 
@@ -103,13 +105,27 @@ class Api:
         return body
 
     async def _submit(self, raws: Sequence[bytes]) -> list[Outcome] | None:
-        """The outcomes; None when the wait ran out (the entries stay in)."""
-        future = asyncio.wrap_future(self.driver.submit(raws))
+        """The outcomes; None when the wait ran out: then the entries are on the disk, and stay in.
+
+        Raises `BusyError` (O4.late) when they could not even be taken in by then.
+        """
+        submitted = self.driver.submit(raws)
+        future = asyncio.wrap_future(submitted)
         try:
             async with asyncio.timeout(self.driver.config.wait_ms / 1000):
                 return await asyncio.shield(future)
         except TimeoutError:
-            return None
+            pass
+        try:
+            async with asyncio.timeout(KEEP_S):
+                kept = await asyncio.wrap_future(self.driver.keep(submitted))
+        except TimeoutError:
+            kept = False
+        if future.done():
+            return await future
+        if not kept:
+            raise BusyError("O4.late")
+        return None
 
     async def _post_one(self, raw: bytes) -> Response:
         outcomes = await self._submit([raw])

@@ -188,9 +188,8 @@ class Driver:
         self._inbox: deque[Submission] = deque()
         self._wake = threading.Condition()
         self._pending = self._pending_bytes = 0
-        self._stopping = False
         self._taken: list[Submission] = []
-        self.broken = False
+        self._stopping = self.broken = False
         """Whether a mistake of ours ended the writer; only a new start helps."""
         self.on_broken: Callable[[], None] = lambda: None
         """Called then, in the writer's thread."""
@@ -208,6 +207,7 @@ class Driver:
         self._notes: list[tuple[int, bytes]] = []
         self._late: list[Entry] = []
         self._kept: set[bytes] = set()
+        self._promises: dict[Future[list[Outcome]], Future[bool]] = {}
         self._tip = b""
         self._published: View | None = None
         self._open()
@@ -299,6 +299,16 @@ class Driver:
         with self._wake:
             self._inbox.append(submission)
             self._wake.notify()
+
+    def keep(self, submitted: "Future[list[Outcome]]") -> "Future[bool]":
+        """Before the caller of `submit` is told to come back later: what still waits of it goes to
+        the disk (consensus.md 2.11). Gives whether it was taken in at all by then.
+        """
+        done: Future[bool] = Future()
+        with self._wake:
+            self._promises[submitted] = done
+            self._wake.notify()
+        return done
 
     def _leave(self, count: int, size: int) -> None:
         with self._wake:
@@ -561,7 +571,7 @@ class Driver:
     def _take(self) -> list[Submission] | None:
         """Everything that waits; None when the node has stopped and nothing is left."""
         with self._wake:
-            while not self._inbox and not self._deliveries:
+            while not (self._inbox or self._deliveries or self._promises):
                 left = self._deadline_s()
                 if left <= 0:
                     break
@@ -599,7 +609,9 @@ class Driver:
             self._accuse(now_ms)
         if self._in_touch:
             self._keep_in_touch(now_ms)
+        promised = self._write_promised()
         self._save_rows()
+        self._keep_promises(promised)
         self._cosign_late()
         self._release()
         if self.status != self._said_status:
@@ -617,6 +629,26 @@ class Driver:
         self._outbox.clear()
         self._deadline = None
 
+    def _write_promised(self) -> dict["Future[list[Outcome]]", bool]:
+        """Entries of callers who wait no longer, on the way to the disk with this turn; which of
+        these requests were taken in.
+        """
+        promised: dict[Future[list[Outcome]], bool] = {}
+        for submitted in list(self._promises):
+            own = [w for w in self._waiting.values() if w.is_of(submitted)]
+            closed = any(w.is_of(submitted) for _size, those in self._unpublished for w in those)
+            promised[submitted] = bool(own) or closed or submitted.done()
+            late = {entry.leaf for entry in self._late} | self._kept
+            self._late += [w.entry for w in own if w.entry.leaf not in late]
+        return promised
+
+    def _keep_promises(self, promised: Mapping["Future[list[Outcome]]", bool]) -> None:
+        """The transaction has passed: now the callers may be told."""
+        for submitted, taken_in in promised.items():
+            done = self._promises.pop(submitted)
+            if done.set_running_or_notify_cancel():
+                done.set_result(taken_in)
+
     def _settle_all(self, error: AllianceError, taken: Sequence[Submission]) -> None:
         """Tell everybody who still waits."""
         for submission in taken:
@@ -624,6 +656,7 @@ class Driver:
             for position, outcome in enumerate(submission.outcomes):
                 if outcome is None:
                     submission.settle(position, error)
+        self._keep_promises(dict.fromkeys(list(self._promises), False))
         unanswered = [waiting for _size, those in self._unpublished for waiting in those]
         for waiting in [*self._waiting.values(), *unanswered]:
             for submission, position in waiting.callers:

@@ -49,3 +49,7 @@ class Waiting(NamedTuple):
     since_ms: int
     place: int = -1
     """The index of its entry, once that is in a final block."""
+
+    def is_of(self, submitted: "Future[list[Outcome]]") -> bool:
+        """Whether it is part of this request."""
+        return any(submission.future is submitted for submission, _position in self.callers)

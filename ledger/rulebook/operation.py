@@ -119,6 +119,12 @@ OPERATION: dict[str, Rule] = {
         LATER,
         LATER_ZH,
     ),
+    "O4.late": Rule(
+        "The node has not taken this in yet, and promises nothing.",
+        "节点尚未接收该内容，不作任何承诺。",
+        LATER,
+        LATER_ZH,
+    ),
     "O4.quorum": Rule(
         "This node does not know yet of a tree head that {quorum} members have cosigned.",
         "本节点尚不知道由 {quorum} 个成员联署的树头。",

@@ -4,6 +4,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import closing
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from ledger.consensus import Vote
 from ledger.encoding import decode_bundle, encode_bundle
+from node.driver import Outcome
 from node.wire import Exchange
 from tests.sim.replay import replay
 from tests.support.node import peer_of
@@ -251,6 +253,26 @@ def test_one_record_at_four_nodes_is_recorded_once(stepped: Make) -> None:
     outcomes = [future.result(0)[0] for future in (first, second)]
     assert sorted(getattr(item, "rule", "") for item in outcomes) == ["", "S6"]
     net.check()
+
+
+def test_a_caller_who_is_told_to_come_back_finds_its_record(stepped: Make) -> None:
+    """2.11: 202 means that the record is on a disk, however short the wait was."""
+    net = stepped()
+    net.allow = lambda _from, _to, _item: False
+    submitted = net.drivers["h1"].submit([net.world.access(seq=1)])
+    early = net.drivers["h1"].keep(submitted)
+    net.turn("h1")
+    assert early.result(0), "a promise for what was never taken in"
+    net.cut("h1")
+    net.allow = lambda _from, _to, _item: True
+    net.start("h1")
+    net.run(10_000)
+    assert net.check() == 1
+    # What the writer has not seen is promised to nobody.
+    unseen: Future[list[Outcome]] = Future()
+    late = net.drivers["h1"].keep(unseen)
+    net.turn("h1")
+    assert not late.result(0)
 
 
 def test_what_one_member_alone_has_taken_in_survives_it(stepped: Make) -> None:
