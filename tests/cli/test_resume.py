@@ -22,7 +22,7 @@ LINES = 4_000
 ROUNDS = 2
 NODES = (1, 2)
 TOTAL = LINES * len(NODES)
-START_S = 60
+START_S = 300
 PROGRAM = (sys.executable, "-m", "cli")
 
 
@@ -58,7 +58,7 @@ def node_process(chain: Chain) -> Iterator["subprocess.Popen[bytes]"]:
         yield process
     finally:
         process.terminate()
-        process.wait(60)
+        process.wait(300)
 
 
 def start_import(chain: Chain, files: list[Path]) -> "subprocess.Popen[bytes]":
@@ -124,7 +124,7 @@ def test_an_import_killed_again_and_again_is_finished_by_the_same_command(
             wait_for_more(chain, process, len(answered))
             time.sleep(chance.uniform(0, 0.1))
             process.kill()
-            process.communicate(timeout=60)
+            process.communicate(timeout=300)
             assert process.returncode == -9
             assert answered.items() <= acknowledged(chain).items()
             answered = acknowledged(chain)
@@ -155,8 +155,8 @@ def test_a_node_killed_under_an_import_loses_nothing_that_it_answered(
             wait_for_more(chain, process, len(answered))
             time.sleep(chance.uniform(0, 0.1))
             node.kill()
-            node.wait(60)
-            _out, err = process.communicate(timeout=60)
+            node.wait(300)
+            _out, err = process.communicate(timeout=300)
         assert process.returncode == 19
         assert b"O7" in err
         assert b"alliance node run" in err
