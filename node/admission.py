@@ -196,6 +196,8 @@ class Admission:
         What another thread is reading at this moment is left to it: a block often comes while its
         entries, which were sent ahead, are still being read.
         """
+        if not raws:
+            return []
         signers: dict[bytes, tuple[int, bytes]] = {}
         with self._reading.claim(raws) as (mine, others):
             found = {raw: self._entry(tip, raw, signers) for raw in mine}
@@ -288,8 +290,10 @@ class Admission:
         if body.info.size > limits.block_bytes or len(raws) > limits.block_records + 1:
             raise ProofError("L5.large", height=seal.seal.height)
         # Checked ahead and remembered, unless they came before; what is wrong, or signed by keys
-        # that only later blocks name, is for `check_block` to say.
-        self.entries(tip, [raw for raw in raws[:-1] if raw not in self.parsed])
+        # that only later blocks name, is for `check_block` to say. Nothing for a block that is
+        # final here already.
+        if seal.seal.height > tip.height:
+            self.entries(tip, [raw for raw in raws[:-1] if raw not in self.parsed])
         return body
 
     def cosigned(self, tip: Tip, note: Note) -> list[Cosigned]:

@@ -881,6 +881,8 @@ class Driver:
         """Hand in this node's records of contradictions whose turn has come."""
         index, members = self._machine.index, self.final.tip.config.n
         raws = [] if index is None else self._accusations.due(index, members, now_ms)
+        if not raws:
+            return
         entries = [e for e in self.admission.entries(self.final.tip, raws) if isinstance(e, Entry)]
         on_chain = self.store.history().find_ids([entry.id_key for entry in entries])
         fresh = [e for e in entries if e.id_key not in on_chain and e.id_key not in self._waiting]

@@ -355,7 +355,8 @@ class Links:
         """One request; gives how many in a row have failed."""
         try:
             answer = client.exchange(message, int(time.time()), secrets.token_bytes(16))
-            take(link.peer, answer)
+            if not answer.is_empty:
+                take(link.peer, answer)
         except AllianceError as error:
             if failures == 0:
                 log_event(WARNING, "member-unreachable", org=link.peer.org, rule=error.rule)

@@ -80,7 +80,8 @@ class Peers:
         if message.pin != self.driver.genesis.seal.leaf:
             raise ProofError("H7")
         link.seen_ms = int(time.time() * 1000)
-        self.driver.deliver(link.peer, message)
+        if not message.is_empty:
+            self.driver.deliver(link.peer, message)
         answer = link.queue.take()
         if answer is None and message.wait_ms:
             answer = await self._hold(link, message.wait_ms / 1000, request)

@@ -47,6 +47,12 @@ class Exchange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     wait_ms: Annotated[int, msgspec.Meta(ge=0, le=MAX_WAIT_MS)] = 0
     """How long the answer may wait until there is something to say."""
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it says nothing: a bare question for news, or an answer that there are none."""
+        said = self.facts or self.blocks or self.entries or self.cosignatures or self.wants
+        return self.summary is None and not said
+
 
 _DECODER = msgspec.msgpack.Decoder(Exchange)
 
