@@ -32,9 +32,10 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/python -m tests.bench access core node
 
-# Four members on one machine. Some bounds are missed: the README's second table says which.
+# Four members on one machine, then up to ten over simulated links. Some bounds are missed: the README's second table
+# says which.
 bench-net: $(READY)
-	$(BIN)/python -m tests.bench net
+	$(BIN)/python -m tests.bench net wan
 
 vectors: $(READY)
 	$(BIN)/python -m tests.vectors.generate

@@ -8,11 +8,17 @@ import platform
 import sys
 from pathlib import Path
 
-from tests.bench import access, core, net, node
+from tests.bench import access, core, net, node, wan
 from tests.bench.measure import Goal
 
 RESULTS = Path(__file__).parent / "results.json"
-GROUPS = {"access": access.goals, "core": core.goals, "node": node.goals, "net": net.goals}
+GROUPS = {
+    "access": access.goals,
+    "core": core.goals,
+    "node": node.goals,
+    "net": net.goals,
+    "wan": wan.goals,
+}
 
 
 def line_of(goal: Goal) -> str:

@@ -323,3 +323,28 @@ def test_a_damaged_row_is_noticed_and_accuses_nobody(stepped: Make, table: str) 
     net.check()
     assert net.drivers["h4"].status == "ok"
     assert not any(driver.alarms["evidence"] for driver in net.drivers.values())
+
+
+def test_a_member_that_falls_silent_costs_one_second_once(stepped: Make) -> None:
+    """Whoever waited for it in vain knows it is silent, and waits no more (2.10)."""
+    net = stepped()
+    seqs = iter(range(1, 1_000))
+
+    def one_record_ms(org: str) -> int:
+        future, since_ms = net.submit(org, net.world.access(seq=next(seqs))), net.now_ms
+        while not future.done():
+            net.run(5)
+            assert net.now_ms < since_ms + 10_000
+        published(future)
+        took_ms = net.now_ms - since_ms
+        net.run(2_000)
+        return took_ms
+
+    awake = [one_record_ms(org) for org in FOUR * 2]
+    net.cut("h4")
+    waits = [one_record_ms(org) for org in ("h1", "h2", "h3") * 5]
+    # Its turns come every fourth view; they cost one word more, but for the first.
+    usual = max(awake) + 4 * net.delay_ms
+    slow = [wait for wait in waits if wait > usual]
+    assert len(slow) == 1
+    assert slow[0] <= usual + 1_000

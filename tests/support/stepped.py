@@ -95,6 +95,8 @@ class Stepped:
         self.folder = folder
         self.world = world
         self.delay_ms = delay_ms
+        self.delays: dict[frozenset[str], int] = {}
+        """How long the way between two nodes is, where it is not as long as all others."""
         self.now_ms = GENESIS_MS + 10_000
         self.allow: Allow = lambda _from, _to, _item: True
         self.sent: list[tuple[str, str, Exchange]] = []
@@ -179,7 +181,8 @@ class Stepped:
             self.sent.append((sender, to, item))
             self._count += 1
             data = encode_exchange(item)
-            heapq.heappush(self._mail, (self.now_ms + self.delay_ms, self._count, sender, to, data))
+            at = self.now_ms + self.delays.get(frozenset({sender, to}), self.delay_ms)
+            heapq.heappush(self._mail, (at, self._count, sender, to, data))
 
     def submit(self, org: str, *raws: bytes) -> "Future[list[Outcome]]":
         """A client's entries at a node."""
