@@ -17,7 +17,7 @@ from ledger.encoding import encode_time
 from ledger.errors import MalformedError
 from ledger.records import BODIES
 from ledger.records.envelope import Payload, Ref, Shape
-from ledger.records.governance import KeyDescription
+from ledger.records.governance import KeyDescription, PolicyBody
 from ledger.rules.governance import kid_of
 from ledger.rules.values import PolicyState
 
@@ -235,6 +235,18 @@ def read_quorums(given: Sequence[str]) -> dict[str, tuple[int, int]]:
     return quorums
 
 
+def read_attribution(path: Path | None, before: PolicyBody) -> object:
+    """The parameters of credit in a file, else those of the policy before. Raises
+    `MalformedError` (X2.file).
+    """
+    if path is None:
+        return before.attribution and msgspec.to_builtins(before.attribution)
+    try:
+        return msgspec.json.decode(read_file(path))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise MalformedError("X2.file", file=path.name) from None
+
+
 def policy(
     place: Place,
     name: Annotated[str, typer.Argument(help="Name of the policy.")],
@@ -246,6 +258,9 @@ def policy(
     vocabulary: Annotated[
         str | None, typer.Option(help="Tree hash of the disease vocabulary.")
     ] = None,
+    attribution: Annotated[
+        Path | None, typer.Option(help="JSON of the parameters of credit (SPEC 12.3).")
+    ] = None,
     effective_from: Annotated[str | None, typer.Option(help="UTC; default: in a minute.")] = None,
     valid_days: ValidDays = 30,
 ) -> None:
@@ -254,7 +269,7 @@ def policy(
         newest: PolicyState = session.newest_policy()
         before = newest.body
         fields = {
-            "attribution": before.attribution and msgspec.to_builtins(before.attribution),
+            "attribution": read_attribution(attribution, before),
             "backfill_days": before.backfill_days if backfill_days is None else backfill_days,
             "decision_days": before.decision_days if decision_days is None else decision_days,
             "effective_from": effective_from or encode_time(clock_ms() + 60_000),

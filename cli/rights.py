@@ -162,6 +162,7 @@ def notice(
     name: Annotated[str, typer.Argument(help="Id of the notice.")],
     target: Object,
     days: Annotated[int, typer.Option(min=1, help="Open for so many days.")] = 15,
+    closes: Annotated[str | None, typer.Option(help="Or until then (UTC, three decimals).")] = None,
     valid_days: ValidDays = 30,
 ) -> None:
     """Show what is to be certified, and open it to objections (公示)."""
@@ -172,7 +173,7 @@ def notice(
         fields = {
             "as_of": encode_time(now)[:10],
             # An hour on top: the policy's days count from the block that takes the notice.
-            "closes": encode_time(now + days * DAY_MS + 3_600_000),
+            "closes": closes or encode_time(now + days * DAY_MS + 3_600_000),
             "draft_hash": found.digest,
             "notice_id": name,
             "object": leaf,

@@ -27,6 +27,12 @@ ATTRIBUTION = {
         "Take the graph from the chain again.",
         "请重新从链上获取该图。",
     ),
+    "W5": Rule(
+        "The parameters of attribution do not work out: pools must make 10,000 basis points, kappa at most one, and some degree must weigh.",
+        "核算参数不成立：各份额池须合计 10,000 基点，kappa 不得超过一，且至少一种程度有权重。",
+        "Correct attribution in the policy.",
+        "请更正策略中的 attribution。",
+    ),
 }
 
 OUTPUTS = {

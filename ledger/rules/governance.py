@@ -1,11 +1,14 @@
 """G and K: members, keys, policies and resolutions (domain.md D14, Governance)."""
 
+import msgspec
+
 from ledger.crypto import check_public_key, key_id
 from ledger.encoding import b64url, decode_date, decode_time, unb64url
 from ledger.errors import RefusedError, SignatureError
 from ledger.members import Verify
 from ledger.records.envelope import Record, Shape
 from ledger.records.governance import (
+    Attribution,
     KeyBody,
     KeyDescription,
     MemberBody,
@@ -259,12 +262,22 @@ def check_policy(
 
 
 def check_policy_body(body: PolicyBody) -> None:
-    """G8, G9: two reviewers at least, and quorums that are shares."""
+    """G8, G9, W5: two reviewers at least, quorums that are shares, and pools that make a whole."""
     if body.min_reviewers < 2:
         raise RefusedError("G8")
     decode_time(body.effective_from)
     if any(numerator > denominator for numerator, denominator in body.quorum.values()):
         raise RefusedError("G9")
+    if body.attribution is not None:
+        check_attribution(body.attribution)
+
+
+def check_attribution(given: Attribution) -> None:
+    """W5: the pools make 10,000 basis points, a maker keeps at most all, some degree weighs."""
+    pools, degrees = msgspec.structs.astuple(given.pools), msgspec.structs.astuple(given.degrees)
+    keep, of = given.kappa
+    if sum(pools) != 10_000 or keep > of or not any(degrees):
+        raise RefusedError("W5")
 
 
 def effect_policy(draft: Draft, record: Record[PolicyBody], at: At, leaf: str) -> Changes:

@@ -281,13 +281,16 @@ class Graph:
         if used is None or used.kind != DATASET:
             return True
         permit = self._draft.get(PermitState, "permit", run.permit or "") if run else None
-        if run is None or run.permit is None or permit is None or run.started_ms is None:
+        if run is None or run.permit is None or permit is None:
             return False
-        terms = terms_at(self._draft, run.permit, permit, run.started_ms)
-        last = run.started_ms if run.ended_ms is None else run.ended_ms
+        times = [ms for ms in (run.started_ms, run.ended_ms) if ms is not None]
+        if not times:
+            return False
+        first, last = min(times), max(times)
+        terms = terms_at(self._draft, run.permit, permit, first)
         names = (used.name, used.name.partition("@")[0])
         return used.name in terms.datasets and any(
-            has_access(self._draft, f"{name}@{run.permit}", run.started_ms, last) for name in names
+            has_access(self._draft, f"{name}@{run.permit}", first, last) for name in names
         )
 
 

@@ -4,11 +4,14 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from ledger.encoding import b64url, encode_time
 from ledger.errors import AllianceError
 from ledger.records.envelope import Ref
 from ledger.records.governance import (
+    DEFAULT_ATTRIBUTION,
+    Degrees,
     EndorseBody,
     KeyBody,
     KeyDescription,
@@ -319,6 +322,23 @@ def test_policies_follow_one_another_and_wait_for_their_time() -> None:
         ({"version": 3}, "G7"),
         ({"min_reviewers": 1}, "G8"),
         ({"quorum": {"member": (3, 2)}}, "G9"),
+        ({"attribution": replace(DEFAULT_ATTRIBUTION, kappa=(3, 2))}, "W5"),
+        (
+            {
+                "attribution": replace(
+                    DEFAULT_ATTRIBUTION, pools=replace(DEFAULT_ATTRIBUTION.pools, clinical=0)
+                )
+            },
+            "W5",
+        ),
+        (
+            {
+                "attribution": replace(
+                    DEFAULT_ATTRIBUTION, degrees=Degrees(equal=0, lead=0, supporting=0)
+                )
+            },
+            "W5",
+        ),
         ({"effective_from": encode_time(NOW - 1)}, "G10"),
     ],
 )
