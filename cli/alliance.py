@@ -37,6 +37,7 @@ from cli.stage import (
 )
 from ledger.errors import AllianceError, ProofError
 from node.client import NodeClient
+from node.forms import Health
 
 KILL_AFTER: Final = 0.25
 """The part of its log that the member to be killed has recorded by then."""
@@ -109,7 +110,7 @@ class Hospital:
         """The officer's key, which asks how far the node is."""
         return load_signer(self.home, "officer", None)
 
-    def health(self) -> dict[str, object] | None:
+    def health(self) -> Health | None:
         """What its node says; None when it says nothing."""
         url = f"http://127.0.0.1:{self.port}"
         try:
@@ -243,8 +244,9 @@ def _settle(hospitals: list[Hospital]) -> None:
     """Until all have published the same size. Raises `ProofError` (V30) when they do not."""
     end = time.monotonic() + SETTLE_S
     while time.monotonic() < end:
-        sizes = {str((h.health() or {}).get("published")) for h in hospitals}
-        if len(sizes) == 1 and sizes != {"None"}:
+        healths = [hospital.health() for hospital in hospitals]
+        sizes = {health["published"] if health else None for health in healths}
+        if len(sizes) == 1 and sizes != {None}:
             return
         time.sleep(0.1)
     raise ProofError("V30", count=len(hospitals))
@@ -284,12 +286,13 @@ class Board:
         """For each member: name, lines recorded, height, published size, state."""
         rows: list[tuple[str, ...]] = []
         for hospital in self.hospitals:
-            health = hospital.health() or {}
+            health = hospital.health()
+            height, published = (health["height"], health["published"]) if health else (None, None)
             rows.append((
                 hospital.org,
                 f"{hospital.recorded}/{hospital.lines}",
-                str(health.get("height", "-")),
-                str(health.get("published") or "-"),
+                "-" if height is None else str(height),
+                str(published or "-"),
                 say(hospital.state),
             ))  # fmt: skip
         return rows

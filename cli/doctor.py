@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, TypeVar
+from typing import Final, Literal, NamedTuple, TypeVar, cast
 
 from cli import home as homes
 from cli.options import DEFAULT_HOME, Home, Json, Lang, PassphraseFile
@@ -25,6 +25,7 @@ from ledger.errors import AllianceError, BusyError, ConfigError, ProofError, Sto
 from node.client import NodeClient, UnreachableError
 from node.config import Config, load_config
 from node.driver import VERSION
+from node.forms import Alive, Health, has_form
 from node.keyring import NODE_ROLES, Keyring, KeySet
 from node.peerclient import PeerClient
 from node.store.inspecting import Seen, inspect
@@ -160,7 +161,7 @@ class Examination:
         }
 
     @cached_property
-    def health(self) -> dict[str, Any] | None:
+    def health(self) -> Alive | None:
         """What the running node says of itself; None when none answers. Without the keys it says
         less.
         """
@@ -171,15 +172,22 @@ class Examination:
             signer = None
         try:
             with NodeClient(url, signer, timeout_s=PROBE_S) as client:
-                return client.health()
+                return client.alive()
         except UnreachableError as error:
             if error.rule != "O7":
                 raise
             return None
 
-    def _standing(self) -> Standing:
+    def _full_health(self) -> Health | None:
+        """The same with all that it says to whoever signs; None when it says less, as a node of
+        another version might.
+        """
         health = _or_unknown("node", lambda: self.health)
-        if health is None or "members" not in health:
+        return cast("Health", health) if has_form(health, Health) else None
+
+    def _standing(self) -> Standing:
+        health = self._full_health()
+        if health is None:
             raise _NotKnown("node")
         return standing_of(health, clock_ms())
 
@@ -347,10 +355,10 @@ class Examination:
 
     def _clock(self) -> Iterator[Finding]:
         """By the running node, to the millisecond; else by the peers' answers, to the second."""
-        health = _or_unknown("node", lambda: self.health) or {}
+        health = self._full_health()
         offsets = sorted([0, *self._offsets])
         by_peers = offsets[(len(offsets) - 1) // 2] if self._offsets else None
-        offset = health.get("clock_offset_ms", by_peers)
+        offset = by_peers if health is None else health["clock_offset_ms"]
         if offset is None:
             yield Finding("clock", "unknown", say("doctor-no-clock"))
         elif abs(offset) > CLOCK_WARN_MS:

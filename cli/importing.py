@@ -29,6 +29,7 @@ from ledger.errors import BusyError, MalformedError, ProofError, RefusedError, S
 from ledger.records.envelope import ENCODE
 from ledger.rules.values import DatasetState
 from ledger.verify import BlockReceipt
+from node import forms
 from node.client import RemoteError, error_of
 from node.config import MAX_POST_ENTRIES
 
@@ -117,7 +118,7 @@ def import_chunks(
     raise.
     """
     started = time.monotonic()
-    size_before = int(session.client.summary()["size"])
+    size_before = session.client.summary()["size"]
     done = Imported()
     with ThreadPoolExecutor(max_workers=1) as background:
         chunk = next(chunks, None)
@@ -131,15 +132,15 @@ def import_chunks(
     return done
 
 
-def _submit(session: Session, chunk: Chunk) -> dict[str, Any]:
+def _submit(session: Session, chunk: Chunk) -> forms.Chunk:
     """Send one request, again while the node is busy. Raises `BusyError` when it stays so."""
     raws = [entry.raw for entry in chunk.entries]
     for _attempt in range(BUSY_TRIES):
         try:
             answer = session.client.submit_chunk(raws)
         except BusyError:
-            answer = {}
-        results = answer.get("results", [])
+            answer = {"receipts": [], "results": []}
+        results = answer["results"]
         if results and not any(result["status"] == "busy" for result in results):
             return answer
         time.sleep(BUSY_PAUSE_S)
@@ -147,11 +148,11 @@ def _submit(session: Session, chunk: Chunk) -> dict[str, Any]:
 
 
 def _take(
-    session: Session, chunk: Chunk, answer: dict[str, Any], done: Imported, size_before: int
+    session: Session, chunk: Chunk, answer: forms.Chunk, done: Imported, size_before: int
 ) -> None:
     """Verify the receipts of an answer, keep them, and count its lines."""
     places: dict[bytes, tuple[int, tuple[str, ...]]] = {}
-    for raw in answer.get("receipts", []):
+    for raw in answer["receipts"]:
         receipt = _block_receipt(raw)
         indexes = session.check_block(receipt)
         findings = zip(indexes.items(), receipt.findings, strict=True)

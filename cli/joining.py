@@ -237,11 +237,11 @@ class Newcomer:
     def _look(self, session: Session) -> bool:
         """One look; whether there is nothing left to do."""
         health = session.client.health()
-        behind = health.get("behind")
+        behind = health["behind"]
         if health["status"] == "ok":
             members = health["members"]
-            facts = {"org": self._org, "epoch": health["epoch"], "n": members["n"]}
-            self._say("join-member", **facts, q=members["q"])
+            n, q = members["n"], members["q"]
+            self._say("join-member", org=self._org, epoch=health["epoch"], n=n, q=q)
             return True
         if behind is None:
             self._say("join-waiting", org=self._org)

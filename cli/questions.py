@@ -18,6 +18,7 @@ from cli.reports import FORMATS
 from cli.screen import local_time, print_table, printable, say, wants_json
 from cli.session import Session
 from ledger.errors import MalformedError
+from node.forms import Report
 
 USES: Final = (
     "dataset", "org", "permit", "study", "person", "uses", "first_day", "last_day", "actions",
@@ -78,7 +79,7 @@ def member(
     give(report, MEMBER, form, bom, [])
 
 
-def ask(session: Session, name: str, params: Mapping[str, str | None]) -> dict[str, Any]:
+def ask(session: Session, name: str, params: Mapping[str, str | None]) -> Report:
     """The node's answer to a question."""
     given = {key: value for key, value in params.items() if value is not None}
     return session.client.report(name, given)

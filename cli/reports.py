@@ -20,6 +20,7 @@ from cli.session import Session
 from ledger.encoding import decode_time
 from ledger.errors import MalformedError
 from ledger.verify import Receipt, VerifiedReceipt, encode_receipt
+from node.forms import Accesses, EvidenceItem, Row
 
 COLUMNS: Final = (
     "at", "dataset", "person", "activity", "action", "outcome", "system", "seq", "request",
@@ -78,9 +79,9 @@ def accesses(
 
 def fetch(
     session: Session, params: Mapping[str, str | int], limit: int, every: bool = False
-) -> dict[str, Any]:
+) -> Accesses:
     """`limit` rows, or all, in as many requests as that takes: `rows`, `next`, `total`?"""
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     wanted = dict(params)
     while True:
         left = MAX_PAGE if every else limit - len(rows)
@@ -236,7 +237,7 @@ def findings(place: Place) -> None:
     show(result, lines)
 
 
-def _evidence_line(item: dict[str, Any]) -> str:
+def _evidence_line(item: EvidenceItem) -> str:
     """One contradiction of a member: in which view, and where the record of it stands."""
     leaf = item["leaf"]
     place = say("evidence-recorded", leaf=leaf) if leaf else say("evidence-waiting")

@@ -301,7 +301,7 @@ class Session:
         Raises `BusyError` (X4) when it was accepted and is not published yet.
         """
         answer = self.client.submit(signed.raw)
-        if answer.get("status") != "published":
+        if answer["status"] != "published" or "receipt" not in answer:
             raise BusyError("X4", id=signed.id)
         receipt = _convert(answer["receipt"], Receipt)
         proven = self.verified(receipt)

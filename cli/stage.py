@@ -109,7 +109,7 @@ def wait_for_node(port: int, process: "subprocess.Popen[bytes]", log: Path) -> N
     with NodeClient(f"http://127.0.0.1:{port}") as client:
         while time.monotonic() < deadline and process.poll() is None:
             try:
-                client.health()
+                client.alive()
             except AllianceError:
                 time.sleep(0.1)
             else:

@@ -3,9 +3,10 @@ left of it now, and who must act (consensus.md 2.1, 2.20; SPEC 8).
 """
 
 from collections import Counter
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from cli.screen import local_time, say
+from node.forms import Health
 
 SILENT_MS: Final = 40_000
 """A member that said nothing for so long is silent; idle members speak every 15 s."""
@@ -45,7 +46,7 @@ class Standing(NamedTuple):
         return max(0, self.lying - len(self.liars))
 
 
-def standing_of(health: dict[str, Any], now_ms: int) -> Standing:
+def standing_of(health: Health, now_ms: int) -> Standing:
     """What an answer of `/health` means at a time."""
     members, heard = health["members"], health["heard_ms"]
     return Standing(
@@ -76,7 +77,7 @@ def as_value(standing: Standing) -> dict[str, object]:
     }
 
 
-def standing_lines(health: dict[str, Any], now_ms: int) -> list[str]:
+def standing_lines(health: Health, now_ms: int) -> list[str]:
     """Everything that an operator must know and do, the worst last."""
     standing = standing_of(health, now_ms)
     lines = [*_tolerance(standing), *_silent(standing, now_ms), *_left(standing)]
@@ -136,7 +137,7 @@ def _left(standing: Standing) -> list[str]:
     return [say(line, at_work=standing.at_work, n=standing.n, spare=standing.spare, orgs=orgs)]
 
 
-def _own(health: dict[str, Any]) -> list[str]:
+def _own(health: Health) -> list[str]:
     """What is wrong with this node itself."""
     lines = []
     if health["status"] != "ok":
@@ -153,7 +154,7 @@ def _own(health: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _lies(health: dict[str, Any], standing: Standing) -> list[str]:
+def _lies(health: Health, standing: Standing) -> list[str]:
     """Whom the others caught, and what the committee has to do with it."""
     lines = [
         say("standing-liar", org=org, count=count, left=standing.lies_left, lying=standing.lying)

@@ -587,6 +587,10 @@ STANDING: dict[str, Text] = {
         "This node does not vote now. It still takes in records and serves copies.",
         "本节点现在不投票，但仍接收记录并提供副本。",
     ),
+    "standing-node-observing": Text(
+        "This node has no vote: it follows, checks every block and serves copies.",
+        "本节点没有投票权：它跟随并检查每个区块，并提供副本。",
+    ),
     "standing-node-broken": Text(
         "This node has stopped by a mistake of the software: start it again and report its log.",
         "本节点因软件错误已停止：请重新启动并报告其日志。",

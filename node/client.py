@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from string import Formatter
 from types import TracebackType
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Self, TypeVar, cast
 
 import httpx
 import msgspec
@@ -42,6 +42,18 @@ from ledger.records.envelope import Payload
 from ledger.records.payloads import Deposit, check_deposited, decode_deposit, encode_deposit
 from ledger.rulebook import RULES
 from node.config import MAX_POST_ENTRIES
+from node.forms import (
+    Accesses,
+    Alive,
+    Chunk,
+    Described,
+    Health,
+    Posted,
+    Report,
+    Row,
+    Summary,
+    has_form,
+)
 from node.httpsig import NO_BODY, Request, sign_request
 
 PAYLOADS_PATH: Final = "/api/v1/payloads"
@@ -51,6 +63,11 @@ ENTRY_TYPE: Final = "application/cose"
 AUTHENTICATION_STATUS: Final = 401
 CHUNK_BYTES: Final = 8 << 20
 """A chunk of a bulk submission holds at most so many bytes, and MAX_POST_ENTRIES entries."""
+
+
+WAITING_STATUS: Final = 202
+
+A = TypeVar("A")
 
 
 class UnreachableError(AllianceError):
@@ -223,6 +240,15 @@ class _Connection:
             raise self._unexpected(response) from None
         return value
 
+    def _answer(self, response: httpx.Response, form: type[A]) -> A:
+        """The object of an answer, which has the fields of this form. Raises `UnreachableError`
+        (O7.answer).
+        """
+        value = self._object(response)
+        if not has_form(value, form):
+            raise self._unexpected(response)
+        return cast("A", value)
+
     def _unexpected(self, response: httpx.Response) -> UnreachableError:
         """Something else answers in the node's place."""
         return UnreachableError("O7.answer", url=self.url, status=response.status_code)
@@ -246,14 +272,18 @@ class NodeClient(_Connection):
 
     # --- entries ----------------------------------------------------------------------------------
 
-    def submit(self, raw: bytes) -> dict[str, Any]:
+    def submit(self, raw: bytes) -> Posted:
         """One entry; the answer of `POST /api/v1/entries`, whose `receipt` proves it.
 
         `status` is `published`, or `pending` when the node's wait ran out.
         """
-        return self._object(self._post("/api/v1/entries", raw, ENTRY_TYPE))
+        response = self._post("/api/v1/entries", raw, ENTRY_TYPE)
+        posted = self._answer(response, Posted)
+        if posted["status"] == "published" and "receipt" not in posted:
+            raise self._unexpected(response)
+        return posted
 
-    def submit_many(self, raws: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    def submit_many(self, raws: Iterable[bytes]) -> Iterator[Chunk]:
         """Entries in chunks of up to 1,000; yields the answer to each chunk: `results`, `receipts`.
 
         One answer is complete and durable before the next chunk is sent.
@@ -261,13 +291,19 @@ class NodeClient(_Connection):
         for chunk in chunks(raws):
             yield self.submit_chunk(chunk)
 
-    def submit_chunk(self, raws: list[bytes]) -> dict[str, Any]:
-        """At most 1,000 entries in one request."""
-        return self._object(self._post("/api/v1/entries", encode_bundle(raws), BUNDLE_TYPE))
+    def submit_chunk(self, raws: list[bytes]) -> Chunk:
+        """At most 1,000 entries in one request; no results when the node's wait ran out."""
+        response = self._post("/api/v1/entries", encode_bundle(raws), BUNDLE_TYPE)
+        if response.status_code == WAITING_STATUS:
+            return {"receipts": [], "results": []}
+        chunk = self._answer(response, Chunk)
+        if len(chunk["results"]) != len(raws):
+            raise self._unexpected(response)
+        return chunk
 
-    def entry(self, name: str | int) -> dict[str, Any]:
+    def entry(self, name: str | int) -> Described:
         """An entry by UUID, leaf hash or index, with its receipt."""
-        return self._object(self._get(f"/api/v1/entries/{name}"))
+        return self._answer(self._get(f"/api/v1/entries/{name}"), Described)
 
     # --- payloads ---------------------------------------------------------------------------------
 
@@ -294,17 +330,17 @@ class NodeClient(_Connection):
 
     # --- queries ----------------------------------------------------------------------------------
 
-    def accesses(self, params: Mapping[str, str | int]) -> dict[str, Any]:
+    def accesses(self, params: Mapping[str, str | int]) -> Accesses:
         """One page of accesses: `rows`, `next` (the `after` of the next page), `total` if
         counted.
         """
-        return self._object(self._get("/api/v1/accesses", params))
+        return self._answer(self._get("/api/v1/accesses", params), Accesses)
 
-    def report(self, name: str, params: Mapping[str, str]) -> dict[str, Any]:
+    def report(self, name: str, params: Mapping[str, str]) -> Report:
         """The answer to one of the committee's questions: `head`, `report`, `rows`."""
-        return self._object(self._get(f"/api/v1/reports/{name}", params))
+        return self._answer(self._get(f"/api/v1/reports/{name}", params), Report)
 
-    def all_accesses(self, params: Mapping[str, str | int]) -> Iterator[dict[str, Any]]:
+    def all_accesses(self, params: Mapping[str, str | int]) -> Iterator[Row]:
         """The rows of all pages."""
         wanted = dict(params)
         while True:
@@ -327,13 +363,17 @@ class NodeClient(_Connection):
         params = {} if notice is None else {"notice": notice}
         return self._object(self._get(f"/api/v1/credit/{leaf}", params))
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> Summary:
         """Counts of types and findings."""
-        return self._object(self._get("/api/v1/summary"))
+        return self._answer(self._get("/api/v1/summary"), Summary)
 
-    def health(self) -> dict[str, Any]:
-        """Whether the node works."""
-        return self._object(self._get("/health"))
+    def health(self) -> Health:
+        """Whether the node works and how far it is, for whoever holds a key of the chain."""
+        return self._answer(self._get("/health"), Health)
+
+    def alive(self) -> Alive:
+        """Whether the node works: what everybody may know."""
+        return self._answer(self._get("/health"), Alive)
 
     def metrics(self) -> str:
         """The node's counters, in Prometheus' text form."""

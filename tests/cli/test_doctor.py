@@ -232,6 +232,8 @@ def test_something_else_on_the_port(home: Path) -> None:
         code, found = examine(home)
         assert ("problem", "O11.status") in found["node"]
         assert code == 16
+    with Pretending(home, {**answers, "status": "unheard of"}):
+        assert examine(home)[1]["node"] == [("problem", "O7.answer")]
     with Pretending(home, {**answers, "status": "ok", "version": "alliance/9"}):
         assert ("warning", "O11.version") in examine(home)[1]["node"]
     with Pretending(home, None):

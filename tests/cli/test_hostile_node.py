@@ -10,13 +10,16 @@ import httpx
 import msgspec
 import pytest
 
-from cli import importing
+from cli import doctor, importing
+from cli import session as sessions
 from cli.exporting import copy_chain
 from cli.home import load_signer
 from cli.importing import import_files
 from cli.options import Place
+from cli.screen import EXIT_INTERNAL
 from cli.session import Session
 from cli.statements import clock_ms, make_record, new_id, sign
+from ledger.crypto import Signer
 from ledger.encoding import b64url
 from ledger.errors import AllianceError
 from ledger.records.use import AccessBody, Source
@@ -25,6 +28,8 @@ from tests.cli.conftest import Chain, log_file
 
 Answer = dict[str, Any]
 Lie = Callable[[Answer], object]
+WAITS = {"status": "pending"}
+"""The answer to a request whose entries are not published yet."""
 
 
 def lying(chain: Chain, lie: Lie, *, times: int = 1_000) -> Session:
@@ -40,7 +45,8 @@ def lying(chain: Chain, lie: Lie, *, times: int = 1_000) -> Session:
         left[0] -= 1
         answer = true.json()
         lie(answer)
-        return httpx.Response(true.status_code, json=answer)
+        status = 202 if answer == WAITS else true.status_code
+        return httpx.Response(status, json=answer)
 
     session = Session(Place(chain.home, None, None, "system"))
     session.client.close()
@@ -184,7 +190,7 @@ def test_an_import_waits_for_a_busy_node(
 ) -> None:
     monkeypatch.setattr(importing, "BUSY_PAUSE_S", 0.0)
     path = log_file(tmp_path / "node2.tsv", 12, node=2)
-    answers = iter([{"status": "pending"}, "busy", None])
+    answers = iter([WAITS, "busy", None])
 
     def busy(answer: Answer) -> None:
         if "results" not in answer:
@@ -207,7 +213,8 @@ def test_an_import_gives_up_on_a_node_that_stays_busy(
     monkeypatch.setattr(importing, "BUSY_PAUSE_S", 0.0)
     monkeypatch.setattr(importing, "BUSY_TRIES", 3)
     path = log_file(tmp_path / "node3.tsv", 12, node=3)
-    with lying(chain, _only_chunks(lambda answer: answer.update(results=[]))) as session:
+    waits = _only_chunks(lambda answer: (answer.clear(), answer.update(WAITS)))
+    with lying(chain, waits) as session:
         assert _rule(lambda: import_files(session, [path], "never", print)) == "X4"
 
 
@@ -288,3 +295,101 @@ def test_facts_of_a_stranger_never_break_a_sentence(facts: object) -> None:
     for language in ("en", "zh"):
         assert error.value.sentence(language)
         assert error.value.next_step(language)
+
+
+# --- answers that are none of this API ----------------------------------------------------------
+
+Change = Callable[[Any, str], None]
+DAMAGE: dict[str, Change] = {
+    "missing": lambda holder, key: holder.pop(key),
+    "a word": lambda holder, key: holder.update({key: "never heard of"}),
+}
+"""What becomes of one field of an answer."""
+
+READERS: dict[str, tuple[str, ...]] = {
+    "accesses": ("accesses", "--lang", "en"),
+    "accesses as CSV": ("accesses", "--format", "csv", "--count"),
+    "doctor": ("doctor",),
+    "findings": ("findings",),
+    "node status": ("node", "status"),
+    "proof": ("proof", "1"),
+    "state": ("state", "member", "h1"),
+    "subject": ("subject", "org:h1"),
+}
+WRITERS: dict[str, tuple[str, ...]] = {
+    "access record": ("access", "record", "--dataset", "D", "--activity", "LOOK"),
+    "policy": ("policy", "P"),
+}
+
+
+class Between:
+    """A proxy between a command and the node: it keeps what it saw, and damages one field."""
+
+    def __init__(self, chain: Chain) -> None:
+        self.chain = chain
+        self.seen: list[tuple[str, tuple[str, ...]]] = []
+        self.damage: tuple[str, tuple[str, ...], str] | None = None
+        """Route, path to the field, and what becomes of it."""
+
+    def handle(self, request: httpx.Request) -> httpx.Response:
+        true = httpx.request(
+            request.method, str(request.url), content=request.read(), headers=request.headers
+        )
+        if true.headers["content-type"] != "application/json":
+            return true
+        answer, route = true.json(), request.url.path.rpartition("/")[0]
+        # A receipt or proof is one value of a form of its own, tested above.
+        depth = 2 if route in ("", "/api/v1") else 1
+        self.seen += [(route, path) for path in fields_of(answer, depth)]
+        if self.damage and self.damage[0] == route:
+            _route, path, name = self.damage
+            damaged(answer, path, DAMAGE[name])
+        return httpx.Response(true.status_code, json=answer)
+
+
+def fields_of(answer: object, depth: int) -> list[tuple[str, ...]]:
+    """The paths to all fields of an answer, down to some depth; of a list, in its first item."""
+    if isinstance(answer, list):
+        return [("0", *path) for path in fields_of(answer[0], depth)] if answer else []
+    if not isinstance(answer, dict) or depth == 0:
+        return []
+    below = [(key, *path) for key in answer for path in fields_of(answer[key], depth - 1)]
+    return [*((key,) for key in answer), *below]
+
+
+def damaged(answer: Any, path: tuple[str, ...], change: Change) -> None:  # noqa: ANN401
+    """Change the field at the end of a path, where this answer has it."""
+    *above, key = path
+    for step in above:
+        answer = answer[0] if step == "0" and isinstance(answer, list) else answer.get(step)
+        if not isinstance(answer, dict | list) or not answer:
+            return
+    if isinstance(answer, dict) and key in answer:
+        change(answer, key)
+
+
+@pytest.mark.parametrize("name", [*READERS, *WRITERS])
+def test_no_answer_of_another_form_is_a_mistake_of_ours(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Whatever field a node leaves out or fills with something else: a sentence, never X9."""
+    between = Between(chain)
+
+    def client(
+        url: str, signer: Signer | None = None, timeout_s: float = 5.0, **_trust: object
+    ) -> NodeClient:
+        return NodeClient(url, signer, timeout_s, httpx.MockTransport(between.handle))
+
+    for module in (sessions, doctor):
+        monkeypatch.setattr(module, "NodeClient", client)
+    assert chain("access", "record", "--dataset", "D", "--activity", "LOOK").code == 0
+    words = {**READERS, **WRITERS}[name]
+    between.seen.clear()
+    assert chain(*words).code != EXIT_INTERNAL
+    fields = sorted(set(between.seen))
+    assert fields
+    for route, path in fields:
+        for kind in DAMAGE:
+            between.damage = (route, path, kind)
+            result = chain(*words)
+            assert result.code != EXIT_INTERNAL, (route, path, kind, result.err)

@@ -1,0 +1,155 @@
+"""The forms of the node's answers, as far as whoever asks relies on them (SPEC 10).
+
+An answer that lacks one of these fields, or holds something else in it, is none of this API; what
+it holds beyond them comes from a later version and is passed on. What carries a proof has its form
+from `node.receipts` and `ledger.verify`.
+"""
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+import msgspec
+
+NodeStatus = Literal["ok", "storage-failing", "silent", "observing", "broken"]
+"""`driver.status`."""
+
+
+def has_form(value: object, form: type) -> bool:
+    """Whether an answer has the fields of this form."""
+    try:
+        msgspec.convert(value, form)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+class Alive(TypedDict):
+    """`/health`, as everybody gets it."""
+
+    status: NodeStatus
+    time_ms: int
+    version: NotRequired[str]
+
+
+class Quorum(TypedDict):
+    """What the configuration in force bears."""
+
+    may_be_absent: int
+    may_lie: int
+    n: int
+    q: int
+
+
+class EvidenceItem(TypedDict):
+    """One contradiction of a member; `leaf` once it is recorded."""
+
+    epoch: int
+    kind: str
+    leaf: str | None
+    org: str
+    view: int
+
+
+class Health(Alive):
+    """`/health`, for who says who asks."""
+
+    alarms: dict[str, int]
+    behind: int | None
+    clock_offset_ms: int
+    cosigned_otherwise: list[str]
+    epoch: int
+    evidence: list[EvidenceItem]
+    heard_ms: dict[str, int]
+    height: int
+    members: Quorum
+    node_keys: list[str]
+    org: str
+    pending: int
+    published: int | None
+    size: int
+
+
+class Summary(TypedDict):
+    """`/api/v1/summary`."""
+
+    chain: str
+    findings: dict[str, int]
+    height: int
+    origin: str
+    size: int
+    time_ms: int
+    types: dict[str, int]
+
+
+class Row(TypedDict):
+    """One access, as the index has it; a field that has no value is absent."""
+
+    action: str
+    activity: str
+    at: str
+    dataset: str
+    event: NotRequired[int]
+    findings: NotRequired[list[str]]
+    index: int
+    leaf: str
+    org: str
+    outcome: str
+    permit: NotRequired[str]
+    person: NotRequired[str]
+    request: NotRequired[str]
+    seq: int
+    system: str
+
+
+class Accesses(TypedDict):
+    """A page of `/api/v1/accesses`; `next` asks for the one after it."""
+
+    next: str | None
+    rows: list[Row]
+    total: NotRequired[int]
+
+
+class Place(TypedDict):
+    """The block that a report stands on."""
+
+    height: int
+    size: int
+    time_ms: int
+
+
+class Report(TypedDict):
+    """The answer to one of the committee's questions; its rows have columns of their own."""
+
+    head: Place
+    rows: list[dict[str, Any]]
+
+
+class Waiting(TypedDict):
+    """What was handed in waits for agreement, or its receipt is there."""
+
+    status: Literal["pending", "published"]
+
+
+class Posted(Waiting):
+    """The answer to one entry; `receipt` once it is published."""
+
+    receipt: NotRequired[dict[str, Any]]
+
+
+class Result(TypedDict):
+    """What became of one entry of several; `problem` where it was not published."""
+
+    problem: NotRequired[dict[str, Any]]
+    status: Literal["published", "refused", "busy", "failed"]
+
+
+class Chunk(TypedDict):
+    """The answer to several entries, all of them at once."""
+
+    receipts: list[dict[str, Any]]
+    results: list[Result]
+
+
+class Described(TypedDict):
+    """An entry; a seal has no receipt."""
+
+    receipt: NotRequired[dict[str, Any]]
