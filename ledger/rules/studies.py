@@ -5,7 +5,7 @@ Authorisation).
 from msgspec.structs import replace
 
 from ledger.encoding import b64url, decode_date, unb64url
-from ledger.errors import RefusedError
+from ledger.errors import RefusedError, unreachable
 from ledger.records.authorisation import EthicsBody, StudyBody, StudyEventBody, Team
 from ledger.records.envelope import Record, Shape
 from ledger.rules.decisions import Alternatives, Need
@@ -87,7 +87,7 @@ def applicants(study: StudyBody) -> Alternatives:
     """Who speaks for a study: its principal investigator, with an officer of its organisation."""
     leader = leader_of(study.team)
     if leader is None:
-        raise RefusedError("J3.team")
+        unreachable("a study that was checked has one principal investigator")
     person, org = leader
     return ((Need(1, study.lead_org), Need(1, org, person)),)
 
