@@ -201,10 +201,10 @@ class Examination:
 
     def _permissions(self) -> Iterator[Finding]:
         folder = self.home / "keys"
-        files = [folder, *sorted(folder.glob("*.pem")), folder / "passphrase", folder / "apikeys"]
-        found = [path for path in files if path.exists()]
-        if folder not in found:
+        if not folder.is_dir():
             raise ConfigError("O1.file", file="keys")
+        # The public parts beside them are for everybody.
+        found = [folder, *sorted(path for path in folder.iterdir() if path.suffix != ".json")]
         for path in found:
             mode = stat.S_IMODE(path.stat().st_mode)
             if mode & 0o077:
