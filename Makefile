@@ -30,7 +30,7 @@ lint: $(READY)
 	$(BIN)/mypy
 
 bench: $(READY)
-	$(BIN)/python -m tests.bench access core node
+	$(BIN)/python -m tests.bench access core lives node
 
 # Four members on one machine, then up to ten over simulated links. Some bounds are missed: the README's second table
 # says which.

@@ -1,5 +1,5 @@
-"""`python -m tests.bench GROUP...`: run groups of measurements (access, core, node, net), print
-the table, keep it as JSON.
+"""`python -m tests.bench GROUP...`: run groups of measurements (access, core, lives, node, net,
+wan), print the table, keep it as JSON.
 """
 
 import itertools
@@ -8,13 +8,14 @@ import platform
 import sys
 from pathlib import Path
 
-from tests.bench import access, core, net, node, wan
+from tests.bench import access, core, lives, net, node, wan
 from tests.bench.measure import Goal
 
 RESULTS = Path(__file__).parent / "results.json"
 GROUPS = {
     "access": access.goals,
     "core": core.goals,
+    "lives": lives.goals,
     "node": node.goals,
     "net": net.goals,
     "wan": wan.goals,
