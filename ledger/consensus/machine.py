@@ -482,7 +482,16 @@ class Consensus:
             self._presence(vote.signer, vote.epoch)
             if first_proposal:
                 view.received_ms = self._now
+            self._compare(view, vote)
             self._count(view, vote)
+
+    def _compare(self, view: View, vote: Vote) -> None:
+        """Whoever votes for another block than the leader showed here is shown that proposal: one
+        of two that a leader signed reaches somebody who holds the other one (2.19).
+        """
+        offered = view.proposal
+        if vote.kind == "notarize" and offered is not None and offered.block != vote.block:
+            self._send(vote.signer, offered)
 
     def _check_own(self, vote: Vote) -> None:
         """A valid word of mine that my journal lacks: a lost journal, or my key elsewhere (2.12).

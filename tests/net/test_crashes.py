@@ -8,6 +8,11 @@ export passes.
 import time
 from collections.abc import Callable
 
+import pytest
+
+from ledger.errors import AllianceError
+from node.peerclient import PeerClient
+from node.wire import Exchange
 from tests.net.conftest import Load, Network
 from tests.sim.replay import replay
 
@@ -83,3 +88,52 @@ def test_a_member_with_a_wrong_clock_harms_nobody(network: Make) -> None:
     net.check(load.published)
     assert net.nodes["h1"].client.summary()["time_ms"] < now_ms + 60_000
     assert net.health("h4")["clock_offset_ms"] < -3_500_000
+
+
+def test_a_process_whose_time_is_wrong_is_refused_and_comes_back(network: Make) -> None:
+    """More than 300 s: neither are its requests taken (H2), nor does it take those of the others.
+    It is as one that is away; with its clock set right, it catches up.
+    """
+    net = network(*FOUR)
+    net.start("h1", "h2", "h3")
+    net.start("h4", fault=("wall", "400000"))
+    refused = exchange_as(net, "h4", int(time.time()) + 400)
+    assert refused == "H2"
+    assert exchange_as(net, "h4", int(time.time()) - 400) == "H2"
+    with Load(net, "h1", "h2", "h3") as load:
+        load.more(40, 60)
+        assert net.health("h4")["height"] == 0
+        assert net.health("h4")["pending"] == 0
+        net.kill("h4")
+        net.start("h4")
+        net.wait(lambda: net.health("h4")["height"] > 0, "h4 catches up", 60)
+        load.more()
+    net.check(load.published)
+
+
+def exchange_as(net: Network, org: str, created_s: int) -> str:
+    """The rule by which h1 refuses a request that a member signed at this time."""
+    url = f"http://127.0.0.1:{net.ports['h1']}"
+    with PeerClient(url, net.world.keys[org].node) as client, pytest.raises(AllianceError) as error:
+        client.exchange(Exchange(v=1, pin=net.world.genesis.seal.leaf), created_s, bytes(16))
+    return error.value.rule
+
+
+def test_a_member_that_signs_two_proposals_makes_no_fork(network: Make) -> None:
+    """2.19, 3.6 row 9: in each of its turns; the others agree, keep the proof, and go on."""
+    net = network(*FOUR)
+    net.start("h1", "h2", "h3")
+    net.start("h4", fault=("liar", "0"))
+    honest = FOUR[:3]
+    with Load(net, *honest) as load:
+        load.more(60, 60)
+        net.wait(
+            lambda: any(net.health(org)["alarms"].get("evidence") for org in honest),
+            "somebody has the proof",
+            60,
+        )
+        load.more(20, 60)
+    net.kill("h4")
+    net.check(load.published)
+    for org in honest:
+        assert not set(net.health(org)["alarms"]) - {"evidence"}

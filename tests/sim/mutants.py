@@ -296,6 +296,13 @@ class BelievesOldBeats(Consensus):
         super()._learn_status(status)
 
 
+class ShowsNobody(Consensus):
+    """2.19: of two proposals, each stays with those who got it."""
+
+    def _compare(self, _view: View, _vote: Vote) -> None:
+        pass
+
+
 class ForgetsProposals(Consensus):
     """2.11: the row of a proposal is not made durable."""
 
@@ -472,6 +479,7 @@ MUTANTS: tuple[type[Consensus], ...] = (
     HearsEverything,
     NeverPresumes,
     BelievesOldBeats,
+    ShowsNobody,
     ForgetsProposals,
     ForgetsNotarize,
     ForgetsFinalize,

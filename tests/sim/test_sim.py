@@ -34,6 +34,7 @@ DIRECTED: dict[str, Callable[[Machine], None]] = {
     "HearsEverything": scenarios.flood,
     "NeverPresumes": scenarios.heartbeats_of_the_dead,
     "BelievesOldBeats": scenarios.heartbeats_of_the_dead,
+    "ShowsNobody": scenarios.equivocation_of_every_shape,
     "FewReports": scenarios.reports_of_a_quarantine,
     "NoFloor": scenarios.floor_across_an_epoch,
     "NoFloorInTheNextEpoch": scenarios.floor_across_an_epoch,

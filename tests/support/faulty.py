@@ -1,6 +1,8 @@
 """A node process with one fault, for tests only.
 
 clock MS    its wall clock is so many milliseconds ahead
+wall MS     the time of the whole process is, with which it signs its requests, too
+liar 0      it proposes two blocks in each of its turns: one to half of the others, one to the rest
 room PAGES  its database may grow by so many pages, until the file `room` appears at home
 """
 
@@ -8,8 +10,12 @@ import threading
 import time
 from pathlib import Path
 
+import msgspec
 import uvicorn
 
+from ledger import consensus as agree
+from ledger.encoding import encode_bundle
+from ledger.records.seal import Seal, SealEntry
 from node.clock import Clock, wall_ms
 from node.config import Config, load_config
 from node.driver import Driver
@@ -23,6 +29,14 @@ def main(words: list[str]) -> None:
     if fault == "clock":
         clock = Clock(0, lambda: wall_ms() + int(number))
         _serve(config, clock)
+    elif fault == "wall":
+        now, now_ns = time.time, time.time_ns
+        time.time = lambda: now() + int(number) / 1000
+        time.time_ns = lambda: now_ns() + int(number) * 1_000_000
+        _serve(config, None)
+    elif fault == "liar":
+        Driver._release = propose_twice  # type: ignore[method-assign]
+        _serve(config, None)
     elif fault == "room":
         _serve(config, None, int(number))
     else:
@@ -50,3 +64,39 @@ def _fill(driver: Driver, pages: int) -> None:
 
     limit(store.select("PRAGMA page_count")[0][0] + pages)
     threading.Thread(target=make_room, daemon=True).start()
+
+
+def propose_twice(driver: Driver) -> None:
+    """Every new block leaves to half of the others; the rest get another one of the same entries,
+    a moment younger, as well sealed and signed.
+    """
+    outbox, driver._outbox = driver._outbox, []
+    for to, effect in outbox:
+        facts = effect.facts if isinstance(effect, agree.Send) else ()
+        first = next((fact for fact in facts if isinstance(fact, agree.Proposal)), None)
+        applied = driver._built.get(first.vote.block) if first else None
+        if first is None or applied is None or applied.seal.seal.view != first.vote.view:
+            driver._outbox = [(to, effect)]
+            _RELEASE(driver)
+            continue
+        twin = _twin_of(driver, applied.seal.seal)
+        raws = [*(entry.raw for entry in applied.entries), twin.raw]
+        message = agree.signed_bytes(
+            driver._machine.config, "propose", first.vote.view, first.vote.height, twin.leaf
+        )
+        vote = msgspec.structs.replace(
+            first.vote, block=twin.leaf, signature=driver._keys_in_force().node.sign(message)
+        )
+        other = msgspec.structs.replace(first, vote=vote)
+        for number, name in enumerate(sorted(driver.carrier.others())):
+            said, bodies = other, [encode_bundle(raws)]
+            if number % 2:
+                said, bodies = first, driver._one_block(first.vote.block)
+            driver.carrier.send(name, driver._message(facts=(said,), blocks=tuple(bodies)))
+
+
+_RELEASE = Driver._release
+
+
+def _twin_of(driver: Driver, seal: Seal) -> SealEntry:
+    return driver._seal(msgspec.structs.replace(seal, time_ms=seal.time_ms + 1))
