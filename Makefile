@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 DATA   ?= ../shared/data/idash2018
 
 .DEFAULT_GOAL := all
-.PHONY: all demo test lint bench bench-net vectors thirdparty sim net model lock clean
+.PHONY: all demo test coverage lint bench bench-net vectors thirdparty sim net model lock clean
 
 all: lint test
 
@@ -22,6 +22,13 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# The whole suite again, with every line counted: slower than `make test`, which CI runs.
+coverage: $(READY)
+	$(BIN)/coverage erase
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --cov --cov-report=
+	$(BIN)/coverage report --include='ledger/*' --skip-covered --show-missing --fail-under=100
+	$(BIN)/coverage report --include='node/*,cli/*' --skip-covered --fail-under=90
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

@@ -127,7 +127,8 @@ def test_what_may_be_registered_may_be_accessed() -> None:
     """A name that the guard refuses in an access would hide every use of the dataset."""
     ledger = Ledger()
     ledger.record("dataset", dataset("D1"))
-    for number in ("2024.beta", "1.2.3.4", "v1.final"):
+    registered = []
+    for number in ("2024.beta", "1.2.3.4", "v1.final", "1.2.3", "1.2.3-4", "2024.11.27.1"):
         name = f"D1@{number}"
         raw = ledger.sign("dataset-version", version(number))
         evidence = ledger.sign("access", access(dataset=name), by="system")
@@ -138,6 +139,8 @@ def test_what_may_be_registered_may_be_accessed() -> None:
             continue
         ledger.add(evidence)
         assert "UNREGISTERED" not in ledger.findings
+        registered.append(number)
+    assert registered == ["1.2.3", "1.2.3-4", "2024.11.27.1"]
 
 
 def test_the_guard_takes_linear_time() -> None:
