@@ -8,6 +8,7 @@
 `alliance init` is all four by one founder.
 """
 
+import json
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -44,6 +45,7 @@ from ledger.records.governance import (
 from ledger.records.seal import encode_seal
 from ledger.rules import RULES_VERSION
 from node.config import check_host
+from node.vaultkeys import make_keys
 
 NODE_KEYS: Final = ("node", "log", "cosigner")
 OFFICE_KEYS: Final = {"officer": "so", "committee": "dac", "system": "system"}
@@ -235,7 +237,7 @@ def seal_genesis(
 
 def check_vacant(home: Path) -> None:
     """Founding never overwrites. Raises `ConflictError` (X1.exists)."""
-    for name in ("genesis", "node.toml", "ledger.db", "keys/passphrase"):
+    for name in ("genesis", "node.toml", "ledger.db", "keys/passphrase", "keys/vault"):
         if (home / name).exists():
             raise ConflictError("X1.exists", file=name)
     for name in KEY_NAMES:
@@ -267,8 +269,16 @@ def save_home(
         write_new(folder / "passphrase", passphrase + b"\n", 0o600)
     for name, signer in signers.items():
         save_signer(home, name, signer, passphrase)
-    write_new(home / "node.toml", f'host = "{host}"\nport = {port}\n'.encode())
+    make_keys(home, secrets.token_bytes(32))
+    settings = {"host": host, "port": port, "vault_backup": vault_backup_of(home)}
+    lines = [f"{name} = {json.dumps(value)}\n" for name, value in settings.items()]
+    write_new(home / "node.toml", "".join(lines).encode())
     return made
+
+
+def vault_backup_of(home: Path) -> str:
+    """Where a new home's vault is copied to, until its operator moves it: beside the home."""
+    return f"../{home.resolve().name}-vault"
 
 
 def found_alone(

@@ -32,6 +32,7 @@ from cli import (
     runs,
     schemas,
     studies,
+    vault,
     vocabulary,
 )
 from cli.audit import audit_app
@@ -65,6 +66,8 @@ app.command("endpoint")(signing("officer")(membership.endpoint))
 operate.app.command("rotate")(signing("officer")(membership.rotate))
 app.add_typer(keys.app, name="keys")
 app.add_typer(apikeys.app, name="apikey")
+app.add_typer(vault.app, name="vault")
+app.command("erase", context_settings=TAKES_ID)(signing("officer")(vault.erase))
 app.add_typer(records.member, name="member")
 app.add_typer(records.key, name="key")
 app.command("resolution")(signing("committee")(records.resolution))

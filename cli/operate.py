@@ -13,7 +13,7 @@ import typer
 from cli import home as homes
 from cli.doctor import LAST_BACKUP
 from cli.exporting import copy_chain
-from cli.founding import Plan, found_alone
+from cli.founding import Plan, found_alone, vault_backup_of
 from cli.options import (
     DEFAULT_HOME,
     BackfillDays,
@@ -75,6 +75,7 @@ def init(
         say("init-chain", chain=chain),
         say("init-pin", pin=pin),
         *([say("init-passphrase")] if made else []),
+        say("init-vault", folder=str(home / vault_backup_of(home))),
         say("init-next", home=str(home)),
     ]
     result = {

@@ -165,6 +165,13 @@ OPERATE: dict[str, Text] = {
         "随机口令保存在 keys/passphrase（仅本人可读），以便节点自动重启。请另存一份；"
         "同时持有两者即持有密钥。",
     ),
+    "init-vault": Text(
+        "The vault (people, documents) is copied, encrypted, to {folder} while the node runs: move "
+        "that to another disk (`vault_backup` in node.toml), and save keys/vault apart from it. "
+        "Credit is unprovable without them.",
+        "节点运行时会将保管库（人员、文件）加密复制到 {folder}：请移至另一磁盘（node.toml 中的 "
+        "`vault_backup`），并将 keys/vault 另行保存。没有它们便无法证明贡献。",
+    ),
     "init-next": Text(
         "Next: alliance node run --home {home}", "下一步：alliance node run --home {home}"
     ),
@@ -779,6 +786,36 @@ ACCESS: dict[str, Text] = {
     ),
     "apikey": Text(
         "{id}  {scopes}  until {until}  for {kid}", "{id}  {scopes}  有效至 {until}  代表 {kid}"
+    ),
+    "erased": Text(
+        "{count} payloads destroyed here; the record of it, and the other holders, follow.",
+        "已在此销毁 {count} 个载荷；相应记录及其他持有者随后完成。",
+    ),
+    "vault-counts": Text(
+        "{T1} payloads for all members, {T2} restricted, {missing} missing, {erased} erased;"
+        " {groups} keys.",
+        "面向全体成员 {T1} 个，受限 {T2} 个，缺失 {missing} 个，已删除 {erased} 个；"
+        "密钥 {groups} 个。",
+    ),
+    "vault-erasure": Text(
+        "{commit}  {ground}  {time}  not answered yet: {orgs}",
+        "{commit}  {ground}  {time}  尚未答复：{orgs}",
+    ),
+    "vault-erasure-done": Text(
+        "{commit}  {ground}  {time}  gone everywhere", "{commit}  {ground}  {time}  各处均已删除"
+    ),
+    "vault-backed-up": Text(
+        "The vault was copied to {folder}, encrypted. Keep `keys/vault` apart from it: without that"
+        " key the copy opens nothing.",
+        "保管库已加密复制到 {folder}。请将 `keys/vault` 另行保存：没有该密钥无法打开副本。",
+    ),
+    "vault-restored": Text(
+        "The vault was restored from {folder}; erasures since then act before anything is served.",
+        "已从 {folder} 恢复保管库；其后的删除会在提供服务之前执行。",
+    ),
+    "vault-rotated": Text(
+        "{count} keys wrapped anew. Save `keys/vault` again, apart from the copies.",
+        "已重新封装 {count} 个密钥。请再次单独保存 `keys/vault`。",
     ),
     "apikey-revoked": Text("{id}  revoked  for {kid}", "{id}  已吊销  代表 {kid}"),
 }

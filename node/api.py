@@ -39,6 +39,7 @@ from node.client import DEPOSIT_TYPE
 from node.config import MAX_POST_ENTRIES
 from node.door import Door, Handler, author_of
 from node.driver import VERSION, Driver
+from node.forgetting import Forgetting
 from node.httpsig import check_body
 from node.logs import LOG
 from node.metrics import CONTENT_TYPE, render
@@ -70,10 +71,13 @@ class Api:
 
     def __init__(self, driver: Driver, vault: Vault) -> None:
         self.driver = driver
+        self.wake: Callable[[], None] = lambda: None
+        """Called when the vault has something to say."""
         self.payloads = Payloads(vault, driver.org)
         self.door = Door(driver)
         self.store = driver.store
         self.receipts = Receipts(driver.store, driver.genesis.tip)
+        self.forgetting = Forgetting(driver, vault, self.receipts.queries)
 
     # --- entries ----------------------------------------------------------------------------------
 
@@ -279,8 +283,19 @@ class Api:
         return await run_in_threadpool(self.payloads.get, commit, author_of(request))
 
     async def get_vault(self, _request: Request) -> Response:
-        """GET /api/v1/vault: what the vault holds and misses, and who read restricted payloads."""
-        return await run_in_threadpool(self.payloads.describe)
+        """GET /api/v1/vault: what the vault holds and misses, who read restricted payloads, and
+        who has not answered an erasure.
+        """
+        return _json(await run_in_threadpool(self._vault))
+
+    def _vault(self) -> dict[str, object]:
+        return {**self.payloads.describe(), "erasures": self.forgetting.answers()}
+
+    async def post_erasure(self, request: Request) -> Response:
+        """POST /api/v1/erasures: destroy payloads here; the record of it follows by itself."""
+        erased = await run_in_threadpool(self.forgetting.order, await self._body(request))
+        self.wake()
+        return _json({"erased": erased}, 202)
 
     # --- the log: C2SP tlog-tiles -----------------------------------------------------------------
 
@@ -403,6 +418,7 @@ class Api:
             "GET /api/v1/payloads/{commit}": self.get_payload,
             "GET /api/v1/vault": self.get_vault,
             "GET /api/v1/credit/{name}": self.get_credit,
+            "POST /api/v1/erasures": self.post_erasure,
             "GET /api/v1/summary": self.get_summary,
             "GET /api/v1/schemas/{name}": self.get_schema,
             "GET /api/v1/openapi.json": self.get_openapi,

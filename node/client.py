@@ -8,7 +8,7 @@ import math
 import secrets
 import ssl
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from string import Formatter
 from types import TracebackType
@@ -323,6 +323,21 @@ class NodeClient(_Connection):
         deposit = decode_deposit(self._get(f"{PAYLOADS_PATH}/{commit}").content)
         check_deposited(deposit, commit)
         return deposit
+
+    def erase(self, commits: Sequence[str], group: str, ground: str) -> list[str]:
+        """Have payloads destroyed at the node, and on record; gives those that were there.
+
+        Raises `NotFoundError` (T3), `ErasedError` (T4), `ForbiddenError` (P1, P4) or `RefusedError`
+        (T9, T10).
+        """
+        order: dict[str, object] = {"ground": ground}
+        if group:
+            order["group"] = group
+        if commits:
+            order["commits"] = list(commits)
+        body = msgspec.json.encode(order, order="deterministic")
+        answer = self._object(self._post("/api/v1/erasures", body, "application/json"))
+        return [str(commit) for commit in answer.get("erased", [])]
 
     def vault(self) -> dict[str, Any]:
         """What the node's vault holds and misses, and who read restricted payloads."""

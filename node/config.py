@@ -27,6 +27,10 @@ class Config:
     home: Path
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
+    vault_backup: str = ""
+    """The folder, best on another disk, where the node keeps a copy of its vault; relative to the
+    home directory.
+    """
     vault_key_command: str = ""
     """Prints the keys of the vault (SPEC 14.2), where they are kept by something else."""
     tls_certificate: str = ""
@@ -192,6 +196,14 @@ def read_private(path: Path) -> bytes:
         return path.read_bytes()
     except OSError:
         raise ConfigError("O1.file", file=path.name) from None
+
+
+def make_private_folder(path: Path) -> None:
+    """A folder for its owner alone. Raises `ConfigError` (X1.file)."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError:
+        raise ConfigError("X1.file", file=path.name) from None
 
 
 def write_private(path: Path, data: bytes) -> None:

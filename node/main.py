@@ -80,11 +80,16 @@ def create_app(config: Config, clock: Clock | None = None) -> FastAPI:
     links = Links(dial_out=config.dial_out, trust=trust)
     driver.connect(links)
 
-    replication = Replication(driver, links, vault)
+    api = Api(driver, vault)
+    replication = Replication(driver, links, vault, api.forgetting)
+    api.wake = replication.wake
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with _listening(config, create_peer_app(driver, links, vault)):
+            # What the chain says was erased is erased before anything is served.
+            while await run_in_threadpool(replication.read_on):
+                pass
             driver.start()
             replication.start()
             links.start(driver.deliver, driver.genesis.seal.leaf)
@@ -101,7 +106,8 @@ def create_app(config: Config, clock: Clock | None = None) -> FastAPI:
     app.state.driver = driver
     app.state.links = links
     app.state.vault = vault
-    Api(driver, vault).install(app)
+    app.state.forgetting = api.forgetting
+    api.install(app)
     return app
 
 

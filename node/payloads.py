@@ -46,8 +46,7 @@ class Payloads:
 
     def _check_named(self, deposit: Deposit) -> None:
         commit = commit_of(deposit)
-        named = self.vault.named(commit)
-        if named is None or self.org not in named.holders:
+        if not any(self.org in named.holders for named in self.vault.named(commit)):
             raise NotFoundError("T3", commit=commit)
 
     def get(self, commit: str, author: Identity) -> Response:
@@ -80,9 +79,9 @@ class Payloads:
             )
         )
 
-    def describe(self) -> Response:
+    def describe(self) -> dict[str, object]:
         """How much the vault holds, what it misses, and who read restricted payloads."""
-        answer = {
+        return {
             "counts": self.vault.counts(),
             "height": self.vault.height,
             "missing": [item._asdict() for item in self.vault.missing(self.org)],
@@ -91,7 +90,6 @@ class Payloads:
                 for number, reading in self.vault.newest_readings()
             ],
         }
-        return Response(msgspec.json.encode(answer), 200, None, "application/json")
 
 
 def _depositor(author: Identity) -> str:

@@ -45,6 +45,7 @@ ROUTES: Final[dict[str, Access]] = {
     "GET /api/v1/reports/{name}": Access(OVERSEERS),
     "POST /api/v1/payloads": Access(WRITERS, "submit", own=True),
     "GET /api/v1/payloads/{commit}": Access(EVERYBODY),
+    "POST /api/v1/erasures": Access(frozenset({"officer"}), own=True),
     "GET /api/v1/vault": Access(frozenset({"node", "officer", "auditor"}), own=True),
     "GET /api/v1/credit/{name}": Access(EVERYBODY, "read"),
     "GET /api/v1/summary": Access(EVERYBODY, "read"),

@@ -19,6 +19,7 @@ from ledger.records.envelope import Entry
 from ledger.records.payloads import check_deposited
 from node.clock import wall_ms
 from node.driver import Driver
+from node.forgetting import Forgetting
 from node.links import Link, Links
 from node.payloads import deposit_of
 from node.vault import Named, Vault
@@ -27,21 +28,26 @@ LOG = logging.getLogger("alliance.node")
 PAUSE_S: Final = 1.0
 MAX_PAUSE_S: Final = 30.0
 BLOCKS_AT_ONCE: Final = 256
+BACKUP_S: Final = 60.0
 MAX_TO_GIVE: Final = 10_000
-MARK: Final = b'"payloads":['
-"""Stands in every record that names a payload: other blocks are not parsed again."""
+MARKS: Final = (b'"payloads":[', b'"type":"erasure"')
+"""One of them stands in every record that is of interest: other blocks are not parsed again."""
 
 
 class Replication:
     """The thread. `start` it when the driver works, `stop` it before."""
 
-    def __init__(self, driver: Driver, links: Links, vault: Vault) -> None:
+    def __init__(self, driver: Driver, links: Links, vault: Vault, forgetting: Forgetting) -> None:
         self._driver = driver
         self._links = links
         self._vault = vault
+        self._forgetting = forgetting
         self._org = driver.org
         self._to_give: deque[tuple[Link, str]] = deque(maxlen=MAX_TO_GIVE)
+        self._copied: dict[str, int] | None = None
+        self._copied_s = 0.0
         self._stopping = threading.Event()
+        self._woken = threading.Event()
         self._thread = threading.Thread(target=self._run, name="replication", daemon=True)
 
     def start(self) -> None:
@@ -54,12 +60,17 @@ class Replication:
         if self._thread.is_alive():
             self._thread.join(timeout_s)
 
+    def wake(self) -> None:
+        """There is something to say: do not wait for the chain."""
+        self._woken.set()
+
     def _run(self) -> None:
         failures = 0
         due_s = 0.0
         while not self._stopping.wait(PAUSE_S):
             try:
-                if self.read_on() or time.monotonic() >= due_s:
+                if self.read_on() or self._woken.is_set() or time.monotonic() >= due_s:
+                    self._woken.clear()
                     failures = 0 if self.move() else failures + 1
                     due_s = time.monotonic() + min(MAX_PAUSE_S, PAUSE_S * 2**failures)
             except AllianceError as error:
@@ -76,7 +87,18 @@ class Replication:
             link, commit = self._to_give.popleft()
             if not self._give(link, commit):
                 self._to_give.append((link, commit))
-        return not left and not self._to_give
+        self._back_up()
+        return self._forgetting.sign() and not left and not self._to_give
+
+    def _back_up(self) -> None:
+        """Copy the vault where that is wanted, when it changed, and not too often."""
+        config, counts = self._driver.config, self._vault.counts()
+        if not config.vault_backup or counts == self._copied:
+            return
+        if self._copied is not None and time.monotonic() < self._copied_s + BACKUP_S:
+            return
+        self._vault.back_up(config.home / config.vault_backup)
+        self._copied, self._copied_s = counts, time.monotonic()
 
     def read_on(self) -> bool:
         """Take in what the newest final blocks name; says whether there were any. Raises
@@ -89,9 +111,10 @@ class Replication:
         last = min(last, first + BLOCKS_AT_ONCE - 1)
         blocks = self._driver.store.blocks(first, last - first + 1)
         bodies = (block.body for block in blocks)
-        entries = [entry for body in bodies if MARK in body for entry in _naming(body)]
+        entries = [entry for body in bodies for entry in _concerning(body)]
         named = [item for entry in entries for item in _named(entry)]
         self._vault.name(last, named)
+        self._forgetting.obey(entries)
         if self._driver.config.dial_out:
             self._to_give.extend(
                 (link, item.commit)
@@ -138,13 +161,21 @@ class Replication:
         return False
 
 
-def _naming(body: bytes) -> Iterator[Entry]:
-    """The records of a block that name payloads."""
+def _concerning(body: bytes) -> Iterator[Entry]:
+    """The records of a block that name payloads, or say that some were erased."""
+    if not any(mark in body for mark in MARKS):
+        return
     for raw in decode_bundle(body)[:-1]:
-        if MARK in raw:
+        if any(mark in raw for mark in MARKS):
             yield decode_entry(raw)
 
 
 def _named(entry: Entry) -> Iterator[Named]:
     for payload in entry.record.payloads:
-        yield Named(payload.commit, payload.tier, payload.holders, b64url(entry.leaf))
+        yield Named(
+            payload.commit,
+            payload.tier,
+            payload.holders,
+            b64url(entry.leaf),
+            entry.statement.iss,
+        )

@@ -19,8 +19,14 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from ledger.crypto import NONCE_BYTES, decrypt, encrypt
-from ledger.encoding import unb64url
-from ledger.errors import ConfigError, ErasedError, NotFoundError
+from ledger.encoding import b64url, unb64url
+from ledger.errors import (
+    AllianceError,
+    ConfigError,
+    ConflictError,
+    ErasedError,
+    NotFoundError,
+)
 from ledger.records.payloads import (
     SALT_BYTES,
     Deposit,
@@ -29,7 +35,7 @@ from ledger.records.payloads import (
     commit_of,
     payload_of,
 )
-from node.config import Config
+from node.config import Config, make_private_folder, write_private
 from node.store.engine import storage_errors
 from node.vaultkeys import VaultKeys, load_keys, make_keys
 
@@ -48,15 +54,18 @@ CREATE TABLE IF NOT EXISTS payload (
   body BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS payload_group ON payload (group_name);
 CREATE TABLE IF NOT EXISTS named (
-  id TEXT PRIMARY KEY, tier TEXT NOT NULL, holders TEXT NOT NULL, leaf TEXT NOT NULL);
+  id TEXT NOT NULL, tier TEXT NOT NULL, holders TEXT NOT NULL, leaf TEXT NOT NULL,
+  org TEXT NOT NULL, PRIMARY KEY (id, leaf));
 CREATE TABLE IF NOT EXISTS erased (
-  id TEXT PRIMARY KEY, record TEXT NOT NULL, at_ms INTEGER NOT NULL);
+  id TEXT PRIMARY KEY, ground TEXT NOT NULL, record TEXT NOT NULL, at_ms INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS access (
   number INTEGER PRIMARY KEY, id TEXT NOT NULL, at_ms INTEGER NOT NULL, org TEXT NOT NULL,
   role TEXT NOT NULL, subject TEXT NOT NULL, key TEXT NOT NULL, outcome TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS place (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 """
 VAULT_FILE: Final = "vault.db"
+COPY_FILE: Final = "vault-payloads.db"
+KEYS_FILE: Final = "vault-keys"
 CHECK: Final = "check"
 """A group of no payload: whether the key of the vault is the right one is tried on it."""
 _ORGS: Final = msgspec.json.Decoder(tuple[str, ...])
@@ -102,6 +111,19 @@ class Named(NamedTuple):
     tier: Tier
     holders: tuple[str, ...]
     leaf: str
+    """Of the record, base64url."""
+    org: str
+    """Whose record it is: that organisation decides on its erasure."""
+
+
+class Erasure(NamedTuple):
+    """A payload that was destroyed here."""
+
+    commit: str
+    ground: str
+    record: str
+    """The leaf hash of this organisation's `erasure` record; empty until that is on the chain."""
+    at_ms: int
 
 
 class Vault:
@@ -205,9 +227,9 @@ class Vault:
         return Opened(holding, salt, payload)
 
     def _check_not_erased(self, commit: str) -> None:
-        rows = self._rows("SELECT record FROM erased WHERE id = ?", commit)
+        rows = self._rows("SELECT record, ground FROM erased WHERE id = ?", commit)
         if rows:
-            raise ErasedError("T4", commit=commit, record=rows[0][0])
+            raise ErasedError("T4", commit=commit, record=rows[0][0] or rows[0][1])
 
     # --- keys -------------------------------------------------------------------------------------
 
@@ -271,8 +293,11 @@ class Vault:
         """The records up to this height name these payloads."""
         with self._transaction():
             self._connection.executemany(
-                "INSERT OR IGNORE INTO named VALUES (?, ?, ?, ?)",
-                [(item.commit, item.tier, _text(item.holders), item.leaf) for item in named],
+                "INSERT OR IGNORE INTO named VALUES (?, ?, ?, ?, ?)",
+                [
+                    (item.commit, item.tier, _text(item.holders), item.leaf, item.org)
+                    for item in named
+                ],
             )
             self._connection.execute("INSERT OR REPLACE INTO place VALUES ('height', ?)", (height,))
 
@@ -282,10 +307,9 @@ class Vault:
         rows = self._rows("SELECT value FROM place WHERE name = 'height'")
         return int(rows[0][0]) if rows else -1
 
-    def named(self, commit: str) -> Named | None:
-        """How the chain names a payload; None where it does not."""
-        found = self._named("named.id = ?", commit)
-        return found[0] if found else None
+    def named(self, commit: str) -> list[Named]:
+        """The records that name a payload."""
+        return self._named("id = ?", commit)
 
     def missing(self, org: str) -> list[Named]:
         """The T1 payloads that this organisation should hold and does not."""
@@ -294,12 +318,12 @@ class Vault:
         return [item for item in found if org in item.holders]
 
     def _named(self, where: str, *values: object) -> list[Named]:
-        rows = self._rows(f"SELECT id, tier, holders, leaf FROM named WHERE {where}", *values)  # noqa: S608
-        return [Named(row[0], row[1], _ORGS.decode(row[2]), row[3]) for row in rows]
+        rows = self._rows(f"SELECT id, tier, holders, leaf, org FROM named WHERE {where}", *values)  # noqa: S608
+        return [Named(row[0], row[1], _ORGS.decode(row[2]), row[3], row[4]) for row in rows]
 
     # --- forgetting -------------------------------------------------------------------------------
 
-    def erase(self, commits: Sequence[str], record: str, at_ms: int) -> list[str]:
+    def erase(self, commits: Sequence[str], ground: str, at_ms: int) -> list[str]:
         """Destroy payloads, their salts and keys; with the last payload of a group also the key of
         the group. Gives those that were here. They never come back (T4).
         """
@@ -308,7 +332,7 @@ class Vault:
             for commit in commits:
                 rows = self._rows("SELECT group_name FROM payload WHERE id = ?", commit)
                 self._connection.execute(
-                    "INSERT OR IGNORE INTO erased VALUES (?, ?, ?)", (commit, record, at_ms)
+                    "INSERT OR IGNORE INTO erased VALUES (?, ?, '', ?)", (commit, ground, at_ms)
                 )
                 if rows:
                     self._connection.execute("DELETE FROM payload WHERE id = ?", (commit,))
@@ -320,9 +344,51 @@ class Vault:
                     here.append(commit)
         return here
 
+    def on_record(self, commits: Sequence[str], record: str) -> None:
+        """The chain holds this organisation's word that these were erased."""
+        with self._transaction():
+            self._connection.executemany(
+                "UPDATE erased SET record = ? WHERE id = ?", [(record, one) for one in commits]
+            )
+
+    def erasures(self) -> list[Erasure]:
+        """Everything that was erased here, the newest first."""
+        rows = self._rows("SELECT id, ground, record, at_ms FROM erased ORDER BY at_ms DESC, id")
+        return [Erasure(*row) for row in rows]
+
     def group(self, name: str) -> list[str]:
         """The payloads of a group."""
         return [row[0] for row in self._rows("SELECT id FROM payload WHERE group_name = ?", name)]
+
+    # --- copies -----------------------------------------------------------------------------------
+
+    def back_up(self, folder: Path) -> None:
+        """Copy the vault: ciphertexts into one file, the wrapped keys of the groups into another.
+
+        The file of keys is the newest only, and is replaced first: what was erased dies in the
+        copy at once, whatever ciphertext is left. Raises `ConfigError` (X1.file), `StorageError`.
+        """
+        self.back_up_keys(folder)
+        part = folder / f"{COPY_FILE}.part"
+        part.unlink(missing_ok=True)
+        with self._lock, storage_errors():
+            copy = sqlite3.connect(part, isolation_level=None)
+            try:
+                part.chmod(0o600)
+                self._connection.backup(copy)
+                copy.execute("PRAGMA journal_mode = DELETE")
+                copy.execute("DELETE FROM group_key")
+                copy.execute("VACUUM")
+            finally:
+                copy.close()
+            part.replace(folder / COPY_FILE)
+
+    def back_up_keys(self, folder: Path) -> None:
+        """Replace the copy of the groups' keys, which are wrapped with the key of the vault."""
+        rows = self._rows("SELECT name, kek, wrapped FROM group_key ORDER BY name")
+        lines = [f"{name} {kek} {b64url(wrapped)}\n" for name, kek, wrapped in rows]
+        make_private_folder(folder)
+        write_private(folder / KEYS_FILE, "".join(lines).encode())
 
     def counts(self) -> dict[str, int]:
         """How much is here, by tier, and how much was erased."""
@@ -338,6 +404,43 @@ class Vault:
 
 def _text(orgs: Sequence[str]) -> str:
     return msgspec.json.encode(tuple(orgs)).decode()
+
+
+def restore_vault(config: Config, folder: Path) -> None:
+    """Put a copy in the place of a lost vault. Payloads whose group has no key any more are
+    dropped, and the chain is read again from its beginning before anything is served, so that
+    whatever was erased since is erased here, too.
+
+    Raises `ConflictError` (X1.exists), `ConfigError` (X1.file, T6) or `StorageError` (O2, O3).
+    """
+    path = config.home / VAULT_FILE
+    if path.exists():
+        raise ConflictError("X1.exists", file=path.name)
+    try:
+        keys = (folder / KEYS_FILE).read_text("ascii").splitlines()
+        data = (folder / COPY_FILE).read_bytes()
+    except (OSError, UnicodeDecodeError):
+        raise ConfigError("X1.file", file=folder.name) from None
+    try:
+        rows = [(name, kek, unb64url(text)) for name, kek, text in map(str.split, keys)]
+    except (ValueError, AllianceError):
+        raise ConfigError("X1.file", file=KEYS_FILE) from None
+    part = path.with_name(path.name + ".part")
+    write_private(part, data)
+    with storage_errors():
+        connection = sqlite3.connect(part, isolation_level=None)
+        try:
+            for pragma in PRAGMAS:
+                connection.execute(pragma)
+            connection.executemany("INSERT INTO group_key VALUES (?, ?, ?)", rows)
+            connection.execute(
+                "DELETE FROM payload WHERE group_name NOT IN (SELECT name FROM group_key)"
+            )
+            connection.execute("DELETE FROM place")
+        finally:
+            connection.close()
+    part.replace(path)
+    open_vault(config).close()
 
 
 def open_vault(config: Config) -> Vault:

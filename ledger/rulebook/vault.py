@@ -64,6 +64,18 @@ VAULT: dict[str, Rule] = {
         "Leave it out, or deposit the text with tier T2.",
         "请删除该内容，或以 T2 级存入。",
     ),
+    "T9": Rule(
+        "The person {person} is named by the active permit {permit}: who uses data stays known to the home institution.",
+        "人员 {person} 列于有效许可 {permit} 中：使用数据者须为所属机构所知。",
+        "Close or revoke the permit first, then erase.",
+        "请先关闭或撤销该许可，再行删除。",
+    ),
+    "T10": Rule(
+        "The committee's policy keeps {schema} for {months} months; the payload {commit} is younger.",
+        "委员会政策规定 {schema} 须保留 {months} 个月；载荷 {commit} 尚未到期。",
+        "Wait, or ask the committee for another retention (`alliance policy`).",
+        "请等待期满，或请委员会调整保留期（`alliance policy`）。",
+    ),
     "T8": Rule(
         "{org} is not among the holders of this payload.",
         "{org} 不在该载荷的持有者之列。",

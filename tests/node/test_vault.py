@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from ledger.encoding import b64url
-from ledger.errors import ConfigError, ErasedError, ForbiddenError, NotFoundError, ProofError
+from ledger.errors import (
+    ConfigError,
+    ConflictError,
+    ErasedError,
+    ForbiddenError,
+    NotFoundError,
+    ProofError,
+)
 from ledger.records.payloads import (
     Deposit,
     Tier,
@@ -21,7 +28,7 @@ from node.config import Config
 from node.identity import Identity, Role
 from node.payloads import Payloads, deposit_of
 from node.policy import check_release
-from node.vault import VAULT_FILE, Holding, Named, Vault, open_vault
+from node.vault import VAULT_FILE, Holding, Named, Vault, open_vault, restore_vault
 from node.vaultkeys import VARIABLE, decode_keys, key_file, load_keys, make_keys, save_keys
 from tests.node.test_access import Stage, rule, run
 
@@ -172,18 +179,18 @@ def test_what_the_chain_names_and_is_not_here_is_missing(vault: Vault) -> None:
     vault.put(here, "kid", 1)
     vault.erase([commit_of(gone)], "record", 2)
     named = [
-        Named(commit_of(here), "T1", ("h1",), "leaf"),
-        Named(commit_of(gone), "T1", ("h1",), "leaf"),
-        Named("absent", "T1", ("h1", "h2"), "leaf"),
-        Named("restricted", "T2", ("h1",), "leaf"),
-        Named("elsewhere", "T1", ("h2",), "leaf"),
+        Named(commit_of(here), "T1", ("h1",), "leaf", "h1"),
+        Named(commit_of(gone), "T1", ("h1",), "leaf", "h1"),
+        Named("absent", "T1", ("h1", "h2"), "leaf", "h1"),
+        Named("restricted", "T2", ("h1",), "leaf", "h1"),
+        Named("elsewhere", "T1", ("h2",), "leaf", "h2"),
     ]
     assert vault.height == -1
     vault.name(7, named)
     vault.name(9, named[:1])
     assert vault.height == 9
     assert vault.missing("h1") == [named[2]]
-    assert vault.named("restricted") == named[3]
+    assert vault.named("restricted") == [named[3]]
 
 
 # --- who gets it ------------------------------------------------------------------------------
@@ -284,3 +291,54 @@ def test_payloads_over_http(tmp_path: Path) -> None:
 def test_the_vault_is_for_its_owner_alone(tmp_path: Path) -> None:
     open_vault(config(tmp_path)).close()
     assert (tmp_path / VAULT_FILE).stat().st_mode & 0o077 == 0
+
+
+# --- copies -----------------------------------------------------------------------------------
+
+
+def test_a_copy_opens_nothing_without_the_key_of_the_vault(vault: Vault, tmp_path: Path) -> None:
+    commit = vault.put(deposit(), "kid", 1)
+    copy = tmp_path / "copy"
+    vault.back_up(copy)
+    vault.close()
+    key = key_file(tmp_path).read_bytes().split()[1]
+    assert key not in on_disk(copy)
+    assert WORDS.encode() not in on_disk(copy)
+    assert all(path.stat().st_mode & 0o077 == 0 for path in (copy, *copy.iterdir()))
+    with pytest.raises(ConflictError, match=r"X1\.exists"):
+        restore_vault(config(tmp_path), copy)
+    (tmp_path / VAULT_FILE).unlink()
+    restore_vault(config(tmp_path), copy)
+    again = open_vault(config(tmp_path))
+    assert again.read(commit).holding.commit == commit
+    assert again.height == -1
+    again.close()
+
+
+def test_keys_die_first_in_the_copy(vault: Vault, tmp_path: Path) -> None:
+    """The ciphertext of yesterday's copy and the keys of today give what is left, and no more."""
+    gone, kept = vault.put(deposit(), "kid", 1), vault.put(deposit("kept"), "kid", 1)
+    copy = tmp_path / "copy"
+    vault.back_up(copy)
+    vault.erase([gone], "REQUEST", 2)
+    vault.back_up_keys(copy)
+    vault.close()
+    (tmp_path / VAULT_FILE).unlink()
+    restore_vault(config(tmp_path), copy)
+    again = open_vault(config(tmp_path))
+    assert again.read(kept).holding.commit == kept
+    with pytest.raises(NotFoundError, match="T3"):
+        again.read(gone)
+    again.close()
+
+
+def test_a_copy_that_is_none_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    with pytest.raises(ConfigError, match=r"X1\.file"):
+        restore_vault(config(tmp_path), folder)
+    folder.mkdir()
+    (folder / "vault-payloads.db").write_bytes(b"nothing")
+    (folder / "vault-keys").write_text("a b\n")
+    with pytest.raises(ConfigError, match=r"X1\.file"):
+        restore_vault(config(tmp_path), folder)
+    assert not (tmp_path / VAULT_FILE).exists()
