@@ -4,6 +4,7 @@ as processes of their own.
 
 import contextlib
 import io
+import json
 import shlex
 import shutil
 import socket
@@ -13,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import typer
 
@@ -54,6 +55,14 @@ class Demo(NamedTuple):
         place = ["--home", str(self.home)] if home else []
         self.command([*arguments, *place])
 
+    def ask(self, *words: str | Path) -> Any:  # noqa: ANN401  # whatever it prints as JSON
+        """Print a command and run it; gives its result."""
+        arguments = [str(word) for word in words]
+        typer.echo(typer.style("$ alliance " + shlex.join(arguments), fg="cyan"))
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            self.command([*arguments, "--json"])
+        return json.loads(said.getvalue())
+
     def run_quietly(self, *words: str | Path) -> None:
         """Print a command and run it; what it prints was seen before."""
         arguments = [str(word) for word in words]
@@ -85,7 +94,12 @@ def free_port() -> int:
 
 def start_node(home: Path, log: Path) -> "subprocess.Popen[bytes]":
     """The node of a home directory, as a process of its own."""
-    words = ["node", "run", "--home", str(home)]
+    return start_command(["node", "run"], home, log)
+
+
+def start_command(words: list[str], home: Path, log: Path) -> "subprocess.Popen[bytes]":
+    """A command that stays, as a process of its own."""
+    words = [*words, "--home", str(home)]
     typer.echo(typer.style("$ alliance " + shlex.join(words) + " &", fg="cyan"))
     with log.open("ab") as file:
         return subprocess.Popen(  # noqa: S603  # our own program, words of our own

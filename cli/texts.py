@@ -366,6 +366,15 @@ DEMO: dict[str, Text] = {
         "{victim} has caught up; its own log is recorded to the last line, nothing twice.",
         "{victim} 已追平；其日志已记录至最后一行，无一重复。",
     ),
+    "demo-fifth": Text(
+        "A fifth institution, {org}, joins the running chain: one file to it, one file back",
+        "第五个机构 {org} 加入运行中的链：发出一个文件，收回一个文件",
+    ),
+    "demo-followed": Text(
+        "{org} follows the chain without a vote, and lacks no block.",
+        "{org} 已无表决权地同步全链，不缺任何区块。",
+    ),
+    "demo-joining": Text("joining", "加入中"),
     "demo-copies": Text(
         "Copy the chain from each of the {count} nodes, and compare.",
         "从 {count} 个节点各复制一份链并比较。",

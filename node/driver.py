@@ -200,6 +200,7 @@ class Driver:
         self._thread = threading.Thread(target=self._run, name="driver", daemon=True)
         self._recorder = Recorder(config.home / config.record) if config.record else None
         self._waiting: dict[bytes, Waiting] = {}
+        self._org = ""
         self._cosigning = Cosigning("")
         self._presence = Presence()
         self._shares, self._relay = Shares(), Relay()
@@ -408,7 +409,7 @@ class Driver:
     @property
     def org(self) -> str:
         """The organisation whose node this is."""
-        return self._cosigning.org
+        return self._org
 
     @property
     def accusations(self) -> tuple[Accusation, ...]:
@@ -456,7 +457,9 @@ class Driver:
         say.
         """
         self.final = final
-        self._cosigning = Cosigning(self.keyring.org(final.tip))
+        self._org = self.keyring.org(final.tip)
+        # Who cosigns nothing has no word to remember: its organisation's node is another one.
+        self._cosigning = Cosigning(self._org if self.keyring.sets else "")
         note = decode_note(final.checkpoint) if final.checkpoint else None
         own = self._own_note(final.tip, note)
         self._uncosigned = own is None
@@ -1037,7 +1040,7 @@ class Driver:
             parent,
             self._candidates(effect),
             view=effect.view,
-            proposer=self._cosigning.org,
+            proposer=self._org,
             time_ms=effect.time_ms,
             history=self._history(effect.parent),
             verify=self.signatures.verify,

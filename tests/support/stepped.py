@@ -55,8 +55,13 @@ class Post:
 
     def send(self, to: str | None, item: Exchange) -> None:
         """To one of them by name, or to all."""
-        for name in self.others() if to is None else [to]:
-            self.net.post(self.org, name.partition("/")[0], item)
+        for name in self.others() if to is None else [self._node(to)]:
+            self.net.post(self.org, name, item)
+
+    def _node(self, name: str) -> str:
+        """Which node a peer's name means: one without a vote goes by its key."""
+        kid = name.partition("/")[2]
+        return next((org for org, own in self.net.kids.items() if own == kid), name)
 
     def heard(self) -> dict[str, int]:
         """Nobody asks."""
@@ -65,8 +70,14 @@ class Post:
     def others(self) -> list[str]:
         """All other nodes that this one can talk to: one of the two can be called."""
         walled = self.net.walled
-        homes = [org for org in self.net.homes if org != self.org]
+        homes = [org for org in self.net.homes if org != self.org and self._knows(org)]
         return [org for org in homes if not {org, self.org} <= walled]
+
+    def _knows(self, org: str) -> bool:
+        """Nothing is sent to strangers, nor of its own accord to who is a member no more."""
+        driver, kid = self.net.drivers.get(self.org), self.net.kids.get(org, "")
+        peer = driver.membership.roster.peer_of(kid) if driver else None
+        return peer is not None and peer.role != "former"
 
     @property
     def relays(self) -> bool:

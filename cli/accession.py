@@ -1,0 +1,94 @@
+"""A fifth institution joins the running chain on the stage: by the commands that its people and the
+committee type, while the others go on.
+"""
+
+from pathlib import Path
+
+import typer
+
+from cli.hospitals import Board, Hospital, settle
+from cli.options import Place
+from cli.screen import say
+from cli.session import Session
+from cli.stage import Demo
+from ledger.rules.values import DecisionState
+
+ORG = "h5"
+RESOLUTION = "2026-7"
+DATASET = "h5-icu"
+
+
+def take_in(scene: Demo, hospitals: list[Hospital]) -> Hospital:
+    """From the invitation to the first record of the new member. Raises what a command raises."""
+    scene.step("demo-fifth", org=ORG)
+    joiner = Hospital(scene, ORG)
+    joiner.state = "demo-joining"
+    host = hospitals[0]
+    file = scene.out / f"{ORG}.invite"
+    pin = scene.ask("invite", ORG, "--out", file, "--home", host.home)["pin"]
+    listen = f"127.0.0.1:{joiner.peer_port}"
+    hospitals_and_joiner = [*hospitals, joiner]
+    try:
+        joiner.join(file, "--pin", pin, "--port", str(joiner.port), "--listen", listen)
+        _decide(scene, hospitals, _resolution(host), [])
+        part = joiner.home / f"{ORG}.part"
+        admit: list[str | Path] = ["admit", part, "--resolution", RESOLUTION, "--home", host.home]
+        _decide(scene, hospitals, admit, [])
+        with Board(hospitals_and_joiner) as board:
+            board.until(lambda: _is_current(joiner))
+        typer.echo(say("demo-followed", org=ORG))
+        # The committee has five members now: four of them are needed.
+        _decide(scene, hospitals, ["config", "add", part, "--home", host.home], [host])
+        for hospital in hospitals[:-1]:
+            scene.run_quietly("ready", "--home", hospital.home)
+        with Board(hospitals_and_joiner) as board:
+            board.until(lambda: _votes(joiner))
+            joiner.state = "demo-working"
+        scene.run("config", "show", "--home", joiner.home, home=False)
+        scene.run(
+            "dataset", "register", DATASET, "--openness", "conditional", "--home", joiner.home,
+            home=False,
+        )  # fmt: skip
+        settle(hospitals_and_joiner)
+    except BaseException:
+        joiner.stop()
+        raise
+    return joiner
+
+
+def _is_current(joiner: Hospital) -> bool:
+    health = joiner.health()
+    return health is not None and health["behind"] == 0
+
+
+def _votes(joiner: Hospital) -> bool:
+    health = joiner.health()
+    return health is not None and health["status"] == "ok"
+
+
+def _resolution(host: Hospital) -> list[str | Path]:
+    """What the committee's meeting decided."""
+    return [
+        "resolution", RESOLUTION, "--kind", "admit", "--date", "2026-11-20", "--present", "4",
+        "--for", "4", "--home", host.home,
+    ]  # fmt: skip
+
+
+def _status(hospital: Hospital, leaf: str) -> str:
+    """How a decision stands, as the member's own node proves it."""
+    with Session(Place(hospital.home, None, None, "officer")) as session:
+        decision = session.state(DecisionState, "decision", leaf)
+    return decision.status if decision else "PENDING"
+
+
+def _decide(
+    scene: Demo, hospitals: list[Hospital], words: list[str | Path], further: list[Hospital]
+) -> None:
+    """A proposal at the first member, and the committees that endorse it until it is decided."""
+    leaf = scene.ask(*words)["leaf"]
+    settle(hospitals)
+    for hospital in [*further, *hospitals[1:]]:
+        if _status(hospital, leaf) != "PENDING":
+            return
+        scene.run_quietly("endorse", leaf, "--home", hospital.home)
+        settle(hospitals)
