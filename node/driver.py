@@ -200,8 +200,6 @@ class Driver:
         self._thread = threading.Thread(target=self._run, name="driver", daemon=True)
         self._recorder = Recorder(config.home / config.record) if config.record else None
         self._waiting: dict[bytes, Waiting] = {}
-        self._org = ""
-        self._cosigning = Cosigning("")
         self._presence = Presence()
         self._shares, self._relay = Shares(), Relay()
         self._unpublished: deque[tuple[int, list[Waiting]]] = deque()
