@@ -3,7 +3,7 @@ key (SPEC 11).
 
 A record costs a few dozen small requests between the members, and what a client costs for each is
 most of what they wait for. So the request is put together here and the response is read by
-httptools, the parser of our server: a tenth of httpx's CPU for the same bytes (tests/bench,
+httptools, the parser of our server: a tenth of httpx's CPU for the same bytes (see
 DECISIONS). What arrives is bounded in size and time.
 """
 
