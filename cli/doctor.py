@@ -171,7 +171,8 @@ class Examination:
         except AllianceError:
             signer = None
         try:
-            with NodeClient(url, signer, timeout_s=PROBE_S) as client:
+            trust = homes.trust_of(self.home)
+            with NodeClient(url, signer, timeout_s=PROBE_S, trust=trust) as client:
                 return client.alive()
         except UnreachableError as error:
             if error.rule != "O7":
