@@ -241,3 +241,10 @@ def test_no_clause_speaks_of_what_is_no_rule() -> None:
 def test_every_reason_has_its_words() -> None:
     assert {case[4] for case in CASES} - {""} <= set(REASONS)
     assert all(text.en != text.zh for text in REASONS.values())
+
+
+def test_schemas_are_printed_without_a_node() -> None:
+    assert "permit-status" in call("schema").out
+    assert call("schema", "permit-status", "--json").json["title"] == "permit-status"
+    assert '"title": "permit-status"' in call("schema", "permit-status").out
+    assert call("schema", "unheard").code == 14

@@ -14,6 +14,7 @@ from ledger.encoding import b64url, decode_bundle, encode_bundle, unb64url
 from ledger.merkle import tiles_of, tree_hash
 from ledger.notes import decode_checkpoint, decode_note
 from ledger.records import decode_entry
+from ledger.records.schemas import schema_of
 from ledger.rulebook import RULES
 from ledger.verify import (
     BlockReceipt,
@@ -388,6 +389,16 @@ def test_summary_health_and_metrics(home: Path, world: World) -> None:
         metrics = (await client.get("/metrics")).text
         assert "alliance_entries_total 4\n" in metrics
         assert "alliance_fsyncs_total 2\n" in metrics
+
+    run(home, test)
+
+
+def test_schemas_of_records(home: Path) -> None:
+    async def test(client: httpx.AsyncClient) -> None:
+        answer = await client.get("/api/v1/schemas/review")
+        assert answer.headers["content-type"] == "application/schema+json"
+        assert answer.content == schema_of("review")
+        assert (await client.get("/api/v1/schemas/unheard")).status_code == 404
 
     run(home, test)
 
