@@ -10,6 +10,7 @@ An invitation is not signed. Whoever changes the genesis in it leads to another 
 compare by another way; whoever changes addresses leads nowhere.
 """
 
+import contextvars
 import json
 import secrets
 import threading
@@ -25,7 +26,7 @@ from cli.founding import KEY_NAMES, OFFICE_KEYS, make_part, new_signers, save_ho
 from cli.membership import declare, pending_of
 from cli.operate import open_config, settings_text
 from cli.options import DEFAULT_HOME, Home, Host, Json, Kind, Lang, PassphraseFile, Place, Port
-from cli.screen import say, show, tell, wants_json
+from cli.screen import language, say, show, tell, wants_json
 from cli.session import Session
 from cli.statements import clock_ms, make_body
 from ledger.chain import check_genesis
@@ -37,6 +38,7 @@ from ledger.records.envelope import ENCODE, Shape, decode_canonical
 from node import main as nodes
 from node.config import DEFAULT_PORT, check_host, load_config
 from node.keyring import OBSERVER, OBSERVER_CAPACITY
+from node.logs import set_up
 
 LOOK_S: Final = 0.5
 JOIN_KEYS: Final = (*KEY_NAMES, OBSERVER)
@@ -152,6 +154,7 @@ def join(
     shown: dict[str, str | int] = {"org": invited.org, "pin": invited.pin, "part": str(part)}
     _report("join-start", **shown)
     config = open_config(home, passphrase_file)
+    set_up(config.log_format)
     newcomer = Newcomer(home, passphrase_file, invited.org)
     newcomer.start()
     try:
@@ -212,7 +215,11 @@ class Newcomer:
         self._org = org
         self._said: tuple[object, ...] = ()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="join", daemon=True)
+        # A thread of its own speaks the language of the command.
+        context = contextvars.copy_context()
+        self._thread = threading.Thread(
+            target=lambda: context.run(self._run), name="join", daemon=True
+        )
 
     def start(self) -> None:
         """Begin to watch."""
@@ -232,7 +239,7 @@ class Newcomer:
             except AllianceError as error:
                 # It has not begun to answer, or cannot prove anything yet: looked at again.
                 if error.code not in ("busy", "unreachable"):
-                    self._say("join-trouble", sentence=error.sentence("en"))
+                    self._say("join-trouble", sentence=error.sentence(language()))
 
     def _look(self, session: Session) -> bool:
         """One look; whether there is nothing left to do."""

@@ -2,6 +2,7 @@
 5.7, 11.5).
 """
 
+import contextvars
 import json
 import signal
 import subprocess
@@ -13,7 +14,9 @@ from typing import Any
 
 import pytest
 
+from cli.joining import Newcomer
 from cli.main import main
+from cli.screen import language, set_language
 from node.client import NodeClient
 from tests.support.process import free_port
 
@@ -153,3 +156,19 @@ def test_a_second_member_joins_by_commands(town: Town) -> None:
     found = town.retry("h2", "config", "show")
     assert {m["org"] for m in found["current"]["members"]} == {"h1", "h2"}
     assert (found["current"]["q"], found["pending"]) == (2, None)
+
+
+def test_the_watching_of_a_newcomer_speaks_the_language_of_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoken: list[str] = []
+    monkeypatch.setattr(Newcomer, "_run", lambda _self: spoken.append(language()))
+
+    def command() -> None:
+        set_language("zh")
+        newcomer = Newcomer(tmp_path, None, "h2")
+        newcomer.start()
+        newcomer.stop()
+
+    contextvars.copy_context().run(command)
+    assert spoken == ["zh"]
