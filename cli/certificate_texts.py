@@ -33,6 +33,37 @@ COMMANDS: Final[dict[str, Text]] = {
         "Acknowledgement set: {count} rows. No parameter takes anybody off it.",
         "致谢集合：{count} 行。任何参数都不能将人移除。",
     ),
+    "trace-row": Text(
+        "{indent}{kind} {name}  ({rel})  {action}", "{indent}{kind} {name}（{rel}）  {action}"
+    ),
+    "trace-missing": Text("missing: {leaf}", "缺失：{leaf}"),
+    "trace-height": Text(
+        "{count} records, at height {height}; an index, each record provable by `alliance proof`.",
+        "共 {count} 条记录，高度 {height}；此为索引，每条记录可用 `alliance proof` 证明。",
+    ),
+    "action-ask-again": Text("ask for it again", "重新征询"),
+    "action-check-run": Text("check what the run used", "核查该运行所用数据"),
+    "action-consider-recall": Text("consider a recall", "考虑召回"),
+    "action-hold-result": Text("hold the result back", "暂缓使用该成果"),
+    "action-notify-publisher": Text("tell the publisher", "通知出版方"),
+    "action-rebuild-dataset": Text("build the version again without it", "去除后重新构建版本"),
+    "action-reissue-with-pid": Text("issue again with a pid", "以假名重新颁发"),
+    "action-replace-person": Text("put somebody else in their place", "更换人员"),
+    "action-review-certificate": Text("let the committee review it", "由委员会复核"),
+    "action-review-request": Text("review the request", "复核申请"),
+    "action-stop-egress": Text("stop the egress", "停止出域"),
+    "action-suspend-permit": Text("suspend the permit", "中止许可"),
+    "action-withdraw-notice": Text("let the notice lapse", "令公示失效"),
+    "owed": Text(
+        "{code} {params}  due {due}  {standing}  {by}",
+        "{code} {params}  期限 {due}  {standing}  {by}",
+    ),
+    "owed-none": Text("The permit owes nothing.", "该许可没有义务。"),
+    "owed-MET": Text("met", "已履行"),
+    "owed-OPEN": Text("open", "待履行"),
+    "owed-OVERDUE": Text("OVERDUE", "已逾期"),
+    "owed-BREACHED": Text("BREACHED", "已违反"),
+    "owed-BY_HAND": Text("no record can show it", "无法由记录证明"),
     "collecting": Text("collecting receipts", "收集回执"),
     "certificate-written": Text(
         "Certificate file {file}: {count} receipts, {size} bytes. It verifies with the genesis "

@@ -154,6 +154,59 @@ def path_of(found: Calculation, leaf: str) -> list[str]:
     return list(reversed(backward(nodes.get, [found.object], CREDITED).path(leaf)))
 
 
+# --- where things come from, and what rests on them ---
+
+
+def trace(
+    place: Place,
+    target: Object,
+    cause: Annotated[
+        str | None,
+        typer.Option(
+            help="Forwards instead: dataset-withdrawn, ethics-withdrawn, key-compromised, "
+            "person-erased."
+        ),
+    ] = None,
+) -> None:
+    """Show what an object comes from; with a cause, what rests on it and has to be done."""
+    with Session(place) as session:
+        answer = session.trace(object_leaf(session, target), cause)
+    lines = [
+        say(
+            "trace-row",
+            indent="  " * row.depth,
+            kind=row.kind,
+            name=row.name,
+            rel=row.rel or "-",
+            action=say(f"action-{row.action}") if row.action else "",
+        )
+        for row in answer.rows
+    ]
+    lines += [say("trace-missing", leaf=leaf) for leaf in answer.missing]
+    lines.append(say("trace-height", count=len(answer.rows), height=answer.height))
+    show(msgspec.to_builtins(answer), lines)
+
+
+def obligations(
+    place: Place, permit: Annotated[str, typer.Argument(help="Id of the permit.")]
+) -> None:
+    """Show what a permit owes, and whether it was done."""
+    with Session(place) as session:
+        answer = session.obligations(permit)
+    lines = [
+        say(
+            "owed",
+            code=one.code,
+            params=", ".join(one.params),
+            due=one.due or "-",
+            standing=say(f"owed-{one.standing}"),
+            by=one.by or "-",
+        )
+        for one in answer.obligations
+    ] or [say("owed-none")]
+    show(msgspec.to_builtins(answer), lines)
+
+
 # --- notices and certificates ---
 
 

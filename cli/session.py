@@ -66,7 +66,7 @@ from ledger.verify import (
     verify_state_proof,
     verify_subject_log,
 )
-from node.answers import CreditAnswer
+from node.answers import CreditAnswer, ObligationsAnswer, TraceAnswer
 from node.client import NodeClient
 from node.receipts import SubjectAnswer
 
@@ -288,6 +288,14 @@ class Session:
         """The organisations whose nodes keep this chain."""
         health = self.client.health()
         return tuple(sorted({health["org"], *health["heard_ms"]}))
+
+    def trace(self, leaf: str, cause: str | None = None) -> TraceAnswer:
+        """What an object comes from, or, with a cause, what rests on it, as the node tells it."""
+        return _convert(self.client.trace(quote(leaf), cause), TraceAnswer)
+
+    def obligations(self, permit: str) -> ObligationsAnswer:
+        """What a permit owes, as the node tells it."""
+        return _convert(self.client.obligations(quote(permit)), ObligationsAnswer)
 
     def credit(self, leaf: str, notice: str | None = None) -> CreditAnswer:
         """Who must be credited for an object, as the node works it out."""

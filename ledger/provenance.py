@@ -63,6 +63,34 @@ class Node(Shape, frozen=True, kw_only=True):
     parts: tuple[Part, ...] = ()
 
 
+Cause = Literal["dataset-withdrawn", "ethics-withdrawn", "key-compromised", "person-erased"]
+
+ACTIONS: Mapping[str, str] = {
+    "access-decision": "suspend-permit",
+    "access-request": "review-request",
+    "certificate": "review-certificate",
+    "compute-run": "check-run",
+    "contribution": "ask-again",
+    "contribution-confirm": "ask-again",
+    "dataset-version": "rebuild-dataset",
+    "egress-decision": "consider-recall",
+    "egress-request": "stop-egress",
+    "notice": "withdraw-notice",
+    "publication": "notify-publisher",
+    "result": "hold-result",
+}
+"""What has to be done about a record that rests on something that is gone, by its type. Nothing
+that was recorded changes.
+"""
+PERSON_ACTIONS: Mapping[str, str] = {"certificate": "reissue-with-pid", "study": "replace-person"}
+"""The same for a person who is erased: records under a pid stay as they are."""
+
+
+def action_on(cause: Cause, node: Node) -> str | None:
+    """What has to be done about a record that a cause reaches (domain.md Q7); None for nothing."""
+    return (PERSON_ACTIONS if cause == "person-erased" else ACTIONS).get(node.kind)
+
+
 Find = Callable[[str], Node | None]
 """The node of a leaf hash; None where the graph does not hold it."""
 

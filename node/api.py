@@ -34,7 +34,7 @@ from ledger.records import decode_entry
 from ledger.records.schemas import schema_of
 from ledger.verify import BlockReceipt
 from node import openapi
-from node.answers import credit_answer
+from node.answers import CAUSES, credit_answer, obligations_answer, trace_answer
 from node.client import DEPOSIT_TYPE
 from node.config import MAX_POST_ENTRIES
 from node.door import Door, Handler, author_of
@@ -220,6 +220,21 @@ class Api:
         name = request.path_params["name"]
         check_subject(author_of(request), name)
         return _json(await run_in_threadpool(self.receipts.subject, self.driver.view, name))
+
+    async def get_trace(self, request: Request) -> Response:
+        """GET /api/v1/trace/{leaf}: what an object comes from; with `?cause=` what rests on it, and
+        what has to be done.
+        """
+        name, cause = request.path_params["name"], request.query_params.get("cause")
+        wanted = next((one for one in CAUSES if one == cause), None)
+        if wanted != cause:
+            raise MalformedError("Q2", field="cause")
+        return _json(await run_in_threadpool(trace_answer, self.driver.view, name, wanted))
+
+    async def get_obligations(self, request: Request) -> Response:
+        """GET /api/v1/obligations/{permit}: what a permit owes, and whether it was done."""
+        name = request.path_params["name"]
+        return _json(await run_in_threadpool(obligations_answer, self.driver.view, name))
 
     async def get_credit(self, request: Request) -> Response:
         """GET /api/v1/credit/{leaf}: who must be credited for an object, and with what share; with
@@ -419,6 +434,8 @@ class Api:
             "GET /api/v1/vault": self.get_vault,
             "GET /api/v1/credit/{name}": self.get_credit,
             "POST /api/v1/erasures": self.post_erasure,
+            "GET /api/v1/trace/{name}": self.get_trace,
+            "GET /api/v1/obligations/{name}": self.get_obligations,
             "GET /api/v1/summary": self.get_summary,
             "GET /api/v1/schemas/{name}": self.get_schema,
             "GET /api/v1/openapi.json": self.get_openapi,

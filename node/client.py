@@ -373,6 +373,15 @@ class NodeClient(_Connection):
         """All records on a subject, with proof that there are no others."""
         return self._object(self._get(f"/api/v1/subjects/{name}"))
 
+    def trace(self, leaf: str, cause: str | None = None) -> dict[str, Any]:
+        """What an object comes from; with a cause, what rests on it."""
+        params = {} if cause is None else {"cause": cause}
+        return self._object(self._get(f"/api/v1/trace/{leaf}", params))
+
+    def obligations(self, permit: str) -> dict[str, Any]:
+        """What a permit owes, and whether it was done."""
+        return self._object(self._get(f"/api/v1/obligations/{permit}"))
+
     def credit(self, leaf: str, notice: str | None = None) -> dict[str, Any]:
         """Who must be credited for an object; `notice` asks for what that notice shows."""
         params = {} if notice is None else {"notice": notice}

@@ -48,6 +48,8 @@ ROUTES: Final[dict[str, Access]] = {
     "POST /api/v1/erasures": Access(frozenset({"officer"}), own=True),
     "GET /api/v1/vault": Access(frozenset({"node", "officer", "auditor"}), own=True),
     "GET /api/v1/credit/{name}": Access(EVERYBODY, "read"),
+    "GET /api/v1/trace/{name}": Access(EVERYBODY, "read"),
+    "GET /api/v1/obligations/{name}": Access(EVERYBODY, "read"),
     "GET /api/v1/summary": Access(EVERYBODY, "read"),
     "GET /api/v1/schemas/{name}": Access(EVERYBODY, "read"),
     "GET /api/v1/openapi.json": Access(EVERYBODY, "read"),

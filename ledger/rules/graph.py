@@ -25,7 +25,7 @@ from ledger.rules.standing import (
     StudyState,
 )
 from ledger.rules.values import DatasetState, VersionState
-from ledger.state import state_key
+from ledger.state import State, state_key
 
 
 def party_name(party: Party) -> str:
@@ -107,7 +107,8 @@ def _version(given: Given) -> Made:
         ("steward", body.steward),
     )
     parts += [_part(role, party_name(party), leaf) for role, party in named if party is not None]
-    return f"{body.series_id}@{body.version}", _edges("derived_from", *body.sources), parts
+    edges = [*_edges("derived_from", *body.sources), *_edges("relies_on", *body.permits)]
+    return f"{body.series_id}@{body.version}", edges, parts
 
 
 def _indicator(given: Given) -> Made:
@@ -237,6 +238,7 @@ NODES: Final[Mapping[str, Callable[[Given], Made]]] = {
     "publication": _about("pid_value", ("about", "result")),
     "result": _result,
     "study": _study,
+    "study-event": _about("kind", ("about", "study")),
 }
 """How a record of each type stands in the graph."""
 
@@ -292,6 +294,12 @@ class Graph:
         return used.name in terms.datasets and any(
             has_access(self._draft, f"{name}@{run.permit}", first, last) for name in names
         )
+
+
+def nodes_of(state: State) -> dict[str, Node]:
+    """Every node of a state, for walks forwards; looks at the whole state once."""
+    found = (value for _key, value in state.items())
+    return {value.leaf: value for value in found if isinstance(value, Node)}
 
 
 def walk_from(draft: Draft, leaf: str) -> Walk:

@@ -10,7 +10,7 @@ import msgspec
 
 from ledger.attribution import DATASET, acknowledgement_root
 from ledger.encoding import b64url, decode_date, unb64url
-from ledger.errors import RefusedError
+from ledger.errors import RefusedError, unreachable
 from ledger.provenance import Node, backward
 from ledger.records.envelope import Entry, Record, Shape
 from ledger.records.outputs import (
@@ -149,7 +149,7 @@ def result_by(draft: Draft, leaf: str) -> ResultState:
     """The result that a record registered. Raises `RefusedError` (W11)."""
     state = draft.get(ResultState, "result", _named(draft, leaf, "result"))
     if state is None:
-        raise RefusedError("W11", leaf=leaf, type="result")
+        unreachable("the node of a result and its state stand together")
     return state
 
 

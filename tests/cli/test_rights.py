@@ -199,6 +199,21 @@ def test_a_dispute_shows_on_a_certificate_and_holds_shares(
     assert (ruled.code, "W54" in ruled.err) == (12, True)
 
 
+def test_a_result_is_traced_and_obligations_are_listed(certified: Chain) -> None:
+    found = certified.json("trace", "RES-2")
+    kinds = {row["kind"] for row in found["rows"]}
+    assert {"result", "compute-run", "access-decision", "dataset-version", "study"} <= kinds
+    assert found["missing"] == []
+    words = ("trace", "SEPSIS@1", "--cause", "dataset-withdrawn")
+    onward = {row["kind"]: row.get("action") for row in certified.json(*words)["rows"]}
+    assert onward["certificate"] == "review-certificate"
+    assert "由委员会复核" in certified(*words, "--lang", "zh").out
+    assert certified("trace", "RES-2", "--cause", "boredom").code == 10
+    assert certified.json("obligations", "P-1")["obligations"] == []
+    assert "owes nothing" in certified("obligations", "P-1").out
+    assert certified("obligations", "P-9").code == 14
+
+
 def test_a_finding_is_resolved(life: Chain) -> None:
     used = life.json("access", "record", "--dataset", "SEPSIS@1", "--activity", "READ")
     refused = life("finding", "resolve", used["leaf"], "NO_PERMIT", "justified")

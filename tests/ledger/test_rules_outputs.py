@@ -106,6 +106,14 @@ def test_a_request_that_may_not_be_made_is_refused(
     refused(rule, lambda: life.egress(**given))
 
 
+def test_somebody_outside_the_team_asks_for_nothing(life: Yield) -> None:
+    life.register("h3", "self", STRANGER, person_key(STRANGER))
+    life.register("h2", "self", "9" * 32, person_key("9" * 32))
+    refused("W16", lambda: life.egress(by=person_key("9" * 32)))
+    stranger = {"author": STRANGER, "by": person_key(STRANGER), "org": "h3"}
+    refused("W16", lambda: life.egress(**stranger))
+
+
 def test_files_leave_for_a_while_after_the_permit_and_not_for_ever(life: Yield) -> None:
     life.step("suspend")
     refused("W17", life.egress)
