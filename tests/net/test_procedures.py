@@ -123,6 +123,34 @@ def test_two_members_of_which_one_lost_its_disk(network: Make) -> None:
     assert all(not net.health(org)["evidence"] for org in ("h1", "h2"))
 
 
+@pytest.mark.night
+def test_procedure_3_other_node_keys(network: Make) -> None:
+    """The keys of h1 may be known: new ones act from the next epoch on, and nothing stops."""
+    net = network(*FOUR)
+    give_office_keys(net)
+    net.start()
+    home = net.homes["h1"]
+    old = run("keys", "show", "node", "--home", home)["kid"]
+    made = run("node", "rotate", "--home", home)
+    net.wait_settled()
+    net.kill("h1")
+    net.start("h1")
+    for org in ("h2", "h3", "h4"):
+        run("endorse", made["leaf"], "--home", net.homes[org])
+        net.wait_settled()
+    for org in FOUR[:3]:
+        run("ready", "--home", net.homes[org])
+        net.wait_settled()
+    assert run("config", "show", "--home", net.homes["h2"])["current"]["epoch"] == 1
+    net.kill("h1")
+    net.start("h1")
+    assert run("keys", "show", "node", "--home", home)["kid"] != old
+    dataset(home, "After")
+    net.wait_settled()
+    assert net.health("h1")["status"] == "ok"
+    assert run("doctor", "--home", home)["problems"] == 0
+
+
 # --- more than c members gone for good ---
 
 
