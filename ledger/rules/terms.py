@@ -174,16 +174,20 @@ def kinds_of(disease: str, ancestors: Ancestors) -> frozenset[str] | None:
 
 
 def _is_one_of(disease: str, kinds: frozenset[str] | None, allowed: frozenset[str]) -> bool:
+    """Whether a disease, or what it is a kind of, is allowed: by name, or as an ICD-10 code by one
+    that begins it.
+    """
     names = (kinds or frozenset()) | {disease}
-    return bool(names & allowed) or any(_is_prefix(one, name) for name in names for one in allowed)
+    if names & allowed:
+        return True
+    above = {code for code in map(_icd10, allowed) if code}
+    codes = [code for code in map(_icd10, names) if code] if above else []
+    return any(code[:length] in above for code in codes for length in range(1, len(code) + 1))
 
 
-def _is_prefix(parent: str, child: str) -> bool:
-    """Whether an ICD-10 code stands above another: a category above its subcategories."""
-    if not (parent.startswith("icd10:") and child.startswith("icd10:")):
-        return False
-    above = parent[6:].replace(".", "")
-    return bool(above) and child[6:].replace(".", "").startswith(above)
+def _icd10(disease: str) -> str:
+    """An ICD-10 code without its dots; nothing of another vocabulary's."""
+    return disease[6:].replace(".", "") if disease.startswith("icd10:") else ""
 
 
 def _poa(_term: Term, study: StudyBody, _place: Place, _known: Mapping[str, Term]) -> Said:

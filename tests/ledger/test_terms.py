@@ -91,6 +91,7 @@ CASES: list[tuple[str, Term, StudyBody, str, str]] = [
     ("ds unknown and denied", DS, ill("MONDO:new", "MONDO:sepsis"), "DENY", "other-disease"),
     ("icd10 below", ICD, ill("icd10:A41.9"), "ALLOW", ""),
     ("icd10 itself", ICD, ill("icd10:A41"), "ALLOW", ""),
+    ("icd10 without its dot", term("DUO:0000007", "icd10:A41.9"), ill("icd10:A419"), "ALLOW", ""),
     ("icd10 above", ICD, ill("icd10:A4"), "DENY", "other-disease"),
     ("icd10 beside", ICD, ill("icd10:A40.1"), "DENY", "other-disease"),
     ("icd10 is no mondo", ICD, study(DISEASE, **CANCER), "DENY", "other-disease"),
@@ -201,6 +202,21 @@ def test_the_strictest_of_several_datasets_counts() -> None:
     assert found.verdict == "DENY"
     assert found.obligations == (pub, ten, six)
     assert match([(GRU,), ()], study(), PLACE).verdict == "HUMAN"
+
+
+def test_a_dataset_says_no_at_the_first_disease() -> None:
+    """Every node matches again what a stranger asks for: long lists must not keep it busy."""
+    long = tuple(f"icd10:A{n:02}" for n in range(64))
+    sets = [[term("DUO:0000007", *(f"icd10:B{n}{m}" for m in range(64)))] for n in range(64)]
+    looks = 0
+
+    def unknown(_disease: str) -> None:
+        nonlocal looks
+        looks += 1
+
+    found = match(sets, ill(*long), Place(unknown, REGIONS.get))
+    assert found.verdict == "DENY"
+    assert looks == len(sets)
 
 
 # --- terms that may be tagged ---
