@@ -1,8 +1,9 @@
-/* Agreement, as an exhaustive check: four members, one of which lies (SPEC 8.3, 8.4;
+/* Agreement, as an exhaustive check: four members, one of which lies, or six (SPEC 8.3, 8.4;
  * consensus.md 2.7 to 2.12, 3.8). `make model` runs it; README.md says what it has found.
  *
- * Three members keep the rules. The fourth has said every possible word from the start, so a
- * certificate exists as soon as QUORUM - 1 of the three have said the same. Every leader may be
+ * Three members keep the rules, or five (-DHONEST=5: n = 6, q = 4, where a quorum is fewer than
+ * all who are left when one lies). The last one has said every possible word from the start, so a
+ * certificate exists as soon as QUORUM - 1 of the others have said the same. Every leader may be
  * the liar: any justified block may be proposed to anybody. Timers and the network are chance: at
  * any moment a member knows any part of what has been said. So what a crash takes away (received
  * words, proposals, timers, a view entered without a word) is not in the state at all: a member
@@ -10,9 +11,9 @@
  * state is what is on the disk: the words, and how far the certificates with them lead. A mutant
  * that keeps some of it in memory loses it in CRASH, which changes nothing else.
  *
- * The three are interchangeable, so their states are kept sorted.
+ * They are interchangeable, so their states are kept sorted.
  *
- * Bounds: -DVIEWS (2 or 3), -DBLOCKS (conflicting blocks for each view and parent; 1 or 2).
+ * Bounds: -DHONEST (3 or 5), -DVIEWS (2 or 3), -DBLOCKS (conflicting blocks for each view and parent; 1 or 2).
  * Mutants, each of which must be caught: -DQUORUM=2, -DFINALIZE_AFTER_NULLIFY,
  * -DSKIPS_UNCHECKED, -DNULLIFY_NOT_DURABLE, -DCERTIFICATE_NOT_DURABLE.
  * -DFINALIZE_OTHER drops what serves accountability only (consensus.md 2.19): no fork follows.
@@ -23,10 +24,19 @@
 #ifndef BLOCKS
 #define BLOCKS 1
 #endif
-#ifndef QUORUM
-#define QUORUM 3
+#ifndef HONEST
+#define HONEST 3
 #endif
-#define TRUTHFUL (QUORUM - 1)  /* how many of the three a certificate needs beside the liar */
+#if HONEST > 3
+#define ENOUGH 4               /* the true quorum: so many go on without the liar */
+#else
+#define ENOUGH 3
+#endif
+#ifndef QUORUM
+#define QUORUM ENOUGH
+#endif
+#define TRUTHFUL (QUORUM - 1)  /* how many of them a certificate needs beside the liar */
+#define LAST (HONEST - 1)
 #define NONE 0                 /* no block; as a parent: the anchor */
 #define MAX_BLOCKS 33
 
@@ -45,7 +55,7 @@ typedef Member {
     byte nullified;             /* a bit for each view: what the member remembers */
     byte said_nullify;          /* what others may have heard: more than that in one mutant */
 };
-Member member[3];
+Member member[HONEST];
 hidden Member spare;
 
 /* The certificates that exist. They follow from the words; kept so that guards are short. */
@@ -154,16 +164,28 @@ byte X;             /* a bit for each view */
 /* After each step: the certificates that exist now, the properties, the order of members. */
 inline settle() { certify(); check(); sort() }
 
+#define says(m, field, view, block) (member[m].field[view] == (block))
+#define refuses(m, view) ((member[m].said_nullify >> (view)) & 1)
+#if HONEST > 3
 #define voices(field, view, block) \
-    ((member[0].field[view] == (block)) + (member[1].field[view] == (block)) \
-     + (member[2].field[view] == (block)))
+    (says(0, field, view, block) + says(1, field, view, block) + says(2, field, view, block) \
+     + says(3, field, view, block) + says(4, field, view, block))
 #define refusals(view) \
-    (((member[0].said_nullify >> (view)) & 1) + ((member[1].said_nullify >> (view)) & 1) \
-     + ((member[2].said_nullify >> (view)) & 1))
+    (refuses(0, view) + refuses(1, view) + refuses(2, view) + refuses(3, view) + refuses(4, view))
+#define supporters(view, block) \
+    (may_notarize(0, view, block) + may_notarize(1, view, block) + may_notarize(2, view, block) \
+     + may_notarize(3, view, block) + may_notarize(4, view, block))
+#else
+#define voices(field, view, block) \
+    (says(0, field, view, block) + says(1, field, view, block) + says(2, field, view, block))
+#define refusals(view) (refuses(0, view) + refuses(1, view) + refuses(2, view))
+#define supporters(view, block) \
+    (may_notarize(0, view, block) + may_notarize(1, view, block) + may_notarize(2, view, block))
+#endif
 
 inline certify() {
     for (v : 1 .. VIEWS) {
-        for (i : 0 .. 2) {
+        for (i : 0 .. LAST) {
             b = member[i].notarized[v];
             if
             :: b != NONE && voices(notarized, v, b) >= TRUTHFUL ->
@@ -184,8 +206,8 @@ inline certify() {
     i = 0; v = 0; b = 0
 }
 
-/* Without the liar's help the furthest view can be left: either all three may still nullify it,
- * or all three may notarize one block (2.11: why certificates are durable). */
+/* Without the liar's help the furthest view can be left: either a quorum may still nullify it,
+ * or a quorum may notarize one block (2.11: why certificates are durable). */
 #define may_notarize(m, view, block) \
     (member[m].notarized[view] == (block) \
      || (member[m].notarized[view] == NONE && !nullified_in(m, view)))
@@ -198,15 +220,15 @@ inline check() {
         }
     }
     u = 1;
-    for (i : 0 .. 2) {
+    for (i : 0 .. LAST) {
         if :: member[i].view > u -> u = member[i].view :: else fi
     }
     if
-    :: u <= VIEWS && voices(finalized, u, NONE) < 3 ->
+    :: u <= VIEWS && voices(finalized, u, NONE) < ENOUGH ->
         c = 0;
         for (b : 1 .. blocks) {
             if
-            :: may_notarize(0, u, b) && may_notarize(1, u, b) && may_notarize(2, u, b) -> c = 1
+            :: supporters(u, b) >= ENOUGH -> c = 1
             :: else
             fi
         }
@@ -248,7 +270,16 @@ inline order(m, n) {
     fi;
     v = 0; c = 0
 }
+#if HONEST > 3
+inline sort() {
+    order(0, 1); order(1, 2); order(2, 3); order(3, 4);
+    order(0, 1); order(1, 2); order(2, 3);
+    order(0, 1); order(1, 2);
+    order(0, 1)
+}
+#else
 inline sort() { order(0, 1); order(1, 2); order(0, 1) }
+#endif
 
 /* Every block there can be: on the anchor, or on a block by a certificate of a view u. */
 inline make_blocks() {
@@ -295,7 +326,7 @@ inline make_blocks() {
 init {
     d_step {
         make_blocks();
-        for (i : 0 .. 2) { member[i].view = 1 }
+        for (i : 0 .. LAST) { member[i].view = 1 }
         i = 0
     }
 end:
@@ -305,6 +336,10 @@ end:
         RULES(0)
         RULES(1)
         RULES(2)
+#if HONEST > 3
+        RULES(3)
+        RULES(4)
+#endif
         fi;
         d_step { settle() }
     }

@@ -2,13 +2,17 @@
 bounded (consensus.md 2.13, 3.6 row 20).
 """
 
+import gzip
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from itertools import count
 from random import Random
 
 import httpx
+from msgspec.structs import replace
 
 from ledger.consensus import Certificate, Vote, signed_bytes
 from ledger.consensus.messages import NO_BLOCK
@@ -173,6 +177,28 @@ def refuse_requests(url: str, hostile: Hostile) -> None:
     headers = signed(right)
     assert httpx.post(url + EXCHANGE_PATH, content=right, headers=headers).status_code == 200
     assert post(url, right, headers) == "H3"
+    # Nothing is unpacked: what would be 1 GiB is a thousandth of it, and no message.
+    bomb = gzip.compress(bytes(64 << 20))
+    assert post(url, bomb, signed(bomb) | {"content-encoding": "gzip"}) == "H8"
+    epoch = replace(hostile.votes()[0], epoch=7)
+    old = encode_exchange(Exchange(v=1, pin=hostile.pin, facts=(epoch,)))
+    assert httpx.post(url + EXCHANGE_PATH, content=old, headers=signed(old)).status_code == 200
+
+
+def test_strangers_who_hold_connections_open_keep_nobody_out(network: Make) -> None:
+    """Half of a head, half of a body, nothing at all, from two hundred sockets: members go on."""
+    net = network("h1", "h2")
+    net.start()
+    half = b"POST /api/v1/exchange HTTP/1.1\r\nhost: h1\r\ncontent-length: 100000\r\n"
+    with ExitStack() as stack:
+        for number in range(200):
+            link = socket.create_connection(("127.0.0.1", net.ports["h1"]))
+            stack.enter_context(link)
+            link.sendall((b"", half, half + b"\r\nxx")[number % 3])
+        for seq in range(1, 5):
+            answer = net.nodes[f"h{1 + seq % 2}"].client.submit(net.world.access(seq=seq))
+            assert answer["status"] == "published"
+    net.check({})
 
 
 def test_a_member_that_floods_the_others_stops_nobody(network: Make) -> None:
