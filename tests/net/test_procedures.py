@@ -47,6 +47,20 @@ def by_committee(net: Network, *words: str | Path) -> None:
     net.wait_settled()
 
 
+@pytest.mark.night
+def test_every_day_a_member_is_stopped_under_load_and_started_again(network: Make) -> None:
+    """SIGTERM: what was taken in is finished, the others go on, no answered entry is lost."""
+    net = network(*FOUR)
+    net.start()
+    with Load(net, *FOUR) as load:
+        load.more()
+        assert net.nodes.pop("h4").stop() == 0
+        load.more()
+        net.start("h4")
+        load.more()
+    net.check(load.published)
+
+
 def test_procedure_1_a_lost_officer_key(network: Make, tmp_path: Path) -> None:
     """The only officer of h1 lost its key: the committee registers a new one and revokes it."""
     net = network(*FOUR)
