@@ -164,16 +164,20 @@ class Tree:
         # complete; at that level it is the last node of its row; above it lies on the left, or
         # there is none.
         meet = (index ^ end).bit_length() - 1
-        path = [_NODE(levels[at], (index >> at ^ 1) << 5)[0] for at in range(meet)]
+        path: list[bytes] = []
+        append, place = path.append, index
+        for row in levels[: max(meet, 0)]:
+            append(_NODE(row, (place ^ 1) << 5)[0])
+            place >>= 1
         if meet >= 0:
             last = end >> meet
-            is_whole = (last + 1) << meet == size
-            path += (
-                _NODE(levels[meet], last << 5) if is_whole else (self._range(last << meet, size),)
-            )
+            if (last + 1) << meet == size:
+                append(_NODE(levels[meet], last << 5)[0])
+            else:
+                append(self._range(last << meet, size))
         for at in range(meet + 1, end.bit_length()):
             if index >> at & 1:
-                path += _NODE(levels[at], (index >> at ^ 1) << 5)
+                append(_NODE(levels[at], (index >> at ^ 1) << 5)[0])
         return path
 
     def consistency(self, old: int, new: int) -> list[bytes]:
@@ -225,19 +229,17 @@ def verify_inclusion(
     if not 0 <= index < size:
         raise ProofError("M1")
     # Up to the level where the paths to this leaf and to the last one meet, the index says the
-    # side; above it every sibling is on the left.
+    # side; above it every sibling is on the left: ones without end.
     inner = (index ^ (size - 1)).bit_length()
     if len(path) != inner + (index >> inner).bit_count():
         raise ProofError("M2")
-    node, at, digest = leaf, index, sha256
-    for sibling in path[:inner]:
+    node, at, digest = leaf, index | -1 << inner, sha256
+    for sibling in path:
         if at & 1:
             node = digest(b"\x01" + sibling + node).digest()
         else:
             node = digest(b"\x01" + node + sibling).digest()
         at >>= 1
-    for sibling in path[inner:]:
-        node = sha256(b"\x01" + sibling + node).digest()
     if node != root:
         raise ProofError("M2")
 
