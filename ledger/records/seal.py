@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from ledger.encoding import Statement, b64url, decode_statement, encode_protected
+from ledger.encoding import Statement, decode_statement, encode_protected
 from ledger.errors import MalformedError
 from ledger.records.envelope import ENCODE, LEAF_PREFIX, Digest, Natural, Shape, decode_canonical
 
@@ -74,8 +74,3 @@ def results_leaf(leaf: bytes, codes: tuple[str, ...]) -> bytes:
     codes.
     """
     return sha256(b"\x00" + leaf + ENCODE(codes)).digest()
-
-
-def block_id(leaf: bytes) -> str:
-    """A block id as people see it."""
-    return b64url(leaf)

@@ -14,6 +14,7 @@ from ledger.chain import (
     check_block,
     check_genesis,
     finish_block,
+    try_entries,
 )
 from ledger.crypto import verify
 from ledger.encoding import b64url, decode_bundle, encode_bundle
@@ -354,3 +355,17 @@ def test_own_block_is_finished_with_its_signed_seal() -> None:
     applied = finish_block(world.genesis.tip, built, seal)
     raws = [*(entry.raw for entry in entries), seal.raw]
     assert same(applied, check_block(world.genesis.tip, raws, history, verify))
+
+
+def test_entries_are_tried_without_a_block() -> None:
+    """What the rules would refuse now, each with its rule; nothing is built."""
+    world = make_world()
+    tip, history = world.genesis.tip, Blocks(world.genesis)
+    good, late = world.access(seq=1), world.access(seq=2, at_ms=GENESIS_MS + 3_600_000)
+    tried = try_entries(
+        tip, [decode_entry(raw) for raw in (good, late, good)], GENESIS_MS, history, verify
+    )
+    assert [(refusal.entry.raw, refusal.error.rule) for refusal in tried] == [
+        (late, "S5"),
+        (good, "S6"),
+    ]

@@ -37,6 +37,7 @@ from ledger.encoding import (
     encode_protected,
     encode_statement,
     encode_time,
+    encode_uuid7,
     signature_input,
     unb64,
     unb64url,
@@ -549,3 +550,16 @@ def test_bundles() -> None:
 @pytest.mark.parametrize("data", [b"\x00", b"\x00\x01", b"\x00\x03ab", b"\x00\x01a\x00"])
 def test_bundles_that_end_within_an_entry_are_refused(data: bytes) -> None:
     assert rule_of(decode_bundle, data) == "B8"
+
+
+AT_MS = 1_767_225_600_000
+
+
+@pytest.mark.parametrize("chance", [bytes(10), b"\xff" * 10, bytes(range(12))])
+def test_a_uuid7_holds_its_time_and_the_chance_it_is_given(chance: bytes) -> None:
+    text = encode_uuid7(AT_MS, chance)
+    value = int.from_bytes(decode_uuid(text), "big")
+    assert (value >> 80, value >> 76 & 0xF, value >> 62 & 0x3) == (AT_MS, 7, 2)
+    given = int.from_bytes(chance[:10], "big")
+    assert value >> 64 & 0xFFF == given >> 64 & 0xFFF
+    assert value & (1 << 62) - 1 == given & (1 << 62) - 1
