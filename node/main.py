@@ -83,6 +83,7 @@ def create_app(config: Config, clock: Clock | None = None) -> FastAPI:
     api = Api(driver, vault)
     replication = Replication(driver, links, vault, api.forgetting)
     api.wake = replication.wake
+    api.payloads.fetch = replication.fetch
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

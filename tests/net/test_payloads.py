@@ -59,7 +59,16 @@ def test_what_all_hold_reaches_all_and_is_erased_by_all(network: Make, dial_out:
     common, restricted = put(net, "T1", "title"), put(net, "T2", "person", "person:p1")
     title, person = reference(common).commit, reference(restricted).commit
     net.wait(lambda: state(net, "h2", title) == "here", "h2 has the title")
-    assert state(net, "h2", person) == "T3"
+    assert net.nodes["h2"].client.vault()["counts"]["T2"] == 0
+    with NodeClient(net.nodes["h2"].client.url, net.world.keys["h2"].system) as client:
+        with pytest.raises(ForbiddenError, match="T5"):
+            client.payload(person)
+    assert net.nodes["h2"].client.vault()["counts"]["T2"] == 0
+    # An office of a named holder asks: then it is brought, and both sides have it on record. Who
+    # cannot be reached cannot be asked.
+    assert state(net, "h2", person) == ("T3" if dial_out else "here")
+    readings = net.nodes["h1"].client.vault()["readings"]
+    assert [(item["org"], item["role"]) for item in readings] == [("h2", "node")] * (not dial_out)
     with officer(net, "h1") as client:
         assert sorted(client.erase([title], "person:p1", "REQUEST")) == sorted([title, person])
 
