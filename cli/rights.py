@@ -396,11 +396,15 @@ def resolve_finding(
     record: Annotated[str, typer.Argument(help="Leaf hash, id or index of the record.")],
     code: Annotated[str, typer.Argument(help="The finding's code.")],
     outcome: Annotated[str, typer.Argument(help="justified, remedied or sanctioned.")],
+    dataset: Annotated[
+        str | None, typer.Option(help="The custodian's dataset that it is about.")
+    ] = None,
     valid_days: ValidDays = 30,
 ) -> None:
     """Close one finding of a record; the record stays as it is."""
     with Session(place) as session:
-        fields = {"code": code, "outcome": outcome, "record": session.leaf_of(record)}
+        leaf = session.leaf_of(record)
+        fields = {"code": code, "dataset": dataset, "outcome": outcome, "record": leaf}
         report(session, write(session, "finding-resolution", fields, valid_days=valid_days))
 
 

@@ -9,7 +9,7 @@ import msgspec
 from ledger.members import Label
 from ledger.records.authorisation import Period
 from ledger.records.catalogue import Day, Party
-from ledger.records.envelope import Code, Digest, Instant, Natural, Shape
+from ledger.records.envelope import Code, Digest, Instant, Name, Natural, Shape
 from ledger.records.outputs import ObjectKind
 
 CreditRole = Literal[
@@ -124,9 +124,12 @@ class DisputeRulingBody(Shape, frozen=True, kw_only=True):
 
 
 class FindingResolutionBody(Shape, frozen=True, kw_only=True):
-    """Closes one finding of one record; the record and its finding stay as they are."""
+    """Closes one finding of one record; the record and its finding stay as they are. A custodian
+    names the dataset, of its own, that the record is about.
+    """
 
     code: Code
+    dataset: Name | None = None
     outcome: Literal["justified", "remedied", "sanctioned"]
     record: Digest
 

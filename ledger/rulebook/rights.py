@@ -270,6 +270,12 @@ UPKEEP = {
         "Have the committee or the custodian sign.",
         "请由委员会或保管方签署。",
     ),
+    "W57.data": Rule(
+        "The record {leaf} is not about the dataset {dataset}.",
+        "记录 {leaf} 与数据集 {dataset} 无关。",
+        "Name the dataset that the access or run used, or leave it to the committee.",
+        "请注明该访问或运行所用的数据集，或交由委员会处置。",
+    ),
     "W58": Rule(
         "An assessment is of a period and rests on a resolution to assess.",
         "考核须有起止期间，并依据考核类决议。",

@@ -165,6 +165,7 @@ AUTHORS: dict[str, Callable[[Draft, Record[Any], Signer], None]] = {
     "contribution-confirm": credit.check_confirmer,
     "egress-decision": outputs.check_decider,
     "egress-request": outputs.check_author,
+    "finding-resolution": disputes.check_resolver,
 }
 """Rights that only some people may ask for; who they are is checked when they sign."""
 

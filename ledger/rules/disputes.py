@@ -155,33 +155,43 @@ def effect_ruling(draft: Draft, record: Record[DisputeRulingBody], _at: At, _lea
 
 
 def check_resolution(
-    draft: Draft, record: Record[FindingResolutionBody], org: str, _capacity: str, _at: At
+    draft: Draft, record: Record[FindingResolutionBody], _org: str, _capacity: str, _at: At
 ) -> None:
-    """W56, W57."""
+    """W56."""
     body = record.body
     found = draft.get(FindingState, "finding", body.record)
     if found is None or body.code not in found.codes:
         raise RefusedError("W56", code=body.code, leaf=body.record)
+
+
+def check_resolver(draft: Draft, record: Record[FindingResolutionBody], signer: Signer) -> None:
+    """W57: nobody resolves a finding of their own, and the dataset is what the record is about.
+
+    What stands at the record is known while this one is taken in, and not when its decision falls:
+    so it is asked here alone.
+    """
+    body = record.body
     target = draft.resolved.get(unb64url(body.record, 32))
-    if target is not None and target.org == org:
-        raise RefusedError("W57", org=org)
+    if target is None or target.org == signer.org:
+        raise RefusedError("W57", org=signer.org)
+    if body.dataset is None:
+        return
+    subject, _, name = target.sub.partition(":")
+    names = {name} if subject == "dataset" else set()
+    if subject == "run":
+        run = draft.get(RunState, "run", f"{target.org}/{name}")
+        names = {one.name for one in run.used if one.name} if run else set()
+    if body.dataset not in names:
+        raise RefusedError("W57.data", dataset=body.dataset, leaf=body.record)
 
 
 def resolution_alternatives(
     draft: Draft, body: FindingResolutionBody, _org: str, committee: int, _at: At
 ) -> Alternatives:
-    """The committee; or an officer of a custodian whose data the record is about."""
-    target = draft.resolved.get(unb64url(body.record, 32))
-    subject, _, name = target.sub.partition(":") if target else ("", "", "")
-    names = [name] if subject == "dataset" else []
-    if target is not None and subject == "run":
-        run = draft.get(RunState, "run", f"{target.org}/{name}")
-        names = [one.name for one in run.used if one.name] if run else []
-    held = [held_data(draft, one) for one in names]
-    custodians = {one.custodian for one in held if one is not None}
-    if target is not None:
-        custodians.discard(target.org)
-    return ((Need(committee, None),), *((Need(1, org),) for org in sorted(custodians)))
+    """The committee; or an officer of the custodian of the dataset named."""
+    held = held_data(draft, body.dataset) if body.dataset is not None else None
+    by_custodian = ((Need(1, held.custodian),),) if held is not None else ()
+    return ((Need(committee, None),), *by_custodian)
 
 
 def effect_resolution(

@@ -45,6 +45,7 @@ from ledger.records.rights import (
     ContributionConfirmBody,
     DisputeBody,
     ErasureBody,
+    FindingResolutionBody,
     NoticeBody,
 )
 from ledger.records.use import (
@@ -232,6 +233,7 @@ OPEN: dict[type, Callable[..., tuple[str, ...]]] = {
     EgressDecisionBody: lambda body: (body.exception_code or "", body.reason_code or ""),
     EgressRequestBody: _of_egress,
     ErasureBody: lambda body: (body.ground_code,),
+    FindingResolutionBody: lambda body: (body.dataset or "",),
     NoticeBody: lambda body: (body.notice_id,),
     ResultBody: lambda body: (body.result_id,),
 }

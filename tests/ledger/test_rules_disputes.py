@@ -115,9 +115,11 @@ def test_what_cannot_be_ordered_is_refused(life: Yield, outcome: str, action: An
 # --- findings ---
 
 
-def resolve(life: Yield, record: str, code: str, by: str, org: str) -> str:
+def resolve(
+    life: Yield, record: str, code: str, by: str, org: str, dataset: str | None = "D1@1"
+) -> str:
     """One finding of a record is resolved."""
-    body = FindingResolutionBody(code=code, outcome="justified", record=record)
+    body = FindingResolutionBody(code=code, dataset=dataset, outcome="justified", record=record)
     return life.put("finding-resolution", body, by=by, org=org)
 
 
@@ -126,8 +128,11 @@ def test_a_custodian_or_the_committee_resolves_a_finding(life: Yield) -> None:
     record = life.leaf
     assert life.findings == ("NO_PERMIT", "OBSERVED_BY_OTHER")
     refused("W56", lambda: resolve(life, record, "SEQ_GAP", "officer", "h1"))
-    refused("W56", lambda: resolve(life, life.result_leaf, "NO_PERMIT", "officer", "h1"))
+    refused("W56", lambda: resolve(life, life.result_leaf, "NO_PERMIT", "officer", "h3", None))
     refused("W57", lambda: resolve(life, record, "NO_PERMIT", "officer", "h2"))
+    refused("W57.data", lambda: resolve(life, record, "NO_PERMIT", "officer", "h1", "D2@1"))
+    waiting = resolve(life, record, "NO_PERMIT", "officer", "h1", None)
+    assert life.decision(waiting).status == "PENDING"
     leaf = resolve(life, record, "NO_PERMIT", "officer", "h1")
     assert life.decision(leaf).status == "EFFECTIVE"
     assert life.value("finding", record).codes == ("OBSERVED_BY_OTHER",)
