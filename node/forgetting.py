@@ -125,7 +125,7 @@ class Forgetting:
                 continue
             body: AccessDecisionBody = decode_entry(raw).record.body
             permit = tip.state.get(state_key("permit", body.permit_id or ""))
-            if isinstance(permit, PermitState) and _is_active(permit, person, wall_ms()):
+            if isinstance(permit, PermitState) and is_active(permit, person, wall_ms()):
                 yield body.permit_id or ""
 
     def _retention(self, schema: str) -> int:
@@ -254,7 +254,8 @@ class Forgetting:
             self._vault.back_up_keys(config.home / config.vault_backup)
 
 
-def _is_active(permit: PermitState, person: str, now_ms: int) -> bool:
+def is_active(permit: PermitState, person: str, now_ms: int) -> bool:
+    """Whether this person uses data, or may again, under a permit at this time."""
     terms = permit.terms
     named = person in terms.persons or person == permit.pi
     return named and now_ms < terms.until_ms and status_at(permit.spans, now_ms) in ACTIVE

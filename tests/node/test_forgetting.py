@@ -16,11 +16,15 @@ from ledger.crypto import verify
 from ledger.encoding import b64url
 from ledger.records.catalogue import DatasetBody
 from ledger.records.payloads import Deposit, encode_deposit, make_deposit, reference
+from ledger.rules.standing import PermitState
+from ledger.state import state_key
 from ledger.verify import Receipt, verify_receipt
 from node.client import DEPOSIT_TYPE
 from node.config import Config
+from node.forgetting import is_active
 from node.main import create_app
-from node.vault import VAULT_FILE, restore_vault
+from node.vault import VAULT_FILE, open_vault, restore_vault
+from tests.ledger.lives import ANALYST, DAY_MS, LEADER, STRANGER, Life
 from tests.node.test_access import NOT_AFTER, ONE, Stage, rule
 from tests.support.node import make_config, make_home
 from tests.support.world import World, make_world
@@ -185,3 +189,34 @@ def test_retention_that_the_committee_set_is_kept(tmp_path: Path, monkeypatch: A
         assert (await payload(stage, deposit)).status_code == 200
 
     run(world, make_config(home), test)
+
+
+def test_who_is_on_a_permit_that_lives_stays_known() -> None:
+    life = Life()
+    life.permit()
+    name = state_key("permit", "P-1")
+
+    def on_it(person: str, days: int = 0) -> bool:
+        permit = life.tip.state.get(name)
+        assert isinstance(permit, PermitState)
+        return is_active(permit, person, life.now + 1 + days * DAY_MS)
+
+    assert not on_it(ANALYST)
+    life.step("activate")
+    assert on_it(ANALYST)
+    assert on_it(LEADER)
+    assert not on_it(STRANGER)
+    assert not on_it(ANALYST, days=500)
+    life.step("suspend")
+    assert on_it(ANALYST)
+    life.step("revoke")
+    assert not on_it(ANALYST)
+
+
+def test_the_database_of_the_vault_overwrites_what_it_deletes(tmp_path: Path) -> None:
+    home = make_home(make_world(), tmp_path / "home")
+    vault = open_vault(make_config(home))
+    pragma = vault._connection.execute
+    assert pragma("PRAGMA secure_delete").fetchone() == (1,)
+    assert pragma("PRAGMA journal_mode").fetchone() == ("delete",)
+    vault.close()
