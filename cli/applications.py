@@ -12,7 +12,6 @@ from cli.session import Session
 from cli.statements import clock_ms
 from cli.studies import ethics_named, purposes, study_named, texts
 from ledger.encoding import encode_time
-from ledger.errors import NotFoundError
 from ledger.records.authorisation import Match
 from ledger.rules.machines import permit_status
 from ledger.rules.permits import REMOVAL, add_months
@@ -35,26 +34,17 @@ Datasets = Annotated[list[str], typer.Option("--dataset", help="SERIES@VERSION; 
 
 def version_named(session: Session, name: str) -> VersionState:
     """A registered version of data. Raises `NotFoundError` (O6)."""
-    found = session.state(VersionState, "version", name)
-    if found is None:
-        raise NotFoundError("O6", what="version", name=name)
-    return found
+    return session.named(VersionState, "version", name)
 
 
 def request_named(session: Session, name: str) -> RequestState:
     """A request. Raises `NotFoundError` (O6)."""
-    found = session.state(RequestState, "request", name)
-    if found is None:
-        raise NotFoundError("O6", what="request", name=name)
-    return found
+    return session.named(RequestState, "request", name)
 
 
 def permit_named(session: Session, name: str) -> PermitState:
     """A permit. Raises `NotFoundError` (O6)."""
-    found = session.state(PermitState, "permit", name)
-    if found is None:
-        raise NotFoundError("O6", what="permit", name=name)
-    return found
+    return session.named(PermitState, "permit", name)
 
 
 # --- match ---

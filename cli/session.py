@@ -192,6 +192,13 @@ class Session:
         value, _head, _answer = self.proven_state(namespace, name)
         return value if isinstance(value, kind) else None
 
+    def named(self, kind: type[V], namespace: str, name: str) -> V:
+        """What must be there under this name, proven. Raises `NotFoundError` (O6)."""
+        found = self.state(kind, namespace, name)
+        if found is None:
+            raise NotFoundError("O6", what=namespace, name=name)
+        return found
+
     def newest_policy(self) -> PolicyState:
         """The newest policy, whether or not its time has come. Raises `NotFoundError` (O6)."""
         for name in ("next", "current"):

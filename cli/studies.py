@@ -11,7 +11,7 @@ from cli.options import Place, signing
 from cli.records import ValidDays, report, write
 from cli.session import Session
 from ledger.encoding import b64url
-from ledger.errors import MalformedError, NotFoundError
+from ledger.errors import MalformedError
 from ledger.records.envelope import Payload
 from ledger.rules.standing import EthicsState, StudyState
 from ledger.rules.studies import LEADER
@@ -63,18 +63,12 @@ def texts(
 
 def study_named(session: Session, number: str) -> StudyState:
     """A registered study. Raises `NotFoundError` (O6)."""
-    found = session.state(StudyState, "study", number)
-    if found is None:
-        raise NotFoundError("O6", what="study", name=number)
-    return found
+    return session.named(StudyState, "study", number)
 
 
 def ethics_named(session: Session, approval: str) -> EthicsState:
     """An ethics approval. Raises `NotFoundError` (O6)."""
-    found = session.state(EthicsState, "ethics", approval)
-    if found is None:
-        raise NotFoundError("O6", what="ethics approval", name=approval)
-    return found
+    return session.named(EthicsState, "ethics", approval)
 
 
 def read_team(leader: str, given: Sequence[str]) -> list[dict[str, str]]:
