@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +94,6 @@ class Watched:
         )  # fmt: skip
         port = re.findall(r"port = (\d+)", (home / "node.toml").read_text())[0]
         self.client = NodeClient(f"http://127.0.0.1:{port}", node_signer(home))
-        wait_for(self.answers)
 
     def answers(self) -> bool:
         try:
@@ -109,12 +108,29 @@ class Watched:
         return self.process.returncode, err
 
 
+@pytest.fixture
+def watched() -> Iterator[Callable[..., Watched]]:
+    """Starts nodes; ends what a failed test leaves."""
+    started: list[Watched] = []
+
+    def start(home: Path, *words: str) -> Watched:
+        started.append(Watched(home, *words))
+        wait_for(started[-1].answers)
+        return started[-1]
+
+    yield start
+    for node in started:
+        if node.process.poll() is None:
+            node.process.kill()
+            node.process.communicate()
+
+
 def test_a_node_writes_no_secret_and_no_content_and_stops_gracefully_under_load(
-    tmp_path: Path,
+    tmp_path: Path, watched: Callable[..., Watched]
 ) -> None:
     world = make_world()
     home = make_served_home(world, tmp_path / "home")
-    node = Watched(home, "--log-format", "json")
+    node = watched(home, "--log-format", "json")
     published: dict[str, int] = {}
     refused = world.access(seq=1, dataset="SecretStudy", person="ext:ward:4711")[:-1] + b"x"
     with pytest.raises(AllianceError):
@@ -134,7 +150,7 @@ def test_a_node_writes_no_secret_and_no_content_and_stops_gracefully_under_load(
     assert all(TIME.match(line["time"]) for line in lines)
     for word in ("SecretStudy", "4711", "for tests only", "PRIVATE", "idash", '"D1"'):
         assert word not in err
-    again = Watched(home)
+    again = watched(home)
     for leaf, index in list(published.items())[:: max(1, len(published) // 50)]:
         assert again.client.entry(leaf)["index"] == index
     assert again.client.health()["size"] >= len(published)
