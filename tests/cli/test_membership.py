@@ -12,11 +12,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from cli.joining import Newcomer
+from cli.joining import INVITES, Newcomer
 from cli.main import main
 from cli.screen import language, set_language
+from ledger.errors import AllianceError
+from ledger.records.envelope import ENCODE, decode_canonical
 from node.client import NodeClient
 from tests.support.process import free_port
 
@@ -50,14 +53,15 @@ class Office:
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(30)
         self.run("node", "run")
-        self.wait(lambda: bool(self.health()))
+        self.wait(self.answers)
 
-    def health(self) -> dict[str, Any]:
+    def answers(self) -> bool:
         with NodeClient(f"http://127.0.0.1:{self.port}") as client:
             try:
-                return client.health()
-            except Exception:  # noqa: BLE001  # not there yet
-                return {}
+                client.alive()
+            except AllianceError:
+                return False
+        return True
 
     def wait(self, reached: Callable[[], bool]) -> None:
         deadline = time.monotonic() + WAIT_S
@@ -94,7 +98,7 @@ class Town:
         self.command(org, "init", "--org", org, "--port", str(office.port))
         self.command(org, "node", "peers", "--listen", f"127.0.0.1:{office.peer_port}")
         office.run("node", "run")
-        office.wait(lambda: bool(office.health()))
+        office.wait(office.answers)
 
     def decide(self, org: str, others: list[str], *words: str | Path) -> str:
         """A proposal, and the endorsements of these committees; its leaf hash."""
@@ -172,3 +176,55 @@ def test_the_watching_of_a_newcomer_speaks_the_language_of_the_command(
 
     contextvars.copy_context().run(command)
     assert spoken == ["zh"]
+
+
+def test_a_lone_member_changes_its_keys_by_commands(town: Town) -> None:
+    town.found("h1")
+    office = town.office("h1")
+    old = (office.home / "keys" / "node.json").read_text()
+    assert town.command("h1", "ready", code=14)["rule"] == "X8.pending"
+    leaf = town.command("h1", "node", "rotate")["leaf"]
+    town.command("h1", "endorse", leaf)
+    # The node that runs has not seen the keys: a word of theirs now would leave it without any.
+    assert town.command("h1", "ready", code=18)["rule"] == "X8.restart"
+    office.restart()
+    town.retry("h1", "ready")
+    assert town.retry("h1", "config", "show")["current"]["epoch"] == 1
+    office.restart()
+    assert (office.home / "keys" / "node.json").read_text() != old
+    assert list((office.home / "keys").glob("next-*")) == []
+    town.retry("h1", "dataset", "register", "GTEx", "--openness", "conditional")
+
+
+# --- what an invitation may not be ----------------------------------------------------------------
+
+
+def test_invitations_that_somebody_changed(town: Town, tmp_path: Path) -> None:
+    for org in ("h1", "h9"):
+        town.command(org, "init", "--org", org)
+    file, other = tmp_path / "h2.invite", tmp_path / "other.invite"
+    said = town.command("h1", "invite", "h2", "--address", "http://127.0.0.1:1", "--out", file)
+    town.command("h9", "invite", "h2", "--address", "http://127.0.0.1:1", "--out", other)
+    good = decode_canonical(file.read_bytes(), INVITES)
+    foreign = decode_canonical(other.read_bytes(), INVITES)
+    changed = tmp_path / "changed.invite"
+
+    def refused(code: int, *words: str) -> str:
+        return str(town.command("h2", "join", changed, *words, code=code)["rule"])
+
+    for fields in ({"genesis": foreign.genesis}, {"pin": foreign.pin}):
+        changed.write_bytes(ENCODE(msgspec.structs.replace(good, **fields)))
+        assert refused(15) == "X8.damaged"
+    for text in (b"", b"{}", file.read_bytes()[:-1], file.read_bytes().replace(b"http:", b"file:")):
+        changed.write_bytes(text)
+        assert refused(10) == "X8.invite"
+    # Another chain as a whole shows only by the pin that people compare.
+    changed.write_bytes(other.read_bytes())
+    assert refused(15, "--pin", said["pin"]) == "X8.pin"
+    assert not town.office("h2").home.exists()
+    # A home that is on a chain stays on it.
+    assert town.command("h1", "join", changed, code=13)["rule"] == "X8.other"
+    assert town.command("h1", "invite", "h2", "--out", file, code=13)["rule"] == "X1.exists"
+    assert (
+        town.command("h1", "invite", "h3", "--out", tmp_path / "x", code=18)["rule"] == "X8.address"
+    )

@@ -10,12 +10,21 @@ import pytest
 from ledger.chain import Applied
 from ledger.consensus import Certificate, Vote, signed_bytes
 from ledger.consensus.messages import make_certificate
+from ledger.crypto import Signer
 from ledger.encoding import encode_bundle
 from ledger.merkle import Tree, leaf_hashes
-from ledger.notes import Checkpoint, Note, cosign, decode_note, encode_checkpoint, encode_note
-from ledger.verify import cosigner_name
+from ledger.notes import (
+    Checkpoint,
+    Note,
+    cosign,
+    decode_note,
+    encode_checkpoint,
+    encode_note,
+    sign_note,
+)
+from ledger.verify import cosigner_name, verify_checkpoint
 from node.admission import Cosigned
-from node.cosigning import MAX_EARLY, Cosigning
+from node.cosigning import MAX_EARLY, Cosigning, View
 from node.driver import Driver
 from node.main import open_driver
 from node.wire import Exchange
@@ -189,3 +198,23 @@ def test_a_member_contradicts_itself_once(world: World) -> None:
         cosigning.learn([heard(world, "h1", size)])
         assert not cosigning.settle_remembered(tree)
     assert list(cosigning.contradictions) == ["h1"]
+
+
+def test_only_a_key_of_the_heads_own_epoch_counts(world: World) -> None:
+    """A member's key of another epoch is no word on this head, however well it signs."""
+    block = make_chain(world, 1, blocks=1).applied[-1]
+    tip, origin = block.tip, world.genesis.tip.origin
+    text = encode_checkpoint(Checkpoint(origin, tip.size, tip.tree.root()))
+
+    def said(org: str, signer: Signer) -> Cosigned:
+        line = cosign(text, cosigner_name(org, origin), signer, 1_800_000_000)
+        return Cosigned(org, tip.size, text, line)
+
+    own = sign_note(text, origin, world.keys["h1"].log), said("h1", world.keys["h1"].cosigner).line
+    cosigning = Cosigning("h1")
+    assert cosigning.advance(View(tip, block.seal, b""), Note(text, own)) is None
+    others = ("h2", "h3")
+    assert cosigning.learn([said(org, world.keys[org].log) for org in others]) is None
+    view = cosigning.learn([said(org, world.keys[org].cosigner) for org in others])
+    assert view is not None
+    assert len(verify_checkpoint(decode_note(view.checkpoint), tip.config, origin)[1]) == 3

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from ledger.consensus import Certificate, Vote, signed_bytes
 from ledger.crypto import encrypt_private_key, signer_from_seed
 from ledger.encoding import b64url, encode_time, unb64url
 from ledger.errors import AllianceError
@@ -192,16 +194,17 @@ def test_a_joiner_follows_without_a_vote_and_votes_from_its_epoch_on(alliance: M
     a.net.run(20_000)
     joiner = a.net.drivers["h3"]
     assert (joiner.status, joiner.behind, joiner.published is not None) == ("observing", 0, True)
-    config = a.propose("h1", "h2", "h3", q=3)
+    config = a.propose("h1", "h2", "h3")
     a.declare("h1", config)
     a.declare("h2", config)
     a.net.run(20_000)
-    # The quorum of the old members alone is not enough: the new key must have spoken.
+    # The quorum of the old members alone (2 of 3) is not enough: the new key must have spoken.
     assert set(a.epochs().values()) == {0}
     a.enter(config, "h3")
     assert set(a.epochs().values()) == {1}
     assert joiner.status == "ok"
-    # With q = 3 of 3 nothing is final without it.
+    # It votes: with another one away, nothing is final without it.
+    a.net.cut("h2")
     a.access("h3")
     assert a.net.check() == joiner.final.tip.height
     note = joiner.view.checkpoint
@@ -454,3 +457,74 @@ def test_a_copied_home_is_silent_in_the_next_epoch_too(alliance: Make) -> None:
     a.access("h3")
     assert a.net.drivers["h3"].status == "ok"
     assert "evidence" not in a.net.drivers["h1"].alarms
+
+
+# --- the boundary itself ---
+
+
+def is_final_word(item: Exchange) -> bool:
+    """Whether a message could make a block final."""
+    kinds = [fact.kind for fact in item.facts if isinstance(fact, Vote | Certificate)]
+    return "finalize" in kinds
+
+
+def test_a_boundary_that_is_not_final_stays_the_only_block_of_its_height(alliance: Make) -> None:
+    """Notarized, and then leaders change and every node loses its power in turn: nothing is built
+    on it in its epoch, and the same block ends the epoch (ava #545, #551, #556).
+    """
+    a = alliance("h1", "h2", "h3", "h4")
+    limits = msgspec.structs.replace(a.config.limits, block_records=77)
+    config = a.propose("h1", "h2", "h3", "h4", limits=limits)
+    a.declare("h1", config)
+    a.declare("h2", config)
+    a.net.allow = lambda _from, _to, item: not is_final_word(item)
+    height = a.net.drivers["h1"].final.tip.height
+    last = a.world.record(
+        "ready", ready_body(config), by="node", org="h3", at_ms=a.net.now_ms, not_after=LATER
+    )
+    a.net.submit("h3", last)
+    a.net.submit("h4", a.world.access(seq=500))
+    a.net.run(8_000)
+    tips = {driver._machine.tip for driver in a.net.drivers.values()}
+    assert len(tips) == 1
+    (boundary,) = tips
+    assert boundary.boundary
+    views = a.net.views()
+    for org in ("h1", "h2", "h3", "h4"):
+        a.net.cut(org)
+        a.net.start(org)
+        a.net.run(3_000)
+    a.net.run(30_000)
+    assert max(a.net.views().values()) > max(views.values())
+    assert set(a.epochs().values()) == {0}
+    assert {driver.final.tip.height for driver in a.net.drivers.values()} <= {height, height + 1}
+    a.net.allow = lambda _from, _to, _item: True
+    a.net.run(60_000)
+    assert set(a.epochs().values()) == {1}
+    for driver in a.net.drivers.values():
+        (ended,) = driver.final.tip.boundaries
+        assert ended.seal_leaf == boundary.id
+    a.access("h1")
+    a.net.check()
+    assert "evidence" not in a.net.drivers["h1"].alarms
+
+
+def test_a_word_of_the_old_epoch_is_answered_with_what_ended_it(alliance: Make) -> None:
+    a = alliance("h1", "h2", "h3")
+    a.enter(a.propose("h1", "h2", "h3", q=3), "h1", "h2", "h3")
+    driver, signer = a.net.drivers["h1"], a.world.keys["h2"].node
+    index = a.world.config.index_of(signer.public_key)
+    message = signed_bytes(a.world.config, "nullify", 900, 0, bytes(32))
+    old = Vote("nullify", 0, 900, 0, bytes(32), index or 0, signer.sign(message))
+    a.net.sent.clear()
+    peer = driver.membership.roster.peer_of(a.net.kids["h2"])
+    assert peer is not None
+    driver.deliver(peer, Exchange(v=1, pin=a.world.genesis.seal.leaf, facts=(old,)))
+    a.net.turn("h1")
+    answers = [
+        f for sender, to, item in a.net.sent if (sender, to) == ("h1", "h2") for f in item.facts
+    ]
+    ended = driver.final.tip.boundaries[-1]
+    assert [(f.kind, f.epoch, f.height) for f in answers if isinstance(f, Certificate)] == [
+        ("finalize", 0, ended.height)
+    ]
