@@ -25,3 +25,32 @@ def test_one_member_becomes_two_three_and_four(network: Make) -> None:
         load.more()
     assert net.health("h4")["status"] == "ok"
     net.check(load.published)
+
+
+def test_a_joiner_is_killed_in_the_middle_and_a_member_leaves_under_load(network: Make) -> None:
+    net = network("h1", "h2", "h3")
+    net.start()
+    alliance = Alliance(net)
+    with Load(net, "h1", "h2") as load:
+        load.more()
+        alliance.admit("h4")
+        alliance.make_joiner("h4")
+        net.start("h4")
+        net.kill("h4")
+        load.more()
+        net.start("h4")
+        alliance.wait_current("h4")
+        config = alliance.propose("h1", "h2", "h3", "h4")
+        net.kill("h4")
+        net.start("h4")
+        alliance.wait_current("h4")
+        alliance.enter(config, "h1", "h2", "h4")
+        load.more()
+        net.kill("h4")
+        net.start("h4")
+        load.more()
+        alliance.enter(alliance.propose("h1", "h2", "h4"), "h1", "h2")
+        assert net.health("h3")["status"] == "observing"
+        load.more()
+    net.kill("h3")
+    net.check(load.published)
