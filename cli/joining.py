@@ -24,7 +24,7 @@ import typer
 from cli import home as homes
 from cli.founding import KEY_NAMES, OFFICE_KEYS, make_part, new_signers, save_home
 from cli.membership import declare, pending_of
-from cli.operate import open_config, settings_text
+from cli.operate import open_config, org_of, settings_text
 from cli.options import DEFAULT_HOME, Home, Host, Json, Kind, Lang, PassphraseFile, Place, Port
 from cli.screen import language, say, show, tell, wants_json
 from cli.session import Session
@@ -98,9 +98,7 @@ def invite(
     if address is None and config.peer_host:
         address = f"http://{config.peer_host}:{config.peer_port}"
     if address is not None:
-        own = homes.load_public(home, "node", None).kid
-        member = block.tip.config.node_kids.get(own)
-        peers[member.org if member else config.org] = address.rstrip("/")
+        peers[org_of(home, None)] = address.rstrip("/")
     if not peers:
         raise ConfigError("X8.address")
     pin = b64url(block.tip.seal_leaf)
