@@ -51,7 +51,7 @@ def node_process(chain: Chain) -> Iterator["subprocess.Popen[bytes]"]:
                 assert process.poll() is None, "the node did not start"
                 assert time.monotonic() < deadline, "the node did not start"
                 try:
-                    client.health()
+                    client.alive()
                     break
                 except UnreachableError:
                     time.sleep(0.05)
