@@ -18,6 +18,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from cli.main import main
+from cli.screen import set_explain, set_json, set_language
 from node.config import load_config
 from node.main import create_app, tls_of
 from tests.support.process import free_port
@@ -115,6 +116,10 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         if name.startswith("ALLIANCE_") or name in ("LC_ALL", "LC_MESSAGES", "LANG"):
             monkeypatch.delenv(name)
     monkeypatch.setattr(sys, "stdin", io.StringIO())
+    # What a command was told stays in this thread, and is not for the next test.
+    set_language(None)
+    set_json(False)
+    set_explain(False)
 
 
 def log_file(path: Path, count: int, node: int = 1) -> Path:
