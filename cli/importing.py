@@ -6,6 +6,7 @@ recorded when its block's receipt has been verified here; interrupting loses not
 command again finds what is there already.
 """
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -120,20 +121,27 @@ def import_chunks(
     started = time.monotonic()
     size_before = session.client.summary()["size"]
     done = Imported()
+    stopping = threading.Event()
     with ThreadPoolExecutor(max_workers=1) as background:
-        chunk = next(chunks, None)
-        while chunk is not None:
-            waiting = background.submit(_submit, session, chunk)
-            following = next(chunks, None)
-            _take(session, chunk, waiting.result(), done, size_before)
-            advance(len(chunk.entries))
-            chunk = following
+        try:
+            chunk = next(chunks, None)
+            while chunk is not None:
+                waiting = background.submit(_submit, session, chunk, stopping)
+                following = next(chunks, None)
+                _take(session, chunk, waiting.result(), done, size_before)
+                advance(len(chunk.entries))
+                chunk = following
+        finally:
+            # Whoever interrupts does not wait until a busy node has time.
+            stopping.set()
     done.seconds = time.monotonic() - started
     return done
 
 
-def _submit(session: Session, chunk: Chunk) -> forms.Chunk:
-    """Send one request, again while the node is busy. Raises `BusyError` when it stays so."""
+def _submit(session: Session, chunk: Chunk, stopping: threading.Event) -> forms.Chunk:
+    """Send one request, again while the node is busy and nobody says stop. Raises `BusyError` when
+    it stays so.
+    """
     raws = [entry.raw for entry in chunk.entries]
     for _attempt in range(BUSY_TRIES):
         try:
@@ -143,7 +151,8 @@ def _submit(session: Session, chunk: Chunk) -> forms.Chunk:
         results = answer["results"]
         if results and not any(result["status"] == "busy" for result in results):
             return answer
-        time.sleep(BUSY_PAUSE_S)
+        if stopping.wait(BUSY_PAUSE_S):
+            break
     raise BusyError("X4", id=chunk.entries[0].id)
 
 

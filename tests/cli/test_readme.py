@@ -80,7 +80,7 @@ def test_the_demo_of_four_ends_with_equal_copies_and_a_valid_audit(tmp_path: Pat
         log_file(data / f"node{node}.tsv", 60, node=node)
     done = call("demo", "--data", data, "--out", tmp_path / "out", "--lang", "en")
     assert done.code == 0, done.out + done.err
-    assert "4 copies, equal byte for byte" in done.out
+    assert "5 copies, equal byte for byte" in done.out
     assert "Verdict: VALID" in done.out
     assert "access                       240" in done.out
     assert "20 of 20 damages found." in done.out

@@ -22,7 +22,7 @@ from tests.net.proxy import Proxies
 from tests.support.process import Node, free_port, make_network
 from tests.support.world import World, make_world
 
-WAIT_S = 30.0
+WAIT_S = 90.0
 SOUND_S = 60.0
 
 
