@@ -4,8 +4,6 @@ Counts come from the node's index at a published head; the number of records on 
 proven complete beside them, and every row names entries that can be proven one by one.
 """
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
@@ -14,7 +12,7 @@ import typer
 from rich.table import Table
 
 from cli.options import Place, at_place
-from cli.reports import FORMATS
+from cli.reports import FORMATS, as_csv, cell
 from cli.screen import local_time, print_table, printable, say, wants_json
 from cli.session import Session
 from ledger.errors import MalformedError
@@ -117,25 +115,6 @@ def table_of(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Table
     for row in rows:
         table.add_row(*(printable(cell(row.get(name))) for name in columns))
     return table
-
-
-def as_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
-    """Rows as RFC 4180 text with a head line of the names of fields."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow([cell(row.get(name)) for name in columns])
-    return text.getvalue()
-
-
-def cell(value: object) -> str:
-    """A value in one cell: counts as `CODE:3`, several parted by spaces."""
-    if isinstance(value, dict):
-        return " ".join(f"{name}:{count}" for name, count in value.items())
-    if isinstance(value, list):
-        return " ".join(map(str, value))
-    return "" if value is None else str(value)
 
 
 app = typer.Typer(no_args_is_help=True, help="Who used what, what is due, who gave and took.")

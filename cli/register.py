@@ -22,7 +22,8 @@ from cli.home import read_file
 from cli.statements import Author, Signed, make_record, sign
 from ledger.encoding import b64url, decode_date, encode_uuid7
 from ledger.errors import MalformedError
-from ledger.records.imports import ImportedAgreementBody, ImportedData, Month
+from ledger.records.authorisation import Period
+from ledger.records.imports import ImportedAgreementBody, ImportedData
 from ledger.records.use import AccessBody, Source
 
 RELEASES: Final = "DataReleases"
@@ -88,7 +89,7 @@ class Register(NamedTuple):
 
     name: str
     digest: bytes
-    period: Month
+    period: Period
     datasets: dict[str, str]
     """The register's names of data, by code."""
     agreements: tuple[Agreement, ...]
@@ -116,12 +117,12 @@ def read_register(path: Path, name: str) -> Register:
     )
 
 
-def _period_of(path: Path) -> Month:
+def _period_of(path: Path) -> Period:
     found = FILE_NAME.search(path.name)
     if found is None:
         raise MalformedError("X11.period", file=path.name)
     year, month, day, to_year, to_month, to_day = found.groups()
-    return Month(from_=f"{year}-{month}-{day}", to=f"{to_year}-{to_month}-{to_day}")
+    return Period(from_=f"{year}-{month}-{day}", to=f"{to_year}-{to_month}-{to_day}")
 
 
 Cells = Sequence[str]

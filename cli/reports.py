@@ -93,15 +93,23 @@ def fetch(
         wanted["after"] = page["next"]
 
 
-def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows as RFC 4180 text with a head line; several findings are parted by spaces."""
+def as_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = COLUMNS) -> str:
+    """Rows as RFC 4180 text with a head line of the names of fields."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
+    writer.writerow(columns)
     for row in rows:
-        values = {**row, "findings": " ".join(row.get("findings", ()))}
-        writer.writerow([values.get(name, "") for name in COLUMNS])
+        writer.writerow([cell(row.get(name)) for name in columns])
     return text.getvalue()
+
+
+def cell(value: object) -> str:
+    """A value in one cell: counts as `CODE:3`, several parted by spaces."""
+    if isinstance(value, dict):
+        return " ".join(f"{name}:{count}" for name, count in value.items())
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    return "" if value is None else str(value)
 
 
 def table_of(rows: Sequence[Mapping[str, Any]]) -> Table:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from ledger.members import Label
-from ledger.records.catalogue import Day
+from ledger.records.authorisation import Period
 from ledger.records.envelope import Code, Digest, Name, Shape
 
 
@@ -25,13 +25,6 @@ class ImportedData(Shape, frozen=True, kw_only=True):
     sensitivity: Literal["sensitive", "non-sensitive"]
 
 
-class Month(Shape, frozen=True, kw_only=True):
-    """The days that a register covers, both included."""
-
-    from_: Day = msgspec.field(name="from")
-    to: Day
-
-
 class ImportedAgreementBody(Shape, frozen=True, kw_only=True):
     """An agreement on data as a register states it; `register_digest` is the SHA-256 of its file.
 
@@ -43,6 +36,6 @@ class ImportedAgreementBody(Shape, frozen=True, kw_only=True):
     org: Label
     org_kind: Code
     org_name: Name
-    period: Month
+    period: Period
     register: Code
     register_digest: Digest

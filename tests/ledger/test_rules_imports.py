@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from ledger.encoding import b64url
-from ledger.records.imports import ImportedAgreementBody, ImportedData, Month
+from ledger.records.authorisation import Period
+from ledger.records.imports import ImportedAgreementBody, ImportedData
 from tests.ledger.ledgers import Ledger
 from tests.ledger.test_rules_structure import access, dataset, refused
 
@@ -31,7 +32,7 @@ def agreement(*listed: ImportedData, **changes: Any) -> ImportedAgreementBody:
         "org": "Elsewhere",
         "org_kind": "University",
         "org_name": "Elsewhere University",
-        "period": Month(from_="2021-02-01", to="2021-02-28"),
+        "period": Period(from_="2021-02-01", to="2021-02-28"),
         "register": "nhsd",
         "register_digest": b64url(bytes(32)),
     }
@@ -82,7 +83,7 @@ def test_another_permit_is_as_unregistered_as_before() -> None:
 @pytest.mark.parametrize(
     ("body", "rule"),
     [
-        (agreement(period=Month(from_="2021-03-01", to="2021-02-28")), "I1"),
+        (agreement(period=Period(from_="2021-03-01", to="2021-02-28")), "I1"),
         (agreement(data(), data()), "I2"),
         (agreement(org_name="call 13812345678"), "S8"),
     ],
