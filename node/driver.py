@@ -785,7 +785,6 @@ class Driver:
         """What another member sent, into the machine."""
         self.counters["rejected"] += delivery.rejected
         peer, now_ms = delivery.peer, self.clock.now_ms()
-        number = self._number(peer)
         # First: what it is known to have cosigned limits what it may cosign now.
         self._publish(self._cosigning.learn(delivery.cosigned))
         entries = self._take_over(peer.name, delivery.entries)
@@ -794,11 +793,13 @@ class Driver:
             self._hand_on(delivery, entries, bodies)
         for fact in delivery.facts:
             self.counters["proposals_received"] += isinstance(fact, agree.Proposal)
+            # Asked for each: the one before may have ended the epoch, and its numbers with it.
+            number = self._number(peer)
             self._step(agree.Received(fact, now_ms, number))
             if isinstance(fact, agree.Status) and fact.signer == number:
-                self._learn_presence(fact, now_ms)
+                self._learn_presence(peer, fact, now_ms)
         if delivery.summary is not None:
-            self._learn_summary(peer, number, delivery.summary, now_ms)
+            self._learn_summary(peer, delivery.summary, now_ms)
         if delivery.wants and peer.name not in self._serving:
             # One answer to a member at a time: it asks again for what it still lacks.
             self._serving.add(peer.name)
@@ -827,24 +828,24 @@ class Driver:
         if parts:
             self.carrier.relay(delivery.peer.name, self._message(**parts))
 
-    def _learn_summary(self, peer: Peer, number: int, summary: agree.Summary, now_ms: int) -> None:
+    def _learn_summary(self, peer: Peer, summary: agree.Summary, now_ms: int) -> None:
         """Where another node stands; one that is behind is told at once how far this one is."""
         self.membership.learn_height(peer, summary.final_height)
-        self._step(agree.PeerSummary(number, summary, now_ms))
+        self._step(agree.PeerSummary(self._number(peer), summary, now_ms))
         if summary.final_height < self.final.tip.height:
             words = self._cosigning.newest if peer.role != "member" else ()
             self.carrier.send(
                 peer.name, self._message(summary=self._machine.summary(), cosignatures=words)
             )
 
-    def _learn_presence(self, status: agree.Status, now_ms: int) -> None:
+    def _learn_presence(self, peer: Peer, status: agree.Status, now_ms: int) -> None:
         """A member's heartbeat: is this node's clock fit to lead, is that member's key in use
         twice?
         """
-        both = self._presence.learn(status, now_ms)
+        both = self._presence.learn(peer.name, status, now_ms)
         if both:
             # It cannot hear its other self, and must (consensus.md 2.12).
-            self.carrier.send(self._name(status.signer), self._message(facts=both))
+            self.carrier.send(peer.name, self._message(facts=both))
         fit, offset = self._presence.is_clock_fit(), self._presence.offset_ms()
         if fit != self._clock_fit:
             self._clock_fit = fit
@@ -1190,6 +1191,7 @@ class Driver:
         following = final.tip.config if blocks and final.tip.is_boundary else None
         if following is not None:
             log_event(INFO, "epoch-began", epoch=following.epoch, n=following.n, q=following.q)
+            self._presence.keep({member.org for member in following.members})
         return agree.Committed(final.tip.height, len(self._waiting), self.clock.now_ms(), following)
 
     def _show(self, heads: Sequence[tuple[View, Note | None]]) -> None:

@@ -5,6 +5,7 @@ Used by the writer's thread alone. Only what a member sends itself counts: whoev
 heartbeat may send an old one.
 """
 
+from collections.abc import Collection
 from typing import Final
 
 from ledger.consensus import Status
@@ -19,24 +20,29 @@ class Presence:
     """The newest heartbeats of the other members."""
 
     def __init__(self) -> None:
-        self._offsets: dict[int, tuple[int, ...]] = {}
-        self._lives: dict[int, tuple[Status, ...]] = {}
+        # By name: the numbers of members change with the epoch.
+        self._offsets: dict[str, tuple[int, ...]] = {}
+        self._lives: dict[str, tuple[Status, ...]] = {}
 
-    def learn(self, status: Status, now_ms: int) -> tuple[Status, ...]:
-        """Take in a heartbeat that its own member sent.
+    def keep(self, members: Collection[str]) -> None:
+        """The members of a new epoch: what was heard of others counts no more."""
+        self._offsets = {name: pair for name, pair in self._offsets.items() if name in members}
+        self._lives = {name: pair for name, pair in self._lives.items() if name in members}
+
+    def learn(self, member: str, status: Status, now_ms: int) -> tuple[Status, ...]:
+        """Take in a heartbeat that this member sent itself.
 
         Gives the newest ones of both lives of that member when an earlier life of it speaks
         again: then its key is in use twice, and it is to be told.
         """
-        signer = status.signer
         # Of the last two: whatever comes late makes a clock look slow, never fast.
         offset = status.clock_ms - now_ms
-        self._offsets[signer] = (*self._offsets.get(signer, ())[-1:], offset)
-        newest, *earlier = self._lives.get(signer, (status,))
+        self._offsets[member] = (*self._offsets.get(member, ())[-1:], offset)
+        newest, *earlier = self._lives.get(member, (status,))
         if newest.boot_id == status.boot_id:
-            self._lives[signer] = (status, *earlier)
+            self._lives[member] = (status, *earlier)
             return ()
-        self._lives[signer] = (status, newest)
+        self._lives[member] = (status, newest)
         again = bool(earlier) and earlier[0].boot_id == status.boot_id
         return (status, newest) if again else ()
 

@@ -528,3 +528,32 @@ def test_a_word_of_the_old_epoch_is_answered_with_what_ended_it(alliance: Make) 
     assert [(f.kind, f.epoch, f.height) for f in answers if isinstance(f, Certificate)] == [
         ("finalize", 0, ended.height)
     ]
+
+
+def test_one_message_ends_an_epoch_and_goes_on_in_the_old_one(alliance: Make) -> None:
+    """Members are numbered anew with an epoch: who sent it is still who is answered."""
+    a = alliance("h1", "h2", "h3", "h4")
+    driver, signer = a.net.drivers["h1"], a.world.keys["h4"].node
+    index = a.world.config.index_of(signer.public_key)
+    message = signed_bytes(a.world.config, "nullify", 900, 0, bytes(32))
+    old = Vote("nullify", 0, 900, 0, bytes(32), index or 0, signer.sign(message))
+    config = a.propose("h1", "h2", "h4")
+    a.net.allow = lambda _from, to, item: to != "h1" or not is_final_word(item)
+    ready, at_ms = ready_body(config), a.net.now_ms
+    for org in ("h2", "h4"):
+        by = {"by": "node", "org": org, "not_after": LATER}
+        a.net.submit(org, a.world.record("ready", ready, at_ms=at_ms, **by))
+    a.net.run(600)
+    assert (a.epochs()["h1"], a.epochs()["h2"]) == (0, 1)
+    ended = a.net.drivers["h2"].final.tip.boundaries[-1]
+    facts = [fact for _from, _to, item in a.net.sent for fact in item.facts]
+    words = [fact for fact in facts if isinstance(fact, Certificate)]
+    last = next(word for word in words if (word.kind, word.block) == ("finalize", ended.seal_leaf))
+    peer = driver.membership.roster.peer_of(a.net.kids["h4"])
+    assert peer is not None
+    a.net.sent.clear()
+    driver.deliver(peer, Exchange(v=1, pin=a.world.genesis.seal.leaf, facts=(last, old)))
+    a.net.turn("h1")
+    assert a.epochs()["h1"] == 1
+    answered = [to for _from, to, item in a.net.sent for fact in item.facts if fact == last]
+    assert answered == ["h4"]
