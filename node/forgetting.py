@@ -6,7 +6,7 @@ whose record named a payload decides; every holder destroys its copy and signs s
 """
 
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Annotated, Final
 
 import msgspec
@@ -78,6 +78,8 @@ class Forgetting:
         self._vault = vault
         self._queries = queries
         self._org = driver.org
+        self.catch_up: Callable[[], object] = lambda: None
+        """Takes in what the newest final blocks name: retention counts from there."""
 
     # --- an order ---
 
@@ -87,6 +89,7 @@ class Forgetting:
         Raises `MalformedError` (S1, S2), `NotFoundError` (T3), or `RefusedError` (T9, T10).
         """
         order = decode_shape(body, _ORDERS)
+        self.catch_up()
         commits = [*order.commits, *(self._vault.group(order.group) if order.group else ())]
         if not commits:
             raise NotFoundError("T3", commit=order.group or "-")

@@ -84,13 +84,13 @@ def create_app(config: Config, clock: Clock | None = None) -> FastAPI:
     replication = Replication(driver, links, vault, api.forgetting)
     api.wake = replication.wake
     api.payloads.fetch = replication.fetch
+    api.payloads.catch_up = api.forgetting.catch_up = replication.catch_up
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with _listening(config, create_peer_app(driver, links, vault)):
+        async with _listening(config, create_peer_app(driver, links, api.payloads)):
             # What the chain says was erased is erased before anything is served.
-            while await run_in_threadpool(replication.read_on):
-                pass
+            await run_in_threadpool(replication.catch_up)
             driver.start()
             replication.start()
             links.start(driver.deliver, driver.genesis.seal.leaf)

@@ -33,6 +33,8 @@ class Payloads:
         self.org = org
         self.fetch: Callable[[str], bool] = lambda _commit: False
         """Brings a payload from another holder; says whether it is here now."""
+        self.catch_up: Callable[[], object] = lambda: None
+        """Takes in what the newest final blocks name and what they say was erased."""
 
     def put(self, body: bytes, author: Identity) -> Response:
         """Keep a payload; the answer is how a record names it.
@@ -50,6 +52,7 @@ class Payloads:
 
     def _check_named(self, deposit: Deposit) -> None:
         commit = commit_of(deposit)
+        self.catch_up()
         if not any(self.org in named.holders for named in self.vault.named(commit)):
             raise NotFoundError("T3", commit=commit)
 
@@ -57,8 +60,10 @@ class Payloads:
         """Release a payload; a T2 payload after its reading is on record.
 
         Raises `NotFoundError` (T3), `ErasedError` (T4), `ForbiddenError` (T5), and what
-        `Vault.read` raises.
+        `Vault.read` raises. The answer rests on this node's chain, not on how far of it the vault
+        happened to have been told.
         """
+        self.catch_up()
         holding = self._holding(commit, author)
         try:
             check_release(author, holding, self.org)

@@ -32,7 +32,6 @@ from node.identity import Identity, head_of, single
 from node.links import Link, Links
 from node.payloads import Payloads
 from node.problems import problem_of, respond
-from node.vault import Vault
 from node.wire import (
     EXCHANGE_PATH,
     EXCHANGE_TYPE,
@@ -182,10 +181,10 @@ def _identity(link: Link) -> Identity:
     return Identity(link.peer.org, link.peer.org, "node", "node")
 
 
-def create_peer_app(driver: Driver, links: Links, vault: Vault) -> ASGIApp:
+def create_peer_app(driver: Driver, links: Links, payloads: Payloads) -> ASGIApp:
     """The application that other members reach; it knows the exchange and payloads."""
     app = FastAPI(title="alliance chain exchange", docs_url=None, redoc_url=None, openapi_url=None)
-    peers = Peers(driver, links, Payloads(vault, driver.org), app)
+    peers = Peers(driver, links, payloads, app)
     app.add_route(PAYLOADS_PATH, peers.post_payload, methods=["POST"])
     app.add_route(f"{PAYLOADS_PATH}/{{commit}}", peers.get_payload, methods=["GET"])
     install_errors(app)

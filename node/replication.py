@@ -46,6 +46,7 @@ class Replication:
         self._to_give: deque[tuple[Link, str]] = deque(maxlen=MAX_TO_GIVE)
         self._copied: dict[str, int] | None = None
         self._copied_s = 0.0
+        self._reading = threading.Lock()
         self._stopping = threading.Event()
         self._woken = threading.Event()
         self._thread = threading.Thread(target=self._run, name="replication", daemon=True)
@@ -102,8 +103,12 @@ class Replication:
 
     def read_on(self) -> bool:
         """Take in what the newest final blocks name; says whether there were any. Raises
-        `StorageError` (O2, O3).
+        `StorageError` (O2, O3). From any thread.
         """
+        with self._reading:
+            return self._read_on()
+
+    def _read_on(self) -> bool:
         first = self._vault.height + 1
         last = self._driver.final.tip.height
         if first > last:
@@ -113,8 +118,9 @@ class Replication:
         bodies = (block.body for block in blocks)
         entries = [entry for body in bodies for entry in _concerning(body)]
         named = [item for entry in entries for item in _named(entry)]
-        self._vault.name(last, named)
+        self._vault.name(named)
         self._forgetting.obey(entries)
+        self._vault.advance(last)
         if self._driver.config.dial_out:
             self._to_give.extend(
                 (link, item.commit)
@@ -123,6 +129,13 @@ class Replication:
                 if item.tier == "T1" and link.url and link.org in item.holders
             )
         return True
+
+    def catch_up(self) -> None:
+        """Take in everything up to the final head: what a node answers of payloads, and what it
+        lets somebody erase, does not depend on how far its thread has come. Raises as `read_on`.
+        """
+        while self.read_on():
+            pass
 
     def fetch(self, commit: str) -> bool:
         """Bring a restricted payload that this organisation is to hold, because somebody who may

@@ -289,8 +289,8 @@ class Vault:
 
     # --- what the chain names ---------------------------------------------------------------------
 
-    def name(self, height: int, named: Sequence[Named]) -> None:
-        """The records up to this height name these payloads."""
+    def name(self, named: Sequence[Named]) -> None:
+        """Records name these payloads."""
         with self._transaction():
             self._connection.executemany(
                 "INSERT OR IGNORE INTO named VALUES (?, ?, ?, ?, ?)",
@@ -299,6 +299,10 @@ class Vault:
                     for item in named
                 ],
             )
+
+    def advance(self, height: int) -> None:
+        """The chain was read up to this height, and what it asks for is done."""
+        with self._transaction():
             self._connection.execute("INSERT OR REPLACE INTO place VALUES ('height', ?)", (height,))
 
     @property

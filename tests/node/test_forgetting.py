@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from ledger.crypto import verify
 from ledger.encoding import b64url
@@ -19,6 +20,7 @@ from ledger.records.payloads import Deposit, encode_deposit, make_deposit, refer
 from ledger.rules.standing import PermitState
 from ledger.state import state_key
 from ledger.verify import Receipt, verify_receipt
+from node import replication
 from node.client import DEPOSIT_TYPE
 from node.config import Config
 from node.forgetting import is_active
@@ -55,6 +57,12 @@ async def put(stage: Stage, text: str, group: str = "person:p1") -> Deposit:
     kind = {"content-type": DEPOSIT_TYPE}
     answer = await stage.ask("officer", "POST /api/v1/payloads", content=body, headers=kind)
     assert answer.status_code == 201, answer.text
+    await record(stage, deposit)
+    return deposit
+
+
+async def record(stage: Stage, deposit: Deposit) -> None:
+    """Name a payload on the chain."""
     dataset = DatasetBody(
         custodian="h1", openness="conditional", series_id=f"S{secrets.token_hex(4)}"
     )
@@ -63,7 +71,6 @@ async def put(stage: Stage, text: str, group: str = "person:p1") -> Deposit:
     )
     recorded = await stage.ask("officer", "POST /api/v1/entries", content=raw, headers=ONE)
     assert recorded.status_code == 201, recorded.text
-    return deposit
 
 
 async def order(stage: Stage, who: str = "officer", **fields: Any) -> Any:  # noqa: ANN401
@@ -153,6 +160,29 @@ async def until_read(stage: Stage) -> None:
     while stage.app.state.vault.height < stage.app.state.driver.final.tip.height:
         assert time.monotonic() < deadline
         await asyncio.sleep(0.05)
+
+
+def test_answers_rest_on_the_chain_and_not_on_how_far_the_vault_has_read_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread that reads the chain sleeps here: who asks hears the same as ever."""
+    monkeypatch.setattr(replication, "PAUSE_S", 3_600.0)
+    world = make_world()
+    home = make_home(world, tmp_path / "home")
+
+    async def test(stage: Stage) -> None:
+        absent = make_deposit({"text": "x"}, secrets.token_bytes(32), "T2", "person/1", ("h1",), "")
+        await record(stage, absent)
+        commit = reference(absent).commit
+        async with stage.client("system") as client:
+            assert rule(await client.get(f"/api/v1/payloads/{commit}")) == (403, "T5")
+        here = await put(stage, PERSON)
+        behind = stage.app.state.vault.height
+        monkeypatch.setattr(stage.app.state.forgetting, "_retention", lambda _schema: 1_200)
+        assert rule(await order(stage, commits=[reference(here).commit])) == (422, "T10")
+        assert stage.app.state.vault.height > behind
+
+    run(world, make_config(home), test)
 
 
 def test_an_order_for_nothing_is_refused(tmp_path: Path) -> None:

@@ -186,8 +186,10 @@ def test_what_the_chain_names_and_is_not_here_is_missing(vault: Vault) -> None:
         Named("elsewhere", "T1", ("h2",), "leaf", "h2"),
     ]
     assert vault.height == -1
-    vault.name(7, named)
-    vault.name(9, named[:1])
+    vault.name(named)
+    vault.name(named[:1])
+    assert vault.height == -1
+    vault.advance(9)
     assert vault.height == 9
     assert vault.missing("h1") == [named[2]]
     assert vault.named("restricted") == [named[3]]
