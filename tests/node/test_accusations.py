@@ -224,8 +224,8 @@ def test_a_fork_that_was_seen_silences_the_node_for_good(config: Config, world: 
 def test_other_alarms_do_not_outlive_the_process(config: Config, world: World) -> None:
     """Software that found a block invalid may be replaced by better software."""
     driver = open_driver(config)
-    driver._on_alarm(Alarm("invalid-final", (final(world, 1),)))
-    driver._save_rows()
+    driver._durable.alarm(Alarm("invalid-final", (final(world, 1),)))
+    driver._durable.save()
     driver.stop()
     with running(config) as again:
         assert again.status == "ok"

@@ -253,8 +253,8 @@ def test_busy_slow_and_full(home: Path, world: World, monkeypatch: pytest.Monkey
         problem(busy, 503, "O4.queue")
         assert busy.headers["retry-after"] == "1"
         driver._batch = batch  # type: ignore[method-assign]
-        with driver._wake:
-            driver._pending = 0
+        with driver._intake.wake:
+            driver._intake.pending = 0
 
     run(home, test, wait_ms=200, max_pending_entries=4)
 
@@ -408,9 +408,9 @@ def test_a_mistake_of_ours_says_nothing_about_itself(
 ) -> None:
     async def test(client: httpx.AsyncClient) -> None:
         driver: Driver = client._transport.app.state.driver  # type: ignore[attr-defined]
-        view, driver._published = driver.view, object()  # type: ignore[assignment]
+        view, driver._heads.published = driver.view, object()  # type: ignore[assignment]
         response = await client.get("/checkpoint")
-        driver._published = view
+        driver._heads.published = view
         assert response.status_code == 500
         assert response.json()["rule"] == "O9"
         assert "NoneType" not in response.text

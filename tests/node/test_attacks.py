@@ -123,7 +123,7 @@ def test_entries_that_came_to_nothing_leave_nothing_in_memory(home: Path, world:
         ]
         kinds = [type(outcome).__name__ for outcome in driver.submit(pair).result(30)]
         assert kinds == ["Published", "ConflictError"]
-        assert driver.signatures._known == {}
+        assert driver.admission.signatures._known == {}
 
 
 # --- requests ---

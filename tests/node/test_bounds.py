@@ -18,8 +18,8 @@ from ledger.records import decode_entry
 from ledger.records.envelope import Entry
 from ledger.records.seal import Previous, decode_seal
 from node import admission, httpsig, shares
-from node import driver as driving
 from node.admission import Delivery, Parsed, Signatures
+from node.driver import intake
 from node.httpsig import Head, Key, Request, Verifier, sign_request
 from node.main import open_driver
 from node.roster import Peer
@@ -38,13 +38,13 @@ def test_messages_of_one_member_wait_in_bounded_numbers_and_bytes(
     one, two = peer_of("h2"), peer_of("h3")
     small = Exchange(v=1, pin=world.genesis.seal.leaf)
     # The writer does not run: whatever is checked still waits, and counts.
-    for _ in range(driving.MAX_DELIVERIES):
+    for _ in range(intake.MAX_DELIVERIES):
         driver.deliver(one, small)
-    driver._pool.shutdown(wait=True)
+    driver._intake.pool.shutdown(wait=True)
     with pytest.raises(BusyError, match="H9"):
         driver.deliver(one, small)
-    monkeypatch.setattr(driver._pool, "submit", lambda *_: None)
-    monkeypatch.setattr(driving, "MAX_DELIVERY_BYTES", 10_000)
+    monkeypatch.setattr(driver._intake.pool, "submit", lambda *_: None)
+    monkeypatch.setattr(intake, "MAX_DELIVERY_BYTES", 10_000)
     large = Exchange(v=1, pin=world.genesis.seal.leaf, entries=(bytes(9_000),))
     driver.deliver(two, large)
     with pytest.raises(BusyError, match="H9"):
@@ -72,13 +72,13 @@ def test_a_member_whose_messages_take_long_delays_nobody_else(tmp_path: Path) ->
         driver.deliver(one, small)
     driver.deliver(two, small)
     deadline = time.monotonic() + 10
-    while not driver._deliveries and time.monotonic() < deadline:
+    while not driver._intake.deliveries and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert [delivery.peer for delivery, _size in driver._deliveries] == [two]
+    assert [delivery.peer for delivery, _size in driver._intake.deliveries] == [two]
     release.set()
-    while len(driver._deliveries) < 21 and time.monotonic() < deadline:
+    while len(driver._intake.deliveries) < 21 and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert [delivery.peer for delivery, _size in driver._deliveries] == [two] + [one] * 20
+    assert [delivery.peer for delivery, _size in driver._intake.deliveries] == [two] + [one] * 20
     driver.stop()
 
 
@@ -95,16 +95,16 @@ def test_blocks_that_consensus_has_no_room_for_are_not_kept(tmp_path: Path) -> N
         exchange = Exchange(v=1, pin=world.genesis.seal.leaf, blocks=tuple(blocks))
         delivery = driver.admission.delivery(world.genesis.tip, one, exchange)
         assert len(delivery.bodies) == 50
-        driver._receive(delivery)
-    assert 0 < len(driver._bodies) <= 16 * 4 + 64
-    assert all(driver._machine.holds(block) for block in driver._bodies)
+        driver._gossip.receive(delivery)
+    assert 0 < len(driver._blocks.bodies) <= 16 * 4 + 64
+    assert all(driver._state.machine.holds(block) for block in driver._blocks.bodies)
     # Whoever leads now is heard all the same, twice at most.
-    full = len(driver._bodies)
+    full = len(driver._blocks.bodies)
     for height in (500, 501, 502):
         block = hollow_block(world, 1, height)
         exchange = Exchange(v=1, pin=world.genesis.seal.leaf, blocks=(block,))
-        driver._receive(driver.admission.delivery(world.genesis.tip, one, exchange))
-    assert len(driver._bodies) == full + 2
+        driver._gossip.receive(driver.admission.delivery(world.genesis.tip, one, exchange))
+    assert len(driver._blocks.bodies) == full + 2
     driver.stop()
 
 

@@ -95,7 +95,7 @@ def make_chain(world: World, first_seq: int, blocks: int = 2) -> Chain:
 def cosigned(driver: Driver) -> tuple[int, bytes]:
     """The last head that a stopped driver had cosigned."""
     driver.stop()
-    note = decode_note(driver._cosigning.own)
+    note = decode_note(driver._heads.cosigning.own)
     checkpoint = note.text.split(b"\n")
     return int(checkpoint[1]), note.text
 
@@ -125,7 +125,7 @@ def test_an_old_database_cosigns_nothing_against_an_earlier_word(
     time.sleep(0.3)
     assert driver.store.cosigned() == start
     assert [driver.store.block(height).checkpoint for height in (1, 2)] == [b"", b""]
-    assert "h1" in driver._cosigning.contradictions
+    assert "h1" in driver._heads.cosigning.contradictions
     assert cosigned(driver)[0] == start[0]
 
 

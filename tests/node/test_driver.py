@@ -21,8 +21,7 @@ from ledger.records.envelope import ENCODE, Record
 from ledger.records.use import AccessBody
 from ledger.rules.values import SourceState
 from ledger.state import state_key
-from node import driver as driving
-from node.driver import Driver, Outcome, Published
+from node.driver import Driver, Outcome, Published, mempool
 from node.main import open_driver
 from tests.support.node import FakeTime, make_config, make_home, running
 from tests.support.world import GENESIS_MS, World, make_world, sign_payload, uuid7
@@ -74,7 +73,7 @@ def test_what_waits_together_goes_into_one_block(home: Path, world: World) -> No
         first = driver.submit(raws[:1])
         assert held.wait(10)
         futures = [driver.submit([raw]) for raw in raws[1:]]
-        while len(driver._inbox) < 19:
+        while len(driver._intake.submissions) < 19:
             pass
         hold.set()
         for future in [first, *futures]:
@@ -374,17 +373,17 @@ def test_what_was_promised_waits_on_after_a_full_disk(
 ) -> None:
     """An entry that is kept on disk was answered 202: a failure later does not drop it."""
     world = make_world(("h1", "h2", "h3", "h4"))
-    monkeypatch.setattr(driving, "LATE_MS", 0)
+    monkeypatch.setattr(mempool, "LATE_MS", 0)
     with running(make_config(make_home(world, tmp_path / "home"))) as driver:
         kept, lost = (decode_entry(raw) for raw in world.accesses(2))
         driver.submit([kept.raw])
-        wait_for(lambda: kept.leaf in driver._kept)
+        wait_for(lambda: kept.leaf in driver._mempool.kept)
         monkeypatch.setattr(driver.store, "save_waiting", _disk_full)
         failed = driver.submit([lost.raw]).result(10)[0]
         assert isinstance(failed, StorageError)
         monkeypatch.undo()
         wait_for(lambda: not driver.failing)
-        assert list(driver._waiting) == [kept.id_key]
+        assert list(driver._mempool.waiting) == [kept.id_key]
 
 
 def _disk_full(_rows: object) -> None:

@@ -485,7 +485,7 @@ def test_a_boundary_that_is_not_final_stays_the_only_block_of_its_height(allianc
     a.net.submit("h3", last)
     a.net.submit("h4", a.world.access(seq=500))
     a.net.run(8_000)
-    tips = {driver._machine.tip for driver in a.net.drivers.values()}
+    tips = {driver._state.machine.tip for driver in a.net.drivers.values()}
     assert len(tips) == 1
     (boundary,) = tips
     assert boundary.boundary

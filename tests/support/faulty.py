@@ -19,6 +19,8 @@ from ledger.records.seal import Seal, SealEntry
 from node.clock import Clock, wall_ms
 from node.config import Config, load_config
 from node.driver import Driver
+from node.driver.blocks import Blocks
+from node.driver.gossip import Gossip
 from node.main import create_app
 
 
@@ -35,7 +37,7 @@ def main(words: list[str]) -> None:
         time.time_ns = lambda: now_ns() + int(number) * 1_000_000
         _serve(config, None)
     elif fault == "liar":
-        Driver._release = propose_twice  # type: ignore[method-assign]
+        Gossip.release = propose_twice  # type: ignore[method-assign]
         _serve(config, None)
     elif fault == "room":
         _serve(config, None, int(number))
@@ -66,37 +68,36 @@ def _fill(driver: Driver, pages: int) -> None:
     threading.Thread(target=make_room, daemon=True).start()
 
 
-def propose_twice(driver: Driver) -> None:
+def propose_twice(gossip: Gossip) -> None:
     """Every new block leaves to half of the others; the rest get another one of the same entries,
     a moment younger, as well sealed and signed.
     """
-    outbox, driver._outbox = driver._outbox, []
+    outbox, gossip.outbox = gossip.outbox, []
     for to, effect in outbox:
         facts = effect.facts if isinstance(effect, agree.Send) else ()
         first = next((fact for fact in facts if isinstance(fact, agree.Proposal)), None)
-        applied = driver._built.get(first.vote.block) if first else None
+        applied = gossip._blocks.built.get(first.vote.block) if first else None
         if first is None or applied is None or applied.seal.seal.view != first.vote.view:
-            driver._outbox = [(to, effect)]
-            _RELEASE(driver)
+            gossip.outbox = [(to, effect)]
+            _RELEASE(gossip)
             continue
-        twin = _twin_of(driver, applied.seal.seal)
+        twin = _twin_of(gossip._blocks, applied.seal.seal)
         raws = [*(entry.raw for entry in applied.entries), twin.raw]
-        message = agree.signed_bytes(
-            driver._machine.config, "propose", first.vote.view, first.vote.height, twin.leaf
-        )
-        vote = msgspec.structs.replace(
-            first.vote, block=twin.leaf, signature=driver._keys_in_force().node.sign(message)
-        )
+        state, view, height = gossip._state, first.vote.view, first.vote.height
+        words = agree.signed_bytes(state.machine.config, "propose", view, height, twin.leaf)
+        signature = state.keys_in_force().node.sign(words)
+        vote = msgspec.structs.replace(first.vote, block=twin.leaf, signature=signature)
         other = msgspec.structs.replace(first, vote=vote)
-        for number, name in enumerate(sorted(driver.carrier.others())):
+        for number, name in enumerate(sorted(state.carrier.others())):
             said, bodies = other, [encode_bundle(raws)]
             if number % 2:
-                said, bodies = first, driver._one_block(first.vote.block)
-            driver.carrier.send(name, driver._message(facts=(said,), blocks=tuple(bodies)))
+                said, bodies = first, gossip._blocks.bundle_of(first.vote.block)
+            message = state.message(facts=(said,), blocks=tuple(bodies))
+            state.carrier.send(name, message)
 
 
-_RELEASE = Driver._release
+_RELEASE = Gossip.release
 
 
-def _twin_of(driver: Driver, seal: Seal) -> SealEntry:
-    return driver._seal(msgspec.structs.replace(seal, time_ms=seal.time_ms + 1))
+def _twin_of(blocks: Blocks, seal: Seal) -> SealEntry:
+    return blocks.seal(msgspec.structs.replace(seal, time_ms=seal.time_ms + 1))

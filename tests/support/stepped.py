@@ -139,9 +139,9 @@ class Stepped:
         config = load_config(self.homes[org], PASSPHRASE)
         clock = Clock(0, lambda: self.now_ms + self.skew_ms.get(org, 0), lambda: self.now_ms)
         driver = open_driver(config, clock)
-        for pool in ("_pool", "_archive"):
-            getattr(driver, pool).shutdown()
-            setattr(driver, pool, Inline())
+        for part, pool in ((driver._intake, "pool"), (driver._gossip, "archive")):
+            getattr(part, pool).shutdown()
+            setattr(part, pool, Inline())
         driver.connect(Post(self, org))
         driver.store.transaction = self._watched(driver.store.transaction)  # type: ignore[method-assign]
         self.drivers[org] = driver
@@ -204,8 +204,7 @@ class Stepped:
     def turn(self, org: str) -> None:
         """One turn of a node's loop."""
         driver = self.drivers[org]
-        taken = driver._taken = list(driver._inbox)
-        driver._inbox.clear()
+        taken = driver._taken = driver._intake.take_rest()
         driver._batch(taken)
 
     def run(self, for_ms: int) -> None:

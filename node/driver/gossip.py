@@ -1,0 +1,274 @@
+"""What other nodes say, into the machine; and what they are told, once it may be said.
+
+Used by the writer's thread, but for `_serve`, which looks up what others lack in one of its own.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from logging import WARNING
+from typing import Final
+
+from ledger import consensus as agree
+from ledger.members import MAX_MEMBERS, EpochConfig
+from ledger.records.envelope import Entry
+from node.admission import Body, Delivery
+from node.driver.blocks import Blocks
+from node.driver.heads import Heads
+from node.driver.mempool import Mempool
+from node.driver.state import VERSION, State
+from node.logs import log_event
+from node.presence import WARN_MS, Presence
+from node.relay import Relay
+from node.roster import Peer
+from node.serving import final_blocks
+from node.wire import Want
+
+SYNC_MS: Final = 1_000
+IDLE_SYNC_MS: Final = 15_000
+BEAT_MS: Final = 5_000
+IDLE_BEAT_MS: Final = 15_000
+"""How often the others are told where this node stands (consensus.md 2.10)."""
+MAX_OFFERED: Final = 500
+MAX_AHEAD: Final = 4_096
+"""Heights above the final one of which blocks are kept."""
+
+Step = Callable[..., None]
+Saying = agree.Send | agree.Fetch
+
+
+class Gossip:
+    """One node among others."""
+
+    def __init__(
+        self,
+        state: State,
+        mempool: Mempool,
+        blocks: Blocks,
+        heads: Heads,
+        step: Step,
+        boot_id: bytes,
+    ) -> None:
+        self._state = state
+        self._mempool = mempool
+        self._blocks = blocks
+        self._heads = heads
+        self._step = step
+        self._boot_id = boot_id
+        self._presence = Presence()
+        self._relay = Relay()
+        self._guests: list[str] = []
+        self._serving: set[str] = set()
+        self._gossip_ms = self._beat_ms = self._turn = 0
+        self._clock_off = False
+        self.clock_fit = True
+        """Whether this node's clock is right enough to lead."""
+        self.outbox: list[tuple[str | None, Saying]] = []
+        """What consensus wants to say; it leaves when all it rests on is durable."""
+        self.archive = ThreadPoolExecutor(max_workers=1, thread_name_prefix="serve")
+        """Looks up what others lack; apart, so that nobody's questions delay what is new."""
+
+    @property
+    def due_ms(self) -> int:
+        """When there is something to say without being asked."""
+        return min(self._gossip_ms, self._beat_ms)
+
+    @property
+    def clock_offset_ms(self) -> int:
+        """How far the members' clocks are ahead of this node's."""
+        return self._presence.offset_ms()
+
+    def begin_epoch(self, config: EpochConfig) -> None:
+        """Members are numbered anew, and others may be gone."""
+        self._presence.keep({member.org for member in config.members})
+
+    def _number(self, peer: Peer) -> int:
+        """How the machine knows a peer: as a member of its epoch, or as one of the others."""
+        members = self._state.machine.config.members
+        for index, member in enumerate(members):
+            if member.org == peer.name:
+                return index
+        if peer.name not in self._guests:
+            self._guests.append(peer.name)
+        return MAX_MEMBERS + self._guests.index(peer.name)
+
+    def _name(self, number: int) -> str:
+        """The other way round."""
+        if number >= MAX_MEMBERS:
+            return self._guests[number - MAX_MEMBERS]
+        return self._state.machine.config.members[number].org
+
+    # --- in ---------------------------------------------------------------------------------------
+
+    def receive(self, delivery: Delivery) -> None:
+        """What another member sent, into the machine."""
+        state = self._state
+        state.counters["rejected"] += delivery.rejected
+        peer, now_ms = delivery.peer, state.clock.now_ms()
+        # First: what it is known to have cosigned limits what it may cosign now.
+        self._heads.learn(delivery.cosigned)
+        entries = self._mempool.take_over(peer.name, delivery.entries)
+        bodies = [body for body in delivery.bodies if self._take_body(body, now_ms)]
+        if state.carrier.relays:
+            self._hand_on(delivery, entries, bodies)
+        for fact in delivery.facts:
+            state.counters["proposals_received"] += isinstance(fact, agree.Proposal)
+            # Asked for each: the one before may have ended the epoch, and its numbers with it.
+            number = self._number(peer)
+            self._step(agree.Received(fact, now_ms, number))
+            if isinstance(fact, agree.Status) and fact.signer == number:
+                self._learn_presence(peer, fact, now_ms)
+        if delivery.summary is not None:
+            self._learn_summary(peer, delivery.summary, now_ms)
+        if delivery.wants and peer.name not in self._serving:
+            # One answer to a member at a time: it asks again for what it still lacks.
+            self._serving.add(peer.name)
+            self.archive.submit(self._serve, peer, delivery.wants)
+
+    def _take_body(self, body: Body, now_ms: int) -> bool:
+        """Whether a block is new here and consensus has use and room for it."""
+        blocks, final, block_id = self._blocks, self._state.final.tip.height, body.info.id
+        wanted = final < body.info.height <= final + MAX_AHEAD
+        if not wanted or block_id in blocks.bodies or block_id in blocks.built:
+            return False
+        blocks.bodies[block_id] = body
+        self._step(agree.BlockReceived(body.info, now_ms))
+        if self._state.machine.holds(block_id):
+            return True
+        blocks.bodies.pop(block_id, None)
+        return False
+
+    def _hand_on(
+        self, delivery: Delivery, entries: Sequence[Entry], bodies: Sequence[Body]
+    ) -> None:
+        """As a hub: what others hear through this node only leaves at once."""
+        state = self._state
+        reach, view = 4 * state.final.tip.config.n, state.machine.view
+        views = range(max(1, view - reach), view + reach + 1)
+        parts = self._relay.fresh(delivery.facts, bodies, entries, delivery.cosigned, views)
+        if parts:
+            state.carrier.relay(delivery.peer.name, state.message(**parts))
+
+    def _learn_summary(self, peer: Peer, summary: agree.Summary, now_ms: int) -> None:
+        """Where another node stands; one that is behind is told at once how far this one is."""
+        state = self._state
+        state.membership.learn_height(peer, summary.final_height)
+        self._step(agree.PeerSummary(self._number(peer), summary, now_ms))
+        if summary.final_height < state.final.tip.height:
+            words = self._heads.cosigning.newest if peer.role != "member" else ()
+            state.carrier.send(
+                peer.name, state.message(summary=state.machine.summary(), cosignatures=words)
+            )
+
+    def _learn_presence(self, peer: Peer, status: agree.Status, now_ms: int) -> None:
+        """A member's heartbeat: is this node's clock fit to lead, is that member's key in use
+        twice?
+        """
+        both = self._presence.learn(peer.name, status, now_ms)
+        if both:
+            # It cannot hear its other self, and must (consensus.md 2.12).
+            self._state.carrier.send(peer.name, self._state.message(facts=both))
+        fit, offset = self._presence.is_clock_fit(), self._presence.offset_ms()
+        if fit != self.clock_fit:
+            self.clock_fit = fit
+            self._step(agree.Health(fit, now_ms))
+        if (abs(offset) > WARN_MS) != self._clock_off:
+            self._clock_off = not self._clock_off
+            event = "clock-off" if self._clock_off else "clock-right"
+            log_event(WARNING, event, offset_ms=offset, leads=int(fit))
+
+    # --- out --------------------------------------------------------------------------------------
+
+    def share(self, entries: Sequence[Entry]) -> None:
+        """Tell the others at once: whoever leads may put them into a block."""
+        if entries:
+            raws = tuple(entry.raw for entry in entries)
+            self._state.carrier.send(None, self._state.message(entries=raws))
+
+    def say(self, effect: Saying) -> None:
+        """Who is meant is settled now: the numbers of members change with the epoch."""
+        to = effect.peer if isinstance(effect, agree.Fetch) else effect.to
+        self.outbox.append((None if to is None or to < 0 else self._name(to), effect))
+
+    def release(self) -> None:
+        """What consensus wants to say, after everything that it rests on is durable."""
+        outbox, self.outbox = self.outbox, []
+        state = self._state
+        for to, effect in outbox:
+            if isinstance(effect, agree.Fetch):
+                want = Want(block=effect.block, first=effect.first)
+                for peer in [to] if to is not None else self._next_peer():
+                    state.carrier.send(peer, state.message(wants=(want,)))
+                continue
+            blocks = [
+                bundle
+                for fact in effect.facts
+                if isinstance(fact, agree.Proposal)
+                for bundle in self._blocks.bundle_of(fact.vote.block)
+            ]
+            state.carrier.send(to, state.message(blocks=tuple(blocks), facts=tuple(effect.facts)))
+
+    def _next_peer(self) -> list[str]:
+        """Any other member, each in turn, of those that can be reached if any can."""
+        state = self._state
+        names, reached = list(state.membership.roster.nodes), set(state.carrier.others())
+        names = [name for name in names if name in reached] or names
+        self._turn += 1
+        return [names[self._turn % len(names)]] if names else []
+
+    def keep_in_touch(self, now_ms: int) -> None:
+        """Heartbeats, and what this node holds, so that whatever was lost is offered again."""
+        busy = self._is_busy()
+        if now_ms >= self._beat_ms:
+            self._beat_ms = now_ms + (BEAT_MS if busy else IDLE_BEAT_MS)
+            self._step(agree.Heartbeat(self._boot_id, VERSION, now_ms))
+        if now_ms < self._gossip_ms:
+            self._gossip_ms = min(self._gossip_ms, now_ms + SYNC_MS) if busy else self._gossip_ms
+            return
+        self._gossip_ms = now_ms + (SYNC_MS if busy else IDLE_SYNC_MS)
+        state, own = self._state, self._heads.cosigning.own
+        offered = [entry.raw for entry in self._mempool.late_by(now_ms)[:MAX_OFFERED]]
+        state.carrier.send(
+            None,
+            state.message(
+                summary=state.machine.summary(),
+                entries=tuple(offered),
+                cosignatures=(own,) if own else (),
+            ),
+        )
+
+    def _is_busy(self) -> bool:
+        state, mempool = self._state, self._mempool
+        behind = state.behind
+        lost = behind is None and state.machine.index is None
+        return bool(mempool.waiting or mempool.unpublished or behind or lost) or (
+            state.machine.tip.id != state.final.tip.seal_leaf
+        )
+
+    # --- what others lack, off the writer's thread ------------------------------------------------
+
+    def _serve(self, peer: Peer, wants: Sequence[Want]) -> None:
+        try:
+            for want in wants:
+                self._serve_one(peer, want)
+        finally:
+            self._serving.discard(peer.name)
+
+    def _serve_one(self, peer: Peer, want: Want) -> None:
+        state = self._state
+        if want.block is not None:
+            # Whoever is a member no more is shown final blocks of its own time alone.
+            blocks = self._blocks.bundle_of(want.block) if peer.role != "former" else []
+            if blocks:
+                state.carrier.send(peer.name, state.message(blocks=tuple(blocks)))
+            return
+        closing = {boundary.height for boundary in state.final.tip.boundaries}
+        blocks, facts = final_blocks(state.store, want.first, closing, peer.until)
+        if blocks:
+            # Whoever is behind may have been ahead: it is reminded of what it has cosigned.
+            word = self._heads.cosigning.word_of(peer.org)
+            words: tuple[bytes, ...] = () if word is None else (word,)
+            if peer.role != "member":
+                words = self._heads.cosigning.newest
+            state.carrier.send(
+                peer.name, state.message(blocks=tuple(blocks), facts=facts, cosignatures=words)
+            )
