@@ -285,11 +285,11 @@ class Session:
             raise ProofError("T2", commit=named.commit)
         return named
 
-    def payload(self, commit: str) -> Value:
+    def payload(self, commit: str, purpose: str = "", permit: str = "") -> Value:
         """A payload that the node releases, checked against its commitment. Raises as
         `NodeClient.payload`.
         """
-        return decode_payload(payload_of(self.client.payload(commit)))
+        return decode_payload(payload_of(self.client.payload(commit, purpose, permit)))
 
     def members(self) -> tuple[str, ...]:
         """The organisations whose nodes keep this chain."""

@@ -1,12 +1,13 @@
 """`alliance erase` and `alliance vault ...`: what is forgotten, who has answered, copies, keys."""
 
+import json
 import secrets
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from cli.options import DEFAULT_HOME, Home, Json, Lang, Place, at_place
+from cli.options import DEFAULT_HOME, TAKES_ID, Home, Json, Lang, Place, at_place
 from cli.screen import local_time, say, show
 from cli.session import Session
 from ledger.encoding import decode_time
@@ -37,6 +38,20 @@ def erase(
     with Session(place) as session:
         erased = session.client.erase(commits or [], group, ground)
     show({"erased": erased}, [say("erased", count=len(erased)), *(f"  {one}" for one in erased)])
+
+
+def read(
+    place: Place,
+    commit: Annotated[str, typer.Argument(metavar="COMMITMENT", help="As its record names it.")],
+    purpose: Annotated[str, typer.Option(help="What it is read for, as a code.")] = "",
+    permit: Annotated[str, typer.Option(help="The permit that it is read under.")] = "",
+) -> None:
+    """Show a payload that the node releases; the reading of a restricted one is put on the chain
+    before.
+    """
+    with Session(place) as session:
+        value = session.payload(commit, purpose, permit)
+    show(value, [json.dumps(value, ensure_ascii=False, indent=2)])
 
 
 def status(place: Place) -> None:
@@ -113,3 +128,4 @@ def rotate(home: Home = DEFAULT_HOME, _lang: Lang = None, _json: Json = False) -
 
 
 app.command("status")(at_place(status))
+app.command("read", context_settings=TAKES_ID)(at_place(read))

@@ -20,17 +20,14 @@ from ledger.consensus import Vote
 from ledger.crypto import Signer
 from ledger.encoding import (
     b64url,
-    encode_protected,
-    encode_statement,
     encode_time,
     encode_uuid7,
-    signature_input,
 )
 from ledger.errors import StorageError
-from ledger.records.envelope import ENCODE, Entry, Record
+from ledger.records.envelope import Entry, Record
 from ledger.records.epochs import EvidenceBody, SignedWord
 from ledger.rules.epochs import vote_of
-from ledger.rules.subjects import subjects_of
+from node.signing import sign_record
 
 MAX_KEPT: Final = 16
 """Contradictions of one member in one epoch that are kept and recorded: the first ones suffice."""
@@ -167,9 +164,7 @@ def _record(item: Accusation, node: Signer, org: str, tip: Tip, now_ms: int) -> 
         type="evidence",
         v=1,
     )
-    payload = ENCODE(record)
-    protected = encode_protected(node.alg, node.kid, org, subjects_of(org, record, {})[0])
-    return encode_statement(protected, payload, node.sign(signature_input(protected, payload)))
+    return sign_record(node, org, record, {})
 
 
 def _word(vote: Vote) -> SignedWord:

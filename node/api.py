@@ -46,6 +46,7 @@ from node.metrics import CONTENT_TYPE, render
 from node.payloads import Payloads
 from node.policy import check_subject
 from node.problems import internal_problem, problem_of, respond
+from node.readings import Readings, Why
 from node.receipts import Receipts, kind_of
 from node.store import answer, parse_query
 from node.submissions import Outcome, Published
@@ -61,6 +62,7 @@ PAGE_BYTES: Final = 16 << 20
 LOOPBACK: Final = re.compile(
     r"\A(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]{1,5})?\Z", re.ASCII | re.IGNORECASE
 )
+CODE: Final = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9._:/-]{0,63}\Z", re.ASCII)
 KEEP_S: Final = 5.0
 """How long a caller who is told to come back later waits until that is no empty promise."""
 IMMUTABLE: Final = {"Cache-Control": "private, max-age=604800, immutable"}
@@ -73,7 +75,8 @@ class Api:
         self.driver = driver
         self.wake: Callable[[], None] = lambda: None
         """Called when the vault has something to say."""
-        self.payloads = Payloads(vault, driver.org)
+        self.readings = Readings(driver, vault)
+        self.payloads = Payloads(vault, driver.org, self.readings.record)
         self.door = Door(driver)
         self.store = driver.store
         self.receipts = Receipts(driver.store, driver.genesis.tip)
@@ -295,7 +298,8 @@ class Api:
     async def get_payload(self, request: Request) -> Response:
         """GET /api/v1/payloads/{commit}: a payload and its salt, for whom it is."""
         commit = request.path_params["commit"]
-        return await run_in_threadpool(self.payloads.get, commit, author_of(request))
+        why = Why(_code(request, "purpose"), _code(request, "permit"))
+        return await self.payloads.get(commit, author_of(request), why)
 
     async def get_vault(self, _request: Request) -> Response:
         """GET /api/v1/vault: what the vault holds and misses, who read restricted payloads, and
@@ -556,6 +560,14 @@ def _parameter(request: Request, name: str, default: int, limit: int) -> int:
     if number is None or number > limit:
         raise MalformedError("Q2", field=name)
     return number
+
+
+def _code(request: Request, name: str) -> str | None:
+    """A parameter that goes on the chain as it is. Raises `MalformedError` (Q2)."""
+    text = request.query_params.get(name)
+    if text is not None and CODE.match(text) is None:
+        raise MalformedError("Q2", field=name)
+    return text
 
 
 def _json(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -13,6 +13,7 @@ from pathlib import Path
 from string import Formatter
 from types import TracebackType
 from typing import Any, ClassVar, Final, Self, TypeVar, cast
+from urllib.parse import quote
 
 import httpx
 import msgspec
@@ -315,12 +316,16 @@ class NodeClient(_Connection):
         except msgspec.DecodeError:
             raise self._unexpected(response) from None
 
-    def payload(self, commit: str) -> Deposit:
-        """A payload that the node releases, checked against its commitment.
+    def payload(self, commit: str, purpose: str = "", permit: str = "") -> Deposit:
+        """A payload that the node releases, checked against its commitment. The reading of a
+        restricted one is put on the chain, with what it is for, where that is given.
 
-        Raises `NotFoundError` (T3), `ErasedError` (T4), `ForbiddenError` (T5) or `ProofError` (T2).
+        Raises `NotFoundError` (T3), `ErasedError` (T4), `ForbiddenError` (T5), `BusyError` (T11) or
+        `ProofError` (T2).
         """
-        deposit = decode_deposit(self._get(f"{PAYLOADS_PATH}/{commit}").content)
+        given = {"permit": permit, "purpose": purpose}
+        params = {name: text for name, text in given.items() if text}
+        deposit = decode_deposit(self._get(f"{PAYLOADS_PATH}/{quote(commit)}", params).content)
         check_deposited(deposit, commit)
         return deposit
 

@@ -13,28 +13,25 @@ import msgspec
 
 from ledger.encoding import (
     b64url,
-    encode_protected,
-    encode_statement,
     encode_time,
     encode_uuid7,
-    signature_input,
     unb64url,
 )
 from ledger.errors import AllianceError, NotFoundError, RefusedError
 from ledger.records import decode_entry
 from ledger.records.authorisation import AccessDecisionBody
-from ledger.records.envelope import ENCODE, Code, Digest, Entry, Record, Shape, decode_shape
+from ledger.records.envelope import Code, Digest, Entry, Record, Shape, decode_shape
 from ledger.records.payloads import Group
 from ledger.records.rights import Erased, ErasureBody
 from ledger.rules.entitlement import PayloadState
 from ledger.rules.standing import PermitState, status_at
 from ledger.rules.structure import occurred
-from ledger.rules.subjects import subjects_of
 from ledger.rules.values import PolicyState
 from ledger.state import state_key
 from node.clock import wall_ms
 from node.driver import Driver
 from node.logs import LOG
+from node.signing import sign_record
 from node.store.queries import Queries
 from node.submissions import Published
 from node.vault import Erasure, Named, Vault
@@ -217,12 +214,8 @@ class Forgetting:
             v=1,
         )
         leaves = {unb64url(target.record, 32) for target in body.targets}
-        subject = subjects_of(
-            self._org, record, self._driver.store.history().find_leaves(sorted(leaves))
-        )[0]
-        payload = ENCODE(record)
-        protected = encode_protected(node.alg, node.kid, self._org, subject)
-        return encode_statement(protected, payload, node.sign(signature_input(protected, payload)))
+        found = self._driver.store.history().find_leaves(sorted(leaves))
+        return sign_record(node, self._org, record, found)
 
     # --- who has answered ---
 

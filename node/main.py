@@ -81,7 +81,7 @@ def create_app(config: Config, clock: Clock | None = None) -> FastAPI:
     driver.connect(links)
 
     api = Api(driver, vault)
-    replication = Replication(driver, links, vault, api.forgetting)
+    replication = Replication(driver, links, vault, api.forgetting, api.readings)
     api.wake = replication.wake
     api.payloads.fetch = replication.fetch
     api.payloads.catch_up = api.forgetting.catch_up = replication.catch_up

@@ -51,6 +51,7 @@ QUERIES: Final[dict[str, tuple[str, ...]]] = {
         "after", "activity", "count", "dataset", "finding", "from", "limit", "org", "person",
         "request", "seq", "sort", "system", "to",
     ),
+    "GET /api/v1/payloads/{commit}": ("permit", "purpose"),
 }  # fmt: skip
 SECURITY: Final[list[dict[str, list[str]]]] = [{"signature": []}, {"apiKey": []}]
 

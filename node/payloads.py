@@ -3,9 +3,10 @@
 The same for people, on the node's own address, and for the nodes of other members, on theirs.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from ledger.encoding import b64url
@@ -22,15 +23,20 @@ from node.client import DEPOSIT_TYPE
 from node.clock import wall_ms
 from node.identity import Identity
 from node.policy import check_deposit, check_release
+from node.readings import Why
 from node.vault import Holding, Opened, Reading, Vault
+
+OnChain = Callable[[str, Identity, Why], Awaitable[None]]
+"""Returns when the reading of a payload by somebody is on the chain, and raises when it is not."""
 
 
 class Payloads:
     """What may be done with the payloads of one node."""
 
-    def __init__(self, vault: Vault, org: str) -> None:
+    def __init__(self, vault: Vault, org: str, on_chain: OnChain) -> None:
         self.vault = vault
         self.org = org
+        self._on_chain = on_chain
         self.fetch: Callable[[str], bool] = lambda _commit: False
         """Brings a payload from another holder; says whether it is here now."""
         self.catch_up: Callable[[], object] = lambda: None
@@ -56,12 +62,24 @@ class Payloads:
         if not any(self.org in named.holders for named in self.vault.named(commit)):
             raise NotFoundError("T3", commit=commit)
 
-    def get(self, commit: str, author: Identity) -> Response:
-        """Release a payload; a T2 payload after its reading is on record.
+    async def get(self, commit: str, author: Identity, why: Why) -> Response:
+        """Release a payload; a T2 payload after its reading is on the chain.
 
         Raises `NotFoundError` (T3), `ErasedError` (T4), `ForbiddenError` (T5), and what
-        `Vault.read` raises. The answer rests on this node's chain, not on how far of it the vault
-        happened to have been told.
+        `Readings.record` and `Vault.read` raise.
+        """
+        holding = await run_in_threadpool(self._allowed, commit, author)
+        if holding.tier == "T2":
+            await self._on_chain(commit, author, why)
+        return await run_in_threadpool(self._release, commit)
+
+    def _release(self, commit: str) -> Response:
+        body = encode_deposit(deposit_of(self.vault.read(commit)))
+        return Response(body, 200, {"Cache-Control": "no-store"}, DEPOSIT_TYPE)
+
+    def _allowed(self, commit: str, author: Identity) -> Holding:
+        """What is asked for, if this author may have it; who and whether is noted. The answer
+        rests on this node's chain, not on how far of it the vault happened to have been told.
         """
         self.catch_up()
         holding = self._holding(commit, author)
@@ -72,8 +90,7 @@ class Payloads:
             raise
         if holding.tier == "T2":
             self._note(holding, author, "ok")
-        body = encode_deposit(deposit_of(self.vault.read(commit)))
-        return Response(body, 200, {"Cache-Control": "no-store"}, DEPOSIT_TYPE)
+        return holding
 
     def _holding(self, commit: str, author: Identity) -> Holding:
         """What is here, or is brought here for somebody of this organisation who may read it."""

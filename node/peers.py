@@ -32,6 +32,7 @@ from node.identity import Identity, head_of, single
 from node.links import Link, Links
 from node.payloads import Payloads
 from node.problems import problem_of, respond
+from node.readings import Why
 from node.wire import (
     EXCHANGE_PATH,
     EXCHANGE_TYPE,
@@ -91,7 +92,7 @@ class Peers:
         """GET /api/v1/payloads/{commit}: a payload for the node of a holder."""
         link = await run_in_threadpool(self._node, request)
         commit = request.path_params["commit"]
-        return await run_in_threadpool(self.payloads.get, commit, _identity(link))
+        return await self.payloads.get(commit, _identity(link), Why())
 
     async def post_payload(self, request: HttpRequest) -> Response:
         """POST /api/v1/payloads: a payload that the chain names, from a node that cannot be

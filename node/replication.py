@@ -22,6 +22,7 @@ from node.driver import Driver
 from node.forgetting import Forgetting
 from node.links import Link, Links
 from node.payloads import deposit_of
+from node.readings import Readings
 from node.vault import Named, Vault
 
 LOG = logging.getLogger("alliance.node")
@@ -37,7 +38,15 @@ MARKS: Final = (b'"payloads":[', b'"type":"erasure"')
 class Replication:
     """The thread. `start` it when the driver works, `stop` it before."""
 
-    def __init__(self, driver: Driver, links: Links, vault: Vault, forgetting: Forgetting) -> None:
+    def __init__(
+        self,
+        driver: Driver,
+        links: Links,
+        vault: Vault,
+        forgetting: Forgetting,
+        readings: Readings,
+    ) -> None:
+        self._readings = readings
         self._driver = driver
         self._links = links
         self._vault = vault
@@ -89,7 +98,8 @@ class Replication:
             if not self._give(link, commit):
                 self._to_give.append((link, commit))
         self._back_up()
-        return self._forgetting.sign() and not left and not self._to_give
+        signed = [self._readings.send(), self._forgetting.sign()]
+        return all(signed) and not left and not self._to_give
 
     def _back_up(self) -> None:
         """Copy the vault where that is wanted, when it changed, and not too often."""

@@ -61,6 +61,8 @@ CREATE TABLE IF NOT EXISTS erased (
 CREATE TABLE IF NOT EXISTS access (
   number INTEGER PRIMARY KEY, id TEXT NOT NULL, at_ms INTEGER NOT NULL, org TEXT NOT NULL,
   role TEXT NOT NULL, subject TEXT NOT NULL, key TEXT NOT NULL, outcome TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS reading (
+  number INTEGER PRIMARY KEY, about TEXT NOT NULL, raw BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS place (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 """
 VAULT_FILE: Final = "vault.db"
@@ -287,6 +289,41 @@ class Vault:
         last = self._rows("SELECT max(number) FROM access")[0][0] or 0
         return self.readings(max(0, last - limit), limit)
 
+    # --- readings on their way to the chain -------------------------------------------------------
+
+    def last_reading(self) -> int:
+        """The last number that was given to a reading here; 0 before."""
+        rows = self._rows(
+            "SELECT max(value) FROM (SELECT value FROM place WHERE name = 'reading'"
+            " UNION ALL SELECT number FROM reading)"
+        )
+        return int(rows[0][0] or 0)
+
+    def note_reading(self, number: int, about: str, raw: bytes) -> None:
+        """Keep the record of a reading until it is on the chain: no number is without one."""
+        with self._transaction():
+            self._connection.execute("INSERT INTO reading VALUES (?, ?, ?)", (number, about, raw))
+            self._place("reading", number)
+
+    def waiting_readings(self, about: str | None = None) -> list[tuple[int, bytes]]:
+        """The records, by number, that are not known to be on the chain; all, or of one matter."""
+        return self._rows(
+            "SELECT number, raw FROM reading WHERE about = coalesce(?, about) ORDER BY number",
+            about,
+        )
+
+    def settle_reading(self, number: int, *, unused: bool = False) -> None:
+        """A record is on the chain; or it never will be, and its number, when it is the last one,
+        is free again.
+        """
+        with self._transaction():
+            self._connection.execute("DELETE FROM reading WHERE number = ?", (number,))
+            if unused and self.last_reading() == number:
+                self._place("reading", number - 1)
+
+    def _place(self, name: str, value: int) -> None:
+        self._connection.execute("INSERT OR REPLACE INTO place VALUES (?, ?)", (name, value))
+
     # --- what the chain names ---------------------------------------------------------------------
 
     def name(self, named: Sequence[Named]) -> None:
@@ -303,7 +340,7 @@ class Vault:
     def advance(self, height: int) -> None:
         """The chain was read up to this height, and what it asks for is done."""
         with self._transaction():
-            self._connection.execute("INSERT OR REPLACE INTO place VALUES ('height', ?)", (height,))
+            self._place("height", height)
 
     @property
     def height(self) -> int:

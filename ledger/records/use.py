@@ -16,6 +16,12 @@ Outcome = Literal["ok", "denied", "error", "unknown"]
 CountBucket = Literal["0", "1-9", "10-99", "100-999", "1000+"]
 
 
+PAYLOAD = "payload/"
+"""What a node records as the `dataset` of an access when it releases a restricted payload: this,
+and the payload's commitment.
+"""
+
+
 class Source(Shape, frozen=True, kw_only=True):
     """The number that the observing system gave to this event; gapless for each system (SPEC U)."""
 

@@ -361,8 +361,8 @@ CATALOGUE = {
         "请由保管方授权人员签署。",
     ),
     "D2": Rule(
-        "The series id {series} is taken, or holds an @.",
-        "系列标识 {series} 已被占用，或含有 @。",
+        "The series id {series} is taken, holds an @, or begins like a payload (`payload/`).",
+        "系列标识 {series} 已被占用、含有 @，或以载荷前缀 `payload/` 开头。",
         "Choose another series id.",
         "请选择其他系列标识。",
     ),

@@ -76,6 +76,12 @@ VAULT: dict[str, Rule] = {
         "Wait, or ask the committee for another retention (`alliance policy`).",
         "请等待期满，或请委员会调整保留期（`alliance policy`）。",
     ),
+    "T11": Rule(
+        "The reading of the payload {commit} is not on record yet, and nothing is released before.",
+        "对载荷 {commit} 的读取尚未上链留痕；在此之前不予提供。",
+        "Ask again in a moment; when it lasts, `alliance node status` says what the chain waits for.",
+        "请稍后再试；如持续出现，`alliance node status` 会说明链在等待什么。",
+    ),
     "T8": Rule(
         "{org} is not among the holders of this payload.",
         "{org} 不在该载荷的持有者之列。",

@@ -14,6 +14,7 @@ from ledger.records.catalogue import (
     Term,
 )
 from ledger.records.envelope import Record, Shape
+from ledger.records.use import PAYLOAD
 from ledger.rules.decisions import Alternatives, Need
 from ledger.rules.draft import At, Draft
 from ledger.rules.governance import check_resolution_ref
@@ -33,7 +34,8 @@ def check_dataset(
     body = record.body
     if body.custodian != org:
         raise RefusedError("D1", custodian=body.custodian, org=org)
-    if draft.get(DatasetState, "dataset", body.series_id) is not None or "@" in body.series_id:
+    is_other = "@" in body.series_id or body.series_id.startswith(PAYLOAD)
+    if is_other or draft.get(DatasetState, "dataset", body.series_id) is not None:
         raise RefusedError("D2", series=body.series_id)
     names = [f"{alias.namespace}/{alias.name}" for alias in body.aliases]
     seen: set[str] = set()

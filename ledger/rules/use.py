@@ -8,6 +8,7 @@ from ledger.encoding import decode_date, unb64url
 from ledger.errors import RefusedError, unreachable
 from ledger.records.envelope import Record
 from ledger.records.use import (
+    PAYLOAD,
     AccessBatchBody,
     AccessBody,
     AccessEvent,
@@ -35,14 +36,11 @@ def use_findings(
     """
     if body.person is None:
         codes.add("NO_PERSON")
+    if body.dataset.startswith(PAYLOAD):
+        payload_findings(draft, body, happened, codes)
+        return None
     held = held_data(draft, body.dataset)
-    if held is None:
-        codes.add("UNREGISTERED")
-    else:
-        if held.custodian != org:
-            codes.add("OBSERVED_BY_OTHER")
-        if is_withdrawn(held):
-            codes.add("DATASET_WITHDRAWN")
+    held_findings(held, org, codes)
     if body.permit is None:
         codes.add("NO_PERMIT")
         return None
@@ -60,6 +58,35 @@ def use_findings(
     if held is None or held.custodian != org or body.outcome != "ok":
         return None
     return f"{body.dataset}@{body.permit}", happened // DAY_MS
+
+
+def held_findings(held: DatasetState | VersionState | None, org: str, codes: set[str]) -> None:
+    """Whether the data are registered, and how they stand."""
+    if held is None:
+        codes.add("UNREGISTERED")
+        return
+    if held.custodian != org:
+        codes.add("OBSERVED_BY_OTHER")
+    if is_withdrawn(held):
+        codes.add("DATASET_WITHDRAWN")
+
+
+def payload_findings(
+    draft: Draft, body: AccessBody | AccessEvent, happened: int, codes: set[str]
+) -> None:
+    """A vault released a restricted payload: its holders decide on that, and no permit is needed;
+    one that the reader names is looked at.
+    """
+    if body.permit is None:
+        return
+    permit = draft.get(PermitState, "permit", body.permit)
+    if permit is None:
+        codes.add("UNREGISTERED")
+        return
+    terms = terms_at(draft, body.permit, permit, happened)
+    permit_findings(permit, terms, happened, codes)
+    if body.purpose is not None and body.purpose not in terms.purposes:
+        codes.add("PURPOSE_MISMATCH")
 
 
 def permit_findings(

@@ -22,6 +22,7 @@ from ledger.records.use import (
 from ledger.rulebook.findings import FINDINGS
 from ledger.rules.use import MAX_SUMMARY
 from tests.ledger.ledgers import Ledger
+from tests.ledger.lives import Life
 from tests.ledger.test_rules_governance import endorse
 from tests.ledger.test_rules_structure import access, dataset, refused
 from tests.support.world import GENESIS_MS, make_world
@@ -72,6 +73,27 @@ def close(ledger: Ledger, last: int, count: int, system: str = "gateway") -> tup
     return ledger.findings
 
 
+# --- readings of payloads ---
+
+
+def test_a_reading_of_a_payload_needs_no_permit_and_one_that_is_named_is_looked_at() -> None:
+    life = Life()
+    life.permit()
+    name = f"payload/{DIGEST}"
+
+    def found(**changes: Any) -> tuple[str, ...]:
+        return life.access(dataset=name, **changes)
+
+    assert found(permit=None, person="ext:key:k") == ()
+    assert found(permit=None, person=None) == ("NO_PERSON",)
+    assert found(permit="P-9") == ("UNREGISTERED",)
+    assert found() == ("NOT_ACTIVE",)
+    life.step("activate")
+    assert found() == ()
+    assert found(purpose="DUO:9") == ("PURPOSE_MISMATCH",)
+    assert life.access(dataset="payloads", permit=None) == ("NO_PERMIT", "UNREGISTERED")
+
+
 # --- catalogue ---
 
 
@@ -93,6 +115,7 @@ def test_datasets_and_versions() -> None:
     [
         (dataset(custodian="h2"), "D1"),
         (dataset("D1"), "D2"),
+        (dataset("payload/D9"), "D2"),
         (
             DatasetBody(
                 aliases=(Alias(name="a", namespace="n"),),

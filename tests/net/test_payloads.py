@@ -5,11 +5,15 @@ answered by every holder.
 import secrets
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
+from ledger.crypto import verify
+from ledger.encoding import b64url
 from ledger.errors import ErasedError, ForbiddenError, NotFoundError
 from ledger.records.catalogue import DatasetBody
 from ledger.records.payloads import Deposit, Tier, make_deposit, reference
+from ledger.verify import Receipt, verify_receipt
 from node.client import NodeClient
 from tests.net.conftest import Network
 
@@ -44,6 +48,18 @@ def state(net: Network, org: str, commit: str) -> str:
     return "here"
 
 
+def on_chain(net: Network, commit: str) -> list[str]:
+    """What the chain says of readings of a payload: who, and whose node says so."""
+    with officer(net, "h1") as client:
+        try:
+            leaves = client.subject(f"dataset:payload/{commit}")["leaves"]
+        except NotFoundError:
+            return []
+        found = [msgspec.convert(client.entry(leaf)["receipt"], Receipt) for leaf in leaves]
+    entries = [verify_receipt(one, net.world.genesis.tip, verify).entry for one in found]
+    return [f"{entry.record.body.person} by {entry.statement.iss}" for entry in entries]
+
+
 @pytest.mark.parametrize("dial_out", [False, True])
 def test_what_all_hold_reaches_all_and_is_erased_by_all(network: Make, dial_out: bool) -> None:
     net = network("h1", "h2")
@@ -67,6 +83,10 @@ def test_what_all_hold_reaches_all_and_is_erased_by_all(network: Make, dial_out:
     # An office of a named holder asks: then it is brought, and both sides have it on record. Who
     # cannot be reached cannot be asked.
     assert state(net, "h2", person) == ("T3" if dial_out else "here")
+    # Each of the two readings is on the chain, by whose node released it.
+    asked = b64url(net.world.keys["h2"].officer.kid)
+    readers = ["ext:node:h2 by h1", f"ext:key:{asked} by h2"]
+    assert on_chain(net, person) == ([] if dial_out else readers)
     readings = net.nodes["h1"].client.vault()["readings"]
     assert [(item["org"], item["role"]) for item in readings] == [("h2", "node")] * (not dial_out)
     with officer(net, "h1") as client:

@@ -1,5 +1,6 @@
 """The vault: what is in it, who gets it, and that nothing of it lies on the disk in clear."""
 
+import asyncio
 import secrets
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 
 from ledger.encoding import b64url
 from ledger.errors import (
+    BusyError,
     ConfigError,
     ConflictError,
     ErasedError,
@@ -28,6 +30,7 @@ from node.config import Config
 from node.identity import Identity, Role
 from node.payloads import Payloads, deposit_of
 from node.policy import check_release
+from node.readings import Why
 from node.vault import VAULT_FILE, Holding, Named, Vault, open_vault, restore_vault
 from node.vaultkeys import VARIABLE, decode_keys, key_file, load_keys, make_keys, save_keys
 from tests.node.test_access import Stage, rule, run
@@ -238,24 +241,34 @@ def test_restricted_payloads_are_for_their_parties(author: Identity, allowed: bo
 def test_every_reading_of_a_restricted_payload_is_on_record_before_it_leaves(
     vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    payloads = Payloads(vault, "h1")
+    on_chain: list[str] = []
+
+    async def record(commit: str, author: Identity, why: Why) -> None:
+        on_chain.append(f"{commit} {author.key} {why.purpose}")
+
+    payloads = Payloads(vault, "h1", record)
+
+    def get(commit: str, author: Identity) -> None:
+        asyncio.run(payloads.get(commit, author, Why("care")))
+
     restricted = vault.put(deposit(), "kid", 1)
     common = vault.put(deposit(tier="T1"), "kid", 1)
-    payloads.get(common, identity("auditor"))
+    get(common, identity("auditor"))
     assert vault.readings() == []
-    payloads.get(restricted, identity("officer", key="k1"))
+    get(restricted, identity("officer", key="k1"))
     with pytest.raises(ForbiddenError, match="T5"):
-        payloads.get(restricted, identity("auditor", key="k2"))
+        get(restricted, identity("auditor", key="k2"))
+    assert on_chain == [f"{restricted} k1 care"]
     noted = [(item.key, item.outcome) for _number, item in vault.readings()]
     assert noted == [("k1", "ok"), ("k2", "denied")]
 
-    def fail(_reading: object) -> None:
-        raise OSError
+    async def fail(_commit: str, _author: Identity, _why: Why) -> None:
+        raise BusyError("T11", commit="c")
 
-    monkeypatch.setattr(vault, "record", fail)
     monkeypatch.setattr(vault, "read", lambda _commit: pytest.fail("read before it was noted"))
-    with pytest.raises(OSError, match=r"\A\Z"):
-        payloads.get(restricted, identity("officer"))
+    payloads = Payloads(vault, "h1", fail)
+    with pytest.raises(BusyError, match="T11"):
+        get(restricted, identity("officer"))
 
 
 def test_payloads_over_http(tmp_path: Path) -> None:
