@@ -2,13 +2,20 @@
 
 import re
 import sys
-from collections.abc import Callable, Sequence
-from hashlib import sha256
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, BinaryIO, NamedTuple
 
 import typer
 
+from cli.fingerprints import (
+    PIECE,
+    Fingerprint,
+    content_digest,
+    fingerprint,
+    fingerprints,
+    manifest_digest,
+)
 from cli.options import Json, Lang, Place, signing
 from cli.outbox import Outbox
 from cli.records import (
@@ -21,70 +28,23 @@ from cli.records import (
     version,
     write,
 )
-from cli.screen import progress, say, show, tell, wants_json
+from cli.screen import say, show, tell, wants_json
 from cli.session import Recorded, Session
 from ledger.encoding import b64url
 from ledger.errors import AllianceError, ConfigError, ConflictError, MalformedError
 from ledger.records.use import Source
 
-PIECE = 1 << 20
-
-
-class Fingerprint(NamedTuple):
-    """The SHA-256 of a file, and its size in bytes."""
-
-    file: str
-    digest: bytes
-    size: int
-
-
-# --- fingerprints ---
-
-
-def fingerprint(path: Path) -> Fingerprint:
-    """The SHA-256 of a file, read piece by piece with progress. Raises `ConfigError` (X1.file)."""
-    try:
-        with path.open("rb") as file:
-            size = path.stat().st_size
-            with progress("fingerprinting", size) as advance:
-                digest, read = _digest(file, advance)
-    except OSError:
-        raise ConfigError("X1.file", file=path.name) from None
-    return Fingerprint(path.name, digest, read)
-
-
-def _digest(file: BinaryIO, advance: Callable[[int], None]) -> tuple[bytes, int]:
-    running, size = sha256(), 0
-    while piece := file.read(PIECE):
-        running.update(piece)
-        size += len(piece)
-        advance(len(piece))
-    return running.digest(), size
-
-
-def manifest_digest(prints: Sequence[Fingerprint]) -> bytes:
-    """The digest of several files: SHA-256 over the lines that `sha256sum` prints for them, by
-    name.
-    """
-    lines = sorted(f"{item.digest.hex()}  {item.file}\n" for item in prints)
-    return sha256("".join(sorted(lines, key=lambda line: line[66:])).encode()).digest()
-
-
-def content_digest(prints: Sequence[Fingerprint]) -> tuple[str, str]:
-    """What a version record says of these files: digest (base64url) and its scope."""
-    if len(prints) == 1:
-        return b64url(prints[0].digest), "files"
-    return b64url(manifest_digest(prints)), "manifest"
-
 
 @dataset.command("fingerprint")
 def fingerprint_files(
-    files: Annotated[list[Path], typer.Argument(help="Files to fingerprint.")],
+    files: Annotated[list[Path], typer.Argument(help="Files and directories.")],
     _lang: Lang = None,
     _json: Json = False,
 ) -> None:
-    """Print the SHA-256 of files, as `sha256sum` does, and the digest of all together."""
-    prints = [fingerprint(path) for path in files]
+    """Print the SHA-256 of files, as `sha256sum` does, and the digest of all together; of a
+    directory all files in it.
+    """
+    prints = fingerprints(files)
     digest, scope = content_digest(prints)
     lines = [
         say("fingerprint", digest=item.digest.hex(), file=item.file, size=item.size)
@@ -177,7 +137,7 @@ def register_version(
     if (digest is None) == (not files):
         raise MalformedError("X2", field="digest")
     if files:
-        digest, scope = content_digest([fingerprint(path) for path in files])
+        digest, scope = content_digest(fingerprints(files))
     period = read_pairs([coverage], "coverage")[0] if coverage else None
     with Session(place) as session:
         fields = {

@@ -1,22 +1,26 @@
-"""What this home has signed and no node has answered yet: uses go on while the node is down, and
+"""What this home has signed and no node has answered yet: work goes on while the node is down, and
 are sent later, with their true times.
 
     outbox/<system>-<number>.open    a use that began; its owner holds a lock on the file
+    outbox/x-<id>.open               a run that began, likewise
     outbox/<system>-<number>.entry   a signed entry that waits to be recorded
+    outbox/x-<id>.entry              a signed run or result that waits; after the uses, by time
     outbox/<id>.refused              a signed entry that a rule refused, for people to look at
     outbox/<system>.last             the last number of a system that this home has seen recorded
+    outbox/names.json                where studies and other records stand that were asked for
 
-A use is written down before it begins. Whoever dies in the middle of one leaves its `.open` file,
-without the lock: the next to send signs it with the outcome `unknown`. A number is given out once.
+A use or run is written down before it begins. Whoever dies in the middle of one leaves its `.open`
+file, without the lock: the next to send signs what is known of it: of a use that its outcome is
+`unknown`, of a run that it `started`. A number is given out once.
 """
 
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import IO, Any, Final, NamedTuple, TypeVar
+from typing import IO, Any, Final, Literal, NamedTuple, TypeVar
 
 import msgspec
 import typer
@@ -25,8 +29,8 @@ from cli.home import read_file, write_over
 from cli.options import Place, at_place, signing
 from cli.screen import language, progress, say, show
 from cli.session import Recorded, Session
-from cli.statements import Author, Signed, make_body, make_record, new_id, sign
-from ledger.encoding import b64url, encode_time
+from cli.statements import Author, Signed, clock_ms, make_body, make_record, new_id, sign
+from ledger.encoding import b64url, encode_time, unb64url
 from ledger.errors import (
     AllianceError,
     BusyError,
@@ -36,9 +40,8 @@ from ledger.errors import (
     SignatureError,
     StorageError,
 )
-from ledger.records import decode_entry
+from ledger.records import BODIES, decode_entry
 from ledger.records.envelope import Record
-from ledger.records.use import AccessBody
 from ledger.rules.guard import check_personal_data
 from node.client import RemoteError, UnreachableError
 
@@ -49,21 +52,32 @@ KEPT: Final = (*TRY_LATER, ProofError)
 """What leaves an entry in the outbox; a proof that does not hold is said at once."""
 
 
+ABANDONED: Final[Mapping[str, Mapping[str, object]]] = {
+    "access": {"outcome": "unknown"},
+    "compute-run": {"state": "started"},
+}
+"""What is known of what began, where nobody saw its end."""
+
+
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
-    """A use that began: what will be signed when it ends, or when its owner is found dead."""
+    """What began: what will be signed when it ends, or when its owner is found dead."""
 
     at_ms: int
     fields: dict[str, Any]
     id: str
+    kind: Literal["access", "compute-run"] = "access"
 
-    def record(self, chain: str, ending: Mapping[str, object]) -> Record[AccessBody]:
-        """The whole record. Raises `MalformedError` (X2)."""
-        body = make_body(AccessBody, {**self.fields, **ending})
-        return make_record("access", body, chain=chain, at_ms=self.at_ms, record_id=self.id)
+    def record(
+        self, chain: str, ending: Mapping[str, object], at_ms: int | None = None
+    ) -> Record[Any]:
+        """The whole record, of when it began or of the given time. Raises `MalformedError` (X2)."""
+        body: Any = make_body(BODIES[self.kind], {**self.fields, **ending})
+        at_ms = self.at_ms if at_ms is None else at_ms
+        return make_record(self.kind, body, chain=chain, at_ms=at_ms, record_id=self.id)
 
 
 class Begun(NamedTuple):
-    """A use that its owner holds: nobody else ends it while the file is locked."""
+    """What its owner holds: nobody else ends it while the file is locked."""
 
     author: Author
     place: Path
@@ -72,13 +86,15 @@ class Begun(NamedTuple):
 
     @property
     def number(self) -> int:
-        """The number that its source has given it."""
+        """The number that its source has given to a use."""
         return int(self.draft.fields["source"]["seq"])
 
-    def end(self, ending: Mapping[str, object]) -> None:
-        """Sign it with what is known at its end; it waits to be sent from now on."""
+    def end(self, ending: Mapping[str, object], at_ms: int | None = None) -> str:
+        """Sign it with what is known at its end; it waits to be sent from now on. Gives its leaf
+        hash.
+        """
         with self.file:
-            _end(self.author, self.place, self.draft, ending)
+            return _end(self.author, self.place, self.draft, ending, at_ms)
 
 
 class Sent(NamedTuple):
@@ -151,11 +167,60 @@ class Outbox:
             author = self.author(session)
             number = self.next_number(session, system)
             source = {"seq": number, "system": system}
-            given = {name: value for name, value in fields.items() if value is not None}
-            draft = Draft(at_ms=at_ms, fields={**given, "source": source}, id=new_id(at_ms))
-            check_personal_data(draft.record("", {"outcome": "unknown"}))
-            place = self.folder / f"{_file_name(system)}-{number:016d}.open"
-            return Begun(author, place, draft, _write_locked(place, msgspec.json.encode(draft)))
+            draft = Draft(at_ms=at_ms, fields=_given(fields, source=source), id=new_id(at_ms))
+            return self._open(author, f"{_file_name(system)}-{number:016d}", draft)
+
+    def begin_run(self, session: Session, fields: Mapping[str, object], at_ms: int) -> Begun:
+        """Write down a run that begins now, durably. Raises as `begin`. Where the fields name no
+        place, it runs at the organisation that signs.
+        """
+        with self.alone():
+            author = self.author(session)
+            record_id = new_id(at_ms)
+            given = _given(fields, started=encode_time(at_ms))
+            given = {"compute_node": author.org, "run_id": f"run-{record_id}", **given}
+            draft = Draft(at_ms=at_ms, fields=given, id=record_id, kind="compute-run")
+            return self._open(author, f"x-{record_id}", draft)
+
+    def _open(self, author: Author, name: str, draft: Draft) -> Begun:
+        check_personal_data(draft.record("", ABANDONED[draft.kind]))
+        place = self.folder / f"{name}.open"
+        return Begun(author, place, draft, _write_locked(place, msgspec.json.encode(draft)))
+
+    def put(self, session: Session, kind: str, fields: Mapping[str, object]) -> Signed:
+        """Sign a record of what is true now; it waits to be sent. Raises as `begin`."""
+        with self.alone():
+            author = self.author(session)
+            now = clock_ms()
+            body: Any = make_body(BODIES[kind], fields)
+            record: Record[Any] = make_record(
+                kind, body, chain=author.chain, at_ms=now, record_id=new_id(now)
+            )
+            check_personal_data(record)
+            signed = sign(author, record)
+            write_over(self.folder / f"x-{record.id}.entry", signed.raw)
+            return signed
+
+    def leaf_of(self, kind: str, name: str, ask: Callable[[str], str]) -> str:
+        """The leaf hash that `ask` finds under a name; remembered, so that it is known while the
+        node is down. A leaf hash stands for itself then.
+        """
+        memory = self.folder / "names.json"
+        known = _decode(memory, dict[str, str]) if memory.is_file() else {}
+        key = f"{kind}/{name}"
+        try:
+            leaf = ask(name)
+        except UnreachableError as down:
+            leaf = known.get(key, name)
+            try:
+                unb64url(leaf, 32)
+            except MalformedError:
+                raise down from None
+            return leaf
+        if known.get(key) != leaf:
+            with self.alone():
+                write_over(memory, msgspec.json.encode({**known, key: leaf}))
+        return leaf
 
     # --- sending ---
 
@@ -164,7 +229,7 @@ class Outbox:
         return sorted(self.folder.glob("*.entry"))
 
     def counts(self) -> dict[str, int]:
-        """How many uses are open, wait to be sent, and were refused."""
+        """How many records are open, wait to be sent, and were refused."""
         return {
             kind: len(list(self.folder.glob(f"*.{kind}"))) for kind in ("open", "entry", "refused")
         }
@@ -193,14 +258,15 @@ class Outbox:
                 path.rename(self.folder / f"{signed.id}.refused")
                 yield Sent(signed.id, None, error)
                 continue
-            source = entry.record.body.source
             with self.alone():
-                self._remember(source.system, source.seq)
+                if entry.record.type == "access":
+                    source = entry.record.body.source
+                    self._remember(source.system, source.seq)
                 path.unlink(missing_ok=True)
             yield Sent(signed.id, recorded, None)
 
     def _sign_abandoned(self, session: Session) -> None:
-        """Uses whose owner is gone end with the outcome `unknown`."""
+        """What has no owner any more is signed with what is known of it."""
         for path in sorted(self.folder.glob("*.open")):
             try:
                 file = path.open("rb")
@@ -213,7 +279,7 @@ class Outbox:
                     continue  # Its owner is at work.
                 if path.exists():
                     draft = _decode(path, Draft)
-                    _end(self.author(session), path, draft, {"outcome": "unknown"})
+                    _end(self.author(session), path, draft, ABANDONED[draft.kind])
 
     def author(self, session: Session) -> Author:
         """Who signs here; remembered, so that it is known while the node is down."""
@@ -233,12 +299,26 @@ class Outbox:
         return author
 
 
-def _end(author: Author, place: Path, draft: Draft, ending: Mapping[str, object]) -> None:
-    """From `.open` to `.entry`; what died in between was signed before, and is not signed again."""
+def _given(fields: Mapping[str, object], **more: object) -> dict[str, object]:
+    return {name: value for name, value in {**fields, **more}.items() if value is not None}
+
+
+def _end(
+    author: Author,
+    place: Path,
+    draft: Draft,
+    ending: Mapping[str, object],
+    at_ms: int | None = None,
+) -> str:
+    """From `.open` to `.entry`; what died in between was signed before, and is not signed again.
+    Gives the leaf hash.
+    """
     entry = place.with_suffix(".entry")
     if not entry.exists():
-        write_over(entry, sign(author, draft.record(author.chain, ending)).raw)
+        write_over(entry, sign(author, draft.record(author.chain, ending, at_ms)).raw)
+    leaf = decode_entry(read_file(entry)).leaf
     place.unlink(missing_ok=True)
+    return b64url(leaf)
 
 
 def _file_name(system: str) -> str:
@@ -284,7 +364,7 @@ def show_outbox(place: Place) -> None:
 
 
 def send_outbox(place: Place) -> None:
-    """Send what waits; uses whose program died are recorded with the outcome unknown."""
+    """Send what waits; of what a dead program left, what is known is recorded."""
     outbox = Outbox(place.home)
     sent: list[Sent] = []
     with Session(place) as session, progress("sending-outbox", len(outbox.waiting())) as advance:
@@ -313,6 +393,8 @@ def _line(one: Sent) -> str:
     return say("outbox-refused", id=one.id, sentence=sentence)
 
 
-app = typer.Typer(no_args_is_help=True, help="Uses that are signed and not recorded yet.")
+app = typer.Typer(
+    no_args_is_help=True, help="Uses, runs and results that are signed and not recorded yet."
+)
 app.command("show")(at_place(show_outbox))
 app.command("send")(signing("system")(send_outbox))

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 import msgspec
 import typer
 
-from cli.catalogue import Fingerprint, content_digest, fingerprint
+from cli.fingerprints import Fingerprint, content_digest, fingerprint, fingerprints
 from cli.home import read_file
 from cli.options import TAKES_ID, Place, signing
 from cli.records import Reason, ValidDays, report, write
@@ -77,7 +77,7 @@ def object_leaf(session: Session, name: str) -> str:
 def register_result(
     place: Place,
     name: Annotated[str, typer.Argument(help="Id of the result.")],
-    files: Annotated[list[Path], typer.Argument(help="Its files.")],
+    files: Annotated[list[Path], typer.Argument(help="Its files, or directories of them.")],
     study: Annotated[str, typer.Option(help="Number, or leaf hash, of the study.")],
     kind: Annotated[str, typer.Option(help="paper, report, algorithm-model, data-product, ...")],
     run: Annotated[
@@ -89,7 +89,7 @@ def register_result(
     supersedes: Annotated[str | None, typer.Option(help="The result that it replaces.")] = None,
 ) -> None:
     """Register a result, bound to its files by their digests."""
-    prints = [fingerprint(path) for path in files]
+    prints = fingerprints(files)
     with Session(place) as session:
         fields = {
             "content_digest": content_digest(prints)[0],

@@ -10,6 +10,7 @@ from cli.records import report, write
 from cli.session import Session
 from cli.statements import clock_ms
 from cli.studies import texts
+from cli.wrapping import wrap
 from ledger.encoding import encode_time
 
 run = typer.Typer(no_args_is_help=True, help="Runs of analyses (signed by the platform).")
@@ -36,6 +37,7 @@ def record_run(
     code: Annotated[str | None, typer.Option(help="Digest of the code.")] = None,
     image: Annotated[str | None, typer.Option(help="Digest of the image.")] = None,
     engine: Annotated[str | None, typer.Option(help="What ran it.")] = None,
+    exit_code: Annotated[int | None, typer.Option(help="What the program left with.")] = None,
     started: Annotated[str | None, typer.Option(help="UTC, three decimals.")] = None,
     ended: Annotated[str | None, typer.Option(help="UTC, three decimals.")] = None,
 ) -> None:
@@ -51,6 +53,7 @@ def record_run(
         "compute_node": where,
         "ended": ended,
         "engine": engine,
+        "exit_code": exit_code,
         "generated": generated,
         "image_digest": image,
         "job": {"name": title, "namespace": namespace},
@@ -95,4 +98,5 @@ def report_incident(
 
 
 run.command("record")(signing("system")(record_run))
+run.command("wrap", context_settings={"allow_interspersed_args": False})(signing("system")(wrap))
 incident.command("report")(signing("officer")(report_incident))

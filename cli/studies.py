@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from cli.catalogue import fingerprint
+from cli.fingerprints import fingerprint
 from cli.options import Place, signing
 from cli.records import ValidDays, report, write
 from cli.session import Session

@@ -92,6 +92,15 @@ OUTBOX: dict[str, Text] = {
     "outbox-sent": Text("{id}: entry {index}, block {height}", "{id}：条目 {index}，区块 {height}"),
     "outbox-refused": Text("{id}: refused, {sentence}", "{id}：被拒绝，{sentence}"),
     "sending-outbox": Text("Sending", "正在发送"),
+    "wrap-waiting": Text(
+        "The run {id} is signed and waits: the node cannot take it now. `alliance outbox send` "
+        "sends it.",
+        "运行 {id} 已签名并在等待：节点目前无法接收。可用 `alliance outbox send` 发送。",
+    ),
+    "wrap-no-output": Text(
+        "The output {file} is not there; the run is recorded without it.",
+        "输出 {file} 不存在；该运行记录中不含此输出。",
+    ),
 }
 
 AUTHORISATION: dict[str, Text] = {

@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from cli.applications import version_named
-from cli.catalogue import fingerprint
+from cli.fingerprints import fingerprint
 from cli.home import read_file
 from cli.options import Json, Lang, Place, signing
 from cli.records import ValidDays, report, version, write

@@ -128,13 +128,15 @@ class Used(Shape, frozen=True, kw_only=True):
 class ComputeRunBody(Shape, frozen=True, kw_only=True):
     """One state of a run, as its operator saw it. `compute_node` is `ORG` or `ORG/NODE`.
 
-    `code_digest` and `image_digest` are of what ran; `generated` are digests of what came out.
+    `code_digest` and `image_digest` are of what ran; `generated` are digests of what came out;
+    `exit_code` is what the program left with, 128 and the signal's number where one ended it.
     """
 
     code_digest: Digest | None = None
     compute_node: Name
     ended: Instant | None = None
     engine: Name | None = None
+    exit_code: Annotated[int, msgspec.Meta(ge=0, le=255)] | None = None
     generated: Annotated[tuple[Digest, ...], msgspec.Meta(max_length=256)] = ()
     image_digest: Digest | None = None
     job: Job

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.catalogue import fingerprint, manifest_digest
+from cli.fingerprints import fingerprint, manifest_digest
 from ledger.encoding import b64url
 from tests.cli.conftest import Chain, call
 

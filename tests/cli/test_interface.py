@@ -4,6 +4,7 @@ the program dies in the middle.
 
 import asyncio
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from ledger.encoding import decode_time
 from ledger.errors import ConfigError, ConflictError, MalformedError, NotFoundError, RefusedError
 from node.client import UnreachableError
 from tests.cli.conftest import Chain, call, serving
+from tests.cli.test_lives import register
 from tests.support.process import free_port
 
 
@@ -231,8 +233,8 @@ def test_who_dies_in_the_middle_leaves_a_record(home: Path) -> None:
 
 def test_what_died_after_signing_is_not_signed_again(home: Path) -> None:
     with serving(home), Alliance(home) as alliance:
-        begun = alliance._begin({"action": "read", "activity": "A", "channel": "api",
-                                 "dataset": "D"})  # fmt: skip
+        fields = {"action": "read", "activity": "A", "channel": "api", "dataset": "D"}
+        begun = alliance._outbox.begin(alliance._session, alliance.system, fields, now_ms())
         left = begun.place.read_bytes()
         begun.end({"outcome": "ok"})
         begun.place.write_bytes(left)  # As if it had died before it removed this.
@@ -271,3 +273,130 @@ def test_a_damaged_outbox_is_named(home: Path) -> None:
             result = call("outbox", "send", "--home", home, "--lang", lang)
             assert result.code == 10
             assert words in result.err
+
+
+# --- runs and results ---
+
+
+@pytest.fixture
+def study(chain: Chain) -> str:
+    """The number of a study that takes effect; each test has its own."""
+    number, person = f"S-{time.monotonic_ns()}", secrets.token_hex(16)
+    register(chain, f"k{person[:8]}", "self", person)
+    design = chain.home / "design.txt"
+    design.write_text("a cohort")
+    words = ("--pi", f"h1={person}", "--from", "2026-01-01", "--until", "2030-12-31")
+    written = chain.json("study", "register", number, *words, "--purpose", "care", "--design",
+                         design)  # fmt: skip
+    chain.json("endorse", written["leaf"], "--key", f"k{person[:8]}")
+    return number
+
+
+def test_a_run_and_its_result(alliance: Alliance, study: str, tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    before = now_ms()
+    with alliance.run("survival", permit="P-1", purpose="DUO:0000042") as run:
+        run.used("GTEx")
+        run.used("GTEx")
+        table.write_text("auc\n0.8\n")
+        run.made(table)
+    assert run.recorded is not None
+    _at, body = body_of(alliance, run.recorded.id)
+    assert before <= decode_time(body.started) <= decode_time(body.ended) <= now_ms()
+    assert (body.state, body.compute_node, body.job.name) == ("completed", "h1", "survival")
+    assert (len(body.used), len(body.generated), body.permit) == (1, 1, "P-1")
+    with alliance.result(study, study=study, kind="report", runs=[run]) as result:
+        result.file(table)
+    assert result.recorded is not None
+    _at, made = body_of(alliance, result.recorded.id)
+    assert (made.generated_by, made.files[0].digest) == ((run.leaf,), body.generated[0])
+    # Its files are among those of the run, so that no finding says otherwise.
+    assert "OUTPUT_NOT_IN_RUN" not in result.recorded.findings
+
+
+@pytest.mark.parametrize(
+    ("error", "state"), [(ValueError("bad"), "failed"), (KeyboardInterrupt(), "aborted")]
+)
+def test_a_run_that_raises_is_recorded_and_its_result_is_not(
+    alliance: Alliance, study: str, error: BaseException, state: str
+) -> None:
+    with pytest.raises(type(error)) as raised, alliance.run("work") as run:
+        raise error
+    assert raised.value is error
+    assert run.recorded is not None
+    assert body_of(alliance, run.recorded.id)[1].state == state
+    with pytest.raises(type(error)), alliance.result("R-0", study=study, kind="report") as result:
+        raise error
+    assert (result.status, result.id, alliance.waiting) == ("open", None, 0)
+
+
+def test_runs_and_results_are_asynchronous_too(
+    alliance: Alliance, study: str, tmp_path: Path
+) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("1")
+
+    async def work() -> tuple[str, str]:
+        async with alliance.run("work") as run:
+            await asyncio.sleep(0.01)
+            run.made(table)
+        async with alliance.result(f"A-{study}", study=study, kind="report", runs=[run]) as result:
+            result.file(table)
+        return run.status, result.status
+
+    assert asyncio.run(work()) == ("recorded", "recorded")
+
+    async def cancelled() -> None:
+        async with alliance.run("work", run_id=f"C-{study}"):
+            raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(cancelled())
+    state = alliance._session.proven_state("run", f"h1/C-{study}")[0]
+    assert state is not None
+    assert state.status == "ABORTED"  # type: ignore[attr-defined]
+
+
+def test_a_result_rests_on_runs_that_ended(alliance: Alliance, study: str) -> None:
+    with alliance.run("work") as run, pytest.raises(MalformedError, match="X2"):
+        with alliance.result("R-1", study=study, kind="report", runs=[run]):
+            pytest.fail("the block must not run")
+    with pytest.raises(RefusedError, match="S8"), alliance.run("call 13812345678"):
+        pytest.fail("the block must not run")
+
+
+def test_a_run_and_its_result_wait_together_for_the_node(home: Path, tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    with serving(home), Alliance(home) as alliance:
+        chain = Chain(home, "")
+        register(chain, "lead", "self", "1" * 32)
+        words = ("--pi", f"h1={'1' * 32}", "--from", "2026-01-01", "--until", "2030-12-31")
+        written = chain.json("study", "register", "S-1", *words, "--purpose", "care", "--design",
+                             home / "genesis")  # fmt: skip
+        chain.json("endorse", written["leaf"], "--key", "lead")
+        table.write_text("0")
+        with alliance.result("R-0", study="S-1", kind="report") as first:
+            first.file(table)
+        assert first.recorded is not None
+        assert "NO_RUN" in first.recorded.findings
+    with Alliance(home) as alliance:
+        table.write_text("1")
+        with pytest.warns(QueuedWarning), alliance.run("work") as run:
+            run.made(table)
+        words = {"study": "S-1", "kind": "report"}
+        with pytest.warns(QueuedWarning), alliance.result("R-1", **words, runs=[run]) as result:
+            result.file(table)
+        assert (run.status, result.status, alliance.waiting) == ("waiting", "waiting", 2)
+        # What this home never asked for is not guessed.
+        with (
+            pytest.raises(UnreachableError),
+            alliance.result("R-2", study="S-2", kind="report"),
+        ):
+            pytest.fail("the block must not run")
+        with serving(home):
+            sent = {one.id: one.recorded for one in alliance.send()}
+            assert alliance.waiting == 0
+            recorded = sent[result.id or ""]
+            assert recorded is not None
+            assert recorded.findings == ("RUN_FLAGGED",)  # It named no permit.
+            assert body_of(alliance, recorded.id)[1].generated_by == (run.leaf,)
