@@ -10,10 +10,8 @@ An invitation is not signed. Whoever changes the genesis in it leads to another 
 compare by another way; whoever changes addresses leads nowhere.
 """
 
-import contextvars
-import json
 import secrets
-import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -22,11 +20,12 @@ import msgspec
 import typer
 
 from cli import home as homes
+from cli.following import Follower, report_step
 from cli.founding import KEY_NAMES, OFFICE_KEYS, make_part, new_signers, save_home
 from cli.membership import declare, pending_of
 from cli.operate import open_config, org_of, settings_text
 from cli.options import DEFAULT_HOME, Home, Host, Json, Kind, Lang, PassphraseFile, Place, Port
-from cli.screen import language, say, show, tell, wants_json
+from cli.screen import say, show
 from cli.session import Session
 from cli.statements import clock_ms, make_body
 from ledger.chain import check_genesis
@@ -40,8 +39,9 @@ from node.config import DEFAULT_PORT, check_host, load_config
 from node.keyring import OBSERVER, OBSERVER_CAPACITY
 from node.logs import set_up
 
-LOOK_S: Final = 0.5
 JOIN_KEYS: Final = (*KEY_NAMES, OBSERVER)
+InviteFile = Annotated[Path, typer.Argument(metavar="FILE", help="The invitation.")]
+Pin = Annotated[str | None, typer.Option("--pin", help="The pin as you heard it by another way.")]
 JOIN_OFFICES: Final = {**OFFICE_KEYS, OBSERVER: OBSERVER_CAPACITY}
 
 
@@ -61,9 +61,10 @@ class Invite(Shape, frozen=True, kw_only=True):
 INVITES: Final = msgspec.json.Decoder(Invite)
 
 
-def read_invite(file: Path) -> tuple[Invite, bytes]:
+def read_invite(file: Path, pin: str | None) -> tuple[Invite, bytes]:
     """An invitation and its genesis. Raises `ConfigError` (X1.file), `MalformedError` (X8.invite),
-    or `ProofError` (X8.damaged) when its parts do not belong together.
+    or `ProofError` when its parts do not belong together (X8.damaged), or when it leads to another
+    chain than the pin that was heard (X8.pin).
     """
     data = homes.read_file(file)
     try:
@@ -76,11 +77,15 @@ def read_invite(file: Path) -> tuple[Invite, bytes]:
         raise MalformedError("X8.invite", file=file.name, inner="O1.field")
     if b64url(block.tip.seal_leaf) != invite.pin:
         raise ProofError("X8.damaged", file=file.name)
+    if pin is not None and pin != invite.pin:
+        raise ProofError("X8.pin", given=pin, pin=invite.pin)
     return invite, bundle
 
 
 def invite(
-    org: Annotated[str, typer.Argument(help="Code of the institution that is to join.")],
+    org: Annotated[
+        str, typer.Argument(help="Code of the institution that joins, or that an observer is of.")
+    ],
     out: Annotated[Path, typer.Option("--out", help="New file for it.")],
     address: Annotated[
         str | None, typer.Option("--address", help="Where others reach this node: http(s)://...")
@@ -115,10 +120,8 @@ def invite(
 
 
 def join(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The invitation.")],
-    pin: Annotated[
-        str | None, typer.Option("--pin", help="The pin as you heard it by another way.")
-    ] = None,
+    file: InviteFile,
+    pin: Pin = None,
     kind: Kind = "hospital",
     host: Host = "127.0.0.1",
     port: Port = DEFAULT_PORT,
@@ -135,14 +138,14 @@ def join(
     again goes on where it stopped.
     """
     check_host(host)
-    invited, bundle = read_invite(file)
-    if pin is not None and pin != invited.pin:
-        raise ProofError("X8.pin", given=pin, pin=invited.pin)
+    invited, bundle = read_invite(file, pin)
     part = home / f"{invited.org}.part"
     if (home / "genesis").exists():
-        _check_same(home, bundle)
+        check_same(home, bundle)
     else:
-        _make_home(home, invited, passphrase_file, host, port, listen)
+        signers = {**new_signers(), OBSERVER: signer_from_seed(secrets.token_bytes(32))}
+        made_home(home, signers, passphrase_file, host, port)
+        _settle(home, invited, listen)
         signers = {name: homes.load_signer(home, name, passphrase_file) for name in JOIN_KEYS}
         chain = check_genesis(bundle, verify).tip.chain
         made = make_part(invited.org, kind, signers, clock_ms(), chain=chain, offices=JOIN_OFFICES)
@@ -150,7 +153,7 @@ def join(
         # The genesis comes last: a home that has one is complete.
         homes.write_new(home / "genesis", bundle)
     shown: dict[str, str | int] = {"org": invited.org, "pin": invited.pin, "part": str(part)}
-    _report("join-start", **shown)
+    report_step("join-start", **shown)
     config = open_config(home, passphrase_file)
     set_up(config.log_format)
     newcomer = Newcomer(home, passphrase_file, invited.org)
@@ -161,97 +164,60 @@ def join(
         newcomer.stop()
 
 
-def _check_same(home: Path, bundle: bytes) -> None:
+def check_same(home: Path, bundle: bytes) -> None:
     """This home is on the chain of the invitation. Raises `ConflictError` (X8.other)."""
     if homes.read_file(home / "genesis") != bundle:
         raise ConflictError("X8.other")
 
 
-def _make_home(
+def made_home(
     home: Path,
-    invited: Invite,
+    signers: Mapping[str, homes.AnySigner],
     passphrase_file: Path | None,
     host: str,
     port: int,
-    listen: str | None,
 ) -> None:
     """Keys and settings; a home that was begun keeps what it has.
 
-    Raises `ConflictError` (X1.exists), `ConfigError` (X1.file), `MalformedError` (X2).
+    Raises `ConflictError` (X1.exists) or `ConfigError` (X1.file).
     """
     if not (home / "node.toml").exists():
-        signers = {**new_signers(), OBSERVER: signer_from_seed(secrets.token_bytes(32))}
-        passphrase = homes.known_passphrase(home, passphrase_file)
-        save_home(home, signers, passphrase, host, port)
-    config = load_config(home, b"-")
-    change: dict[str, object] = {"org": invited.org, "peers": invited.peers}
-    if listen is None:
-        change["dial_out"] = True
-    else:
+        save_home(home, signers, homes.known_passphrase(home, passphrase_file), host, port)
+
+
+def _settle(home: Path, invited: Invite, listen: str | None) -> None:
+    """The settings of a joiner. Raises `ConfigError` (X1.file) or `MalformedError` (X2)."""
+    config = replace(load_config(home, b"-"), org=invited.org, peers=invited.peers, dial_out=True)
+    if listen is not None:
         at, _colon, number = listen.rpartition(":")
         if not (at and number.isascii() and number.isdigit() and 0 < int(number) <= 65_535):
             raise MalformedError("X2", field="listen")
-        change |= {"peer_host": at, "peer_port": int(number), "dial_out": True}
-    homes.write_over(home / "node.toml", settings_text(replace(config, **change)))  # type: ignore[arg-type]
+        config = replace(config, peer_host=at, peer_port=int(number))
+    homes.write_over(home / "node.toml", settings_text(config))
 
 
-def _report(name: str, **facts: str | int) -> None:
-    """One step, as a sentence or as a line of JSON."""
-    if wants_json():
-        typer.echo(json.dumps({"step": name, **facts}, ensure_ascii=False))
-    else:
-        tell(name, **facts)
-
-
-class Newcomer:
-    """Watches the own node from outside while it joins, says how far it is, and declares it ready
-    when it lacks nothing and the committee has decided.
+class Newcomer(Follower):
+    """Watches the own node while it joins, says how far it is, and declares it ready when it lacks
+    nothing and the committee has decided.
     """
 
     def __init__(self, home: Path, passphrase_file: Path | None, org: str) -> None:
-        self._place = Place(home, None, passphrase_file, "node")
+        super().__init__(Place(home, None, passphrase_file, "node"))
         self._org = org
-        self._said: tuple[object, ...] = ()
-        self._stopping = threading.Event()
-        # A thread of its own speaks the language of the command.
-        context = contextvars.copy_context()
-        self._thread = threading.Thread(
-            target=lambda: context.run(self._run), name="join", daemon=True
-        )
 
-    def start(self) -> None:
-        """Begin to watch."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """The node has stopped."""
-        self._stopping.set()
-        self._thread.join(5)
-
-    def _run(self) -> None:
-        while not self._stopping.wait(LOOK_S):
-            try:
-                with Session(self._place) as session:
-                    if self._look(session):
-                        return
-            except AllianceError as error:
-                # It has not begun to answer, or cannot prove anything yet: looked at again.
-                if error.code not in ("busy", "unreachable"):
-                    self._say("join-trouble", sentence=error.sentence(language()))
-
-    def _look(self, session: Session) -> bool:
+    def look(self, session: Session) -> bool:
         """One look; whether there is nothing left to do."""
         health = session.client.health()
         behind = health["behind"]
         if health["status"] == "ok":
             members = health["members"]
             n, q = members["n"], members["q"]
-            self._say("join-member", org=self._org, epoch=health["epoch"], n=n, q=q)
+            self.say("join-member", org=self._org, epoch=health["epoch"], n=n, q=q)
             return True
         if behind is None:
-            self._say("join-waiting", org=self._org)
+            self.say("join-waiting", org=self._org)
         elif behind > 0:
-            self._say("join-behind", count=behind, height=health["height"])
+            self.say("join-behind", count=behind, height=health["height"])
         else:
             self._decide(session)
         return False
@@ -261,15 +227,9 @@ class Newcomer:
         pending = pending_of(session)
         mine = session.signer.public_key
         if pending is None or pending.config.index_of(mine) is None:
-            self._say("join-current")
+            self.say("join-current")
         elif self._org not in pending.ready:
             declare(session, pending, "node", self._org)
         else:
             missing = pending.config.q - len(pending.ready)
-            self._say("join-ready", epoch=pending.config.epoch, count=max(0, missing))
-
-    def _say(self, name: str, /, **facts: str | int) -> None:
-        said = (name, *facts.values())
-        if said != self._said:
-            self._said = said
-            _report(name, **facts)
+            self.say("join-ready", epoch=pending.config.epoch, count=max(0, missing))

@@ -22,6 +22,7 @@ from cli import (
     joining,
     keys,
     membership,
+    observing,
     operate,
     outbox,
     outputs,
@@ -58,6 +59,7 @@ app.command("restore")(operate.restore)
 app.command("doctor")(doctor)
 app.command("invite")(joining.invite)
 app.command("join")(joining.join)
+app.command("observe")(observing.observe)
 app.command("admit")(signing("committee")(membership.admit))
 app.add_typer(membership.app, name="config")
 app.command("ready")(at_place(membership.ready))

@@ -872,6 +872,25 @@ MEMBERSHIP: dict[str, Text] = {
         "{org} is a member since epoch {epoch}: {n} members, quorum {q}. The node goes on working.",
         "{org} 自纪元 {epoch} 起成为成员：共 {n} 个成员，法定数 {q}。节点继续运行。",
     ),
+    "observe-start": Text(
+        "Observing for {org}. Pin: {pin}; compare it by telephone with the one who invited you.\n"
+        "Send {key} to {org}, whose officer runs `alliance key register` with it. Leave this "
+        "command running; after a stop run it again.",
+        "以 {org} 的名义观察。固定值：{pin}；请通过电话与邀请您的成员核对。\n"
+        "请将 {key} 发给 {org}，由其管理员用它运行 `alliance key register`。"
+        "请让此命令保持运行；中断后重新运行即可。",
+    ),
+    "observe-waiting": Text(
+        "Waits until {org} has registered the key: the members answer nobody else.",
+        "等待 {org} 登记该密钥：成员不应答其他任何人。",
+    ),
+    "observe-unreached": Text(
+        "No member has said yet how far the chain is.", "尚无成员告知链的高度。"
+    ),
+    "observe-current": Text(
+        "Up to date: every block so far is here and checked. The node goes on following.",
+        "已同步：至今的每个区块均已取得并通过核验。节点继续跟随。",
+    ),
     "join-trouble": Text("Tried again: {sentence}", "正在重试：{sentence}"),
     "config-current": Text("In force:", "现行配置："),
     "config-pending": Text("Decided, waits for readiness:", "已通过，等待就绪："),

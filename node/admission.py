@@ -234,7 +234,7 @@ class Admission:
         """What is right of a message; what is not is dropped and counted.
 
         Who has no vote has nothing to say but where it stands and what it lacks; an observer also
-        brings the entries of its people.
+        brings the entries of its people, and who left its word on the last head of its time.
         """
         if peer.role in ("observer", "former"):
             exchange = Exchange(
@@ -243,6 +243,7 @@ class Admission:
                 summary=exchange.summary,
                 wants=exchange.wants,
                 entries=exchange.entries if peer.role == "observer" else (),
+                cosignatures=exchange.cosignatures if peer.role == "former" else (),
             )
         found = Delivery(peer, exchange.summary, [], [], [], [], exchange.wants, 0)
         rejected = 0

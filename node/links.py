@@ -98,6 +98,11 @@ class Queue:
             if call in self._callers:
                 self._callers.remove(call)
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing will come any more."""
+        return self._closed
+
     def close(self) -> None:
         """Whoever waits goes home."""
         with self._wake:
@@ -157,6 +162,12 @@ class Link:
         return self.way.url if self.way is not None else ""
 
 
+def _belongs(link: Link, roster: Roster) -> bool:
+    """Whether whom a link leads to still takes part: an observer's key may be revoked, too."""
+    org, _slash, kid = link.peer.name.partition("/")
+    return roster.peer_of(kid) is not None if kid else org in roster.nodes
+
+
 class Way(NamedTuple):
     """How this node reaches another one: threads that end when they are told to."""
 
@@ -192,7 +203,7 @@ class Links:
             for name, peer in roster.nodes.items():
                 self._links.setdefault(name, Link(peer)).peer = peer
             for name, link in list(self._links.items()):
-                if link.peer.role in ("member", "joiner") and name not in roster.nodes:
+                if not _belongs(link, roster):
                     self._close(self._links.pop(name))
             self._connect()
 

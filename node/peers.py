@@ -145,41 +145,41 @@ class Peers:
         self._held[link.peer.name] = held + 1
         gone = asyncio.ensure_future(request.receive())
         try:
-            return await self._next(link, wait_s, gone)
+            return await next_message(link, wait_s, gone)
         finally:
             gone.cancel()
             self._held[link.peer.name] -= 1
-
-    async def _next(
-        self, link: Link, wait_s: float, gone: "asyncio.Future[Any]"
-    ) -> Exchange | None:
-        loop = asyncio.get_running_loop()
-        end = loop.time() + wait_s
-        message = link.queue.take()
-        while message is None and not gone.done() and loop.time() < end:
-            filled = asyncio.Event()
-
-            def wake(filled: asyncio.Event = filled) -> None:
-                loop.call_soon_threadsafe(filled.set)
-
-            link.queue.call_when_filled(wake)
-            waiting = asyncio.ensure_future(filled.wait())
-            try:
-                await asyncio.wait(
-                    (waiting, gone),
-                    timeout=end - loop.time(),
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
-            finally:
-                waiting.cancel()
-                link.queue.call_no_more(wake)
-            message = None if gone.done() else link.queue.take()
-        return message
 
 
 def _identity(link: Link) -> Identity:
     """The node of another member as an author."""
     return Identity(link.peer.org, link.peer.org, "node", "node")
+
+
+async def next_message(link: Link, wait_s: float, gone: "asyncio.Future[Any]") -> Exchange | None:
+    """What comes for somebody within a time; nothing once it has gone, or takes part no more."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + wait_s
+    message = link.queue.take()
+    while not (message or gone.done() or link.queue.is_closed or loop.time() >= end):
+        filled = asyncio.Event()
+
+        def wake(filled: asyncio.Event = filled) -> None:
+            loop.call_soon_threadsafe(filled.set)
+
+        link.queue.call_when_filled(wake)
+        waiting = asyncio.ensure_future(filled.wait())
+        try:
+            await asyncio.wait(
+                (waiting, gone),
+                timeout=end - loop.time(),
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            waiting.cancel()
+            link.queue.call_no_more(wake)
+        message = None if gone.done() else link.queue.take()
+    return message
 
 
 def create_peer_app(driver: Driver, links: Links, payloads: Payloads) -> ASGIApp:

@@ -79,7 +79,9 @@ class Durable:
 
     def save(self) -> None:
         """Votes of a turn without a commit, durable before anything is sent."""
-        waits = self._rows or self._saved or self._proofs
+        # Words of those who left may never come again.
+        last = self._state.alone and self._heads.notes
+        waits = self._rows or self._saved or self._proofs or last
         if waits or self._mempool.late or self.accusations.fresh:
             with self._state.store.transaction():
                 self._write()

@@ -153,7 +153,8 @@ class Gossip:
         state = self._state
         state.membership.learn_height(peer, summary.final_height)
         self._step(agree.PeerSummary(self._number(peer), summary, now_ms))
-        if summary.final_height < state.final.tip.height:
+        # Who left is not told anything unasked, and may lack the words on its last block.
+        if summary.final_height < state.final.tip.height or peer.role == "former":
             words = self._heads.cosigning.newest if peer.role != "member" else ()
             state.carrier.send(
                 peer.name, state.message(summary=state.machine.summary(), cosignatures=words)
@@ -272,3 +273,7 @@ class Gossip:
             state.carrier.send(
                 peer.name, state.message(blocks=tuple(blocks), facts=facts, cosignatures=words)
             )
+        elif peer.until is not None and want.first == peer.until + 1:
+            # It has all that it is shown: what that was published with is shown, too.
+            ended = state.store.block(peer.until).checkpoint
+            state.carrier.send(peer.name, state.message(cosignatures=(ended,)))

@@ -108,7 +108,7 @@ class Heads:
         if view is None:
             return
         self.published = view
-        if not self._state.alone:
+        if view.tip.own_config.n > 1:
             self.notes.append((view.tip.height, view.checkpoint))
         self._mempool.answer(view.tip.size)
 

@@ -196,6 +196,31 @@ def test_a_lone_member_changes_its_keys_by_commands(town: Town) -> None:
     town.retry("h1", "dataset", "register", "GTEx", "--openness", "conditional")
 
 
+def test_an_auditor_runs_a_read_replica_with_one_command(town: Town, tmp_path: Path) -> None:
+    """And the member with another one, which registers its key."""
+    town.found("h1")
+    town.command("h1", "dataset", "register", "GTEx", "--openness", "conditional")
+    file, auditor = tmp_path / "auditor.invite", town.office("auditor")
+    pin = town.command("h1", "invite", "h1", "--out", file)["pin"]
+    auditor.run("observe", file, "--pin", pin, "--port", str(auditor.port))
+    auditor.says("Waits until h1 has registered the key")
+    described = auditor.home / "observer.key"
+    town.command("h1", "key", "register", described)
+    auditor.says("Up to date")
+    found = town.retry("auditor", "state", "dataset", "GTEx")
+    assert found == town.command("h1", "state", "dataset", "GTEx")
+    # It reads, and its key writes nothing.
+    words = ["dataset", "register", "mine", "--openness", "closed", "--key", "observer"]
+    assert town.command("auditor", *words, code=20)["rule"] == "P1"
+    # The same command goes on, with the same key.
+    auditor.kill()
+    before = described.read_bytes()
+    auditor.run("observe", file, "--port", str(auditor.port))
+    town.command("h1", "dataset", "register", "TCGA", "--openness", "conditional")
+    town.retry("auditor", "state", "dataset", "TCGA")
+    assert described.read_bytes() == before
+
+
 # --- what an invitation may not be ----------------------------------------------------------------
 
 

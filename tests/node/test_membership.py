@@ -557,3 +557,22 @@ def test_one_message_ends_an_epoch_and_goes_on_in_the_old_one(alliance: Make) ->
     assert a.epochs()["h1"] == 1
     answered = [to for _from, to, item in a.net.sent for fact in item.facts if fact == last]
     assert answered == ["h4"]
+
+
+def test_the_end_of_an_epoch_is_published_with_the_word_of_who_leaves(alliance: Make) -> None:
+    """Two become one: the last block of both takes both cosignatures, and both have them."""
+    a = alliance("h1", "h2")
+    config = a.propose("h1")
+    a.enter(config, "h1")
+    stayed, gone = a.net.drivers["h1"], a.net.drivers["h2"]
+    boundary = stayed.final.tip.boundaries[-1].height
+    assert (stayed.view.tip.height, gone.view.tip.height) == (boundary, boundary)
+    # Both know it in their next life, who stayed without asking anybody.
+    for org in ("h2", "h1"):
+        a.net.cut(org)
+    a.net.start("h1")
+    assert a.net.drivers["h1"].view.tip.height == boundary
+    a.access("h1")
+    a.net.start("h2")
+    a.net.run(20_000)
+    assert a.net.drivers["h2"].view.tip.height == boundary

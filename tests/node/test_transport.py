@@ -1,5 +1,6 @@
 """What goes between nodes: signatures of requests, queues, messages, and the way to published."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable
 
@@ -19,6 +20,8 @@ from ledger.notes import (
     encode_note,
     sign_note,
 )
+from ledger.records.governance import KeyBody
+from ledger.rules.governance import kid_of
 from ledger.verify import cosigner_name, verify_checkpoint
 from node.admission import Admission, Signatures
 from node.cosigning import Cosigning, View
@@ -33,8 +36,11 @@ from node.httpsig import (
     sign_request,
 )
 from node.links import MAX_QUEUED_BYTES, MESSAGE_BYTES, Links, Queue, merged
+from node.peers import next_message
 from node.roster import Roster
 from node.wire import EXCHANGE_PATH, EXCHANGE_TYPE, Exchange, decode_exchange, encode_exchange
+from tests.ledger.ledgers import Ledger
+from tests.net.alliance import observer_key
 from tests.support.node import peer_of
 from tests.support.world import GENESIS_MS, Blocks, World, make_world, seed, signer_from_seed
 
@@ -228,6 +234,31 @@ def test_of_several_summaries_the_newest_counts(world: World) -> None:
     assert links.link_of(b64url(own.kid)) is None
     links.send("h1", parts[0])
     assert all(link is not None and link.queue.take(0) is None for link in others)
+
+
+def test_an_observer_whose_key_is_revoked_is_told_nothing_more() -> None:
+    ledger = Ledger()
+    world, own = ledger.world, ledger.world.keys["h1"].node
+    description = observer_key(world, "h1")
+    kid = kid_of(description)
+    ledger.record("key", KeyBody(action="register", key=description, kid=kid))
+    links = Links(dial_out=False)
+    links.update(Roster(ledger.tip, frozenset({b64url(own.kid)}), {}), own)
+    link = links.link_of(kid)
+    assert link is not None
+    assert link.peer.role == "observer"
+    ledger.record("key", KeyBody(action="revoke", kid=kid))
+    links.update(Roster(ledger.tip, frozenset({b64url(own.kid)}), {}), own)
+    assert links.link_of(kid) is None
+    link.seen_ms = 1 << 60
+    assert f"h1/{kid}" not in links.others()
+
+    async def held() -> Exchange | None:
+        """The request that it held open ends now, and not after its time."""
+        gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        return await asyncio.wait_for(next_message(link, 3_600, gone), 60)
+
+    assert asyncio.run(held()) is None
 
 
 # --- what arrives ---
