@@ -35,8 +35,6 @@ from ledger.rules import (
     Signer,
     apply,
     find_signer,
-    leaves_of,
-    targets_of,
 )
 from ledger.rules.governance import (
     check_policy_body,
@@ -161,8 +159,8 @@ class _Executed(NamedTuple):
 def _resolve(entries: Sequence[Entry], history: History) -> dict[bytes, Located | None]:
     """Everything on the chain that these entries refer to; for targets, what stands there."""
     resolved: dict[bytes, Located | None] = {}
-    targets = {leaf for entry in entries for leaf in targets_of(entry.record)}
-    named = {leaf for entry in entries for leaf in leaves_of(entry.record)} - targets
+    targets = {leaf for entry in entries for leaf in entry.targets}
+    named = {leaf for entry in entries for leaf in entry.named} - targets
     if named:
         resolved.update(dict.fromkeys(history.known_leaves(sorted(named))))
     if targets:

@@ -2,7 +2,8 @@
 
 import msgspec
 
-from ledger.records import envelope
+from ledger.encoding import decode_statement, decode_uuid
+from ledger.errors import MalformedError, TooLargeError
 from ledger.records.authorisation import (
     AccessDecisionBody,
     AccessRequestBody,
@@ -19,7 +20,7 @@ from ledger.records.catalogue import (
     IndicatorVersionBody,
     VocabularyBody,
 )
-from ledger.records.envelope import Entry, Record
+from ledger.records.envelope import LEAF_PREFIX, Entry, Record, decode_canonical, type_of
 from ledger.records.epochs import ConfigBody, EndpointBody, EvidenceBody, ReadyBody
 from ledger.records.governance import (
     EndorseBody,
@@ -38,6 +39,7 @@ from ledger.records.outputs import (
     PublicationBody,
     ResultBody,
 )
+from ledger.records.references import references_of
 from ledger.records.rights import (
     AssessmentBody,
     CertificateBody,
@@ -114,5 +116,20 @@ DECODERS: dict[str, msgspec.json.Decoder[Record]] = {  # type: ignore[type-arg]
 
 
 def decode_entry(raw: bytes) -> Entry:
-    """A record entry from its bytes; raises `MalformedError` with the rule (S1, S2, S10, B*)."""
-    return envelope.parse_entry(raw, DECODERS)
+    """A record entry from its bytes; S1 (schema), S2 (canonical), S10 (size).
+
+    Raises `MalformedError` with the rule and, where it helps, the place.
+    """
+    if len(raw) > 65_535:
+        raise TooLargeError("S10", size=len(raw))
+    statement = decode_statement(raw)
+    payload = statement.payload
+    kind = type_of(payload)
+    decoder = DECODERS.get(kind)
+    if decoder is None:
+        raise MalformedError("S1.type", type=kind)
+    record = decode_canonical(payload, decoder)
+    digest = LEAF_PREFIX.copy()
+    digest.update(raw)
+    id_key = statement.kid + decode_uuid(record.id)
+    return Entry(raw, digest.digest(), statement, record, id_key, *references_of(record))

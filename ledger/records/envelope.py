@@ -1,4 +1,4 @@
-"""The envelope that every record shares, and the one way from bytes to an entry (definitions.md 3;
+"""The envelope that every record shares, and the one way from bytes to a value (definitions.md 3;
 SPEC R).
 """
 
@@ -8,8 +8,8 @@ from typing import Annotated, Generic, Literal, TypeVar
 
 import msgspec
 
-from ledger.encoding import Statement, check_string, decode_statement, decode_uuid
-from ledger.errors import MalformedError, TooLargeError
+from ledger.encoding import Statement, check_string
+from ledger.errors import MalformedError
 
 B = TypeVar("B")
 
@@ -85,6 +85,10 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     record: Record  # type: ignore[type-arg]  # the body's type is known from `record.type`
     id_key: bytes
     """`kid || id`, unique on a chain (S6): nobody can burn another's id."""
+    targets: tuple[bytes, ...]
+    """The earlier entries whose type and subject the rules ask for."""
+    named: tuple[bytes, ...]
+    """All earlier entries that the record names, in order."""
 
 
 TAIL = re.compile(rb',"type":"([a-z-]{1,32})","v":1(?:,"view":[0-9]{1,16})?\}\Z')
@@ -102,25 +106,6 @@ def type_of(payload: bytes) -> str:
     if found is None:
         raise MalformedError("S1.tail")
     return found.group(1).decode()
-
-
-def parse_entry(raw: bytes, decoders: dict[str, msgspec.json.Decoder[Record]]) -> Entry:  # type: ignore[type-arg]
-    """An entry from its bytes; S1 (schema), S2 (canonical), S10 (size).
-
-    Raises `MalformedError` with the rule and, where it helps, the place.
-    """
-    if len(raw) > 65_535:
-        raise TooLargeError("S10", size=len(raw))
-    statement = decode_statement(raw)
-    payload = statement.payload
-    kind = type_of(payload)
-    decoder = decoders.get(kind)
-    if decoder is None:
-        raise MalformedError("S1.type", type=kind)
-    record = decode_canonical(payload, decoder)
-    digest = LEAF_PREFIX.copy()
-    digest.update(raw)
-    return Entry(raw, digest.digest(), statement, record, statement.kid + decode_uuid(record.id))
 
 
 ENCODE = msgspec.json.Encoder(order="deterministic").encode

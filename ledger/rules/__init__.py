@@ -54,8 +54,6 @@ from ledger.rules.structure import (
     check_structure,
     check_sub,
     find_signer,
-    leaves_of,
-    targets_of,
 )
 from ledger.rules.subjects import subjects_of
 from ledger.rules.values import VALUES, DecisionState, FindingState, Vote
@@ -74,8 +72,6 @@ __all__ = [
     "apply",
     "check_signer",
     "find_signer",
-    "leaves_of",
-    "targets_of",
 ]
 
 RULES_VERSION = 1

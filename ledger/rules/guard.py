@@ -123,14 +123,19 @@ def _of_access(body: AccessBody) -> tuple[str, ...]:
 
 def _of_batch(body: AccessBatchBody) -> tuple[str, ...]:
     # A batch repeats itself: each string is looked at once.
-    events = body.events
-    strings = {event.activity for event in events}
-    strings.update(event.dataset for event in events)
-    strings.update(event.person or "" for event in events)
-    strings.update(event.permit or "" for event in events)
-    strings.update(event.purpose or "" for event in events)
-    strings.update(event.source.system for event in events)
-    strings.update(event.request.system for event in events if isinstance(event.request, Source))
+    kinds = {
+        (
+            event.activity,
+            event.dataset,
+            event.person,
+            event.permit,
+            event.purpose,
+            event.source.system,
+            event.request.system if isinstance(event.request, Source) else None,
+        )
+        for event in body.events
+    }
+    strings = {text for kind in kinds for text in kind if text is not None}
     if body.summary is not None:
         strings.add(body.summary.system)
     return tuple(sorted(strings))

@@ -2,43 +2,14 @@
 4).
 """
 
-from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ledger.crypto import EDDSA
 from ledger.encoding import decode_date, decode_time, unb64url
 from ledger.errors import MalformedError, RefusedError, SignatureError
 from ledger.members import EpochConfig
-from ledger.records.authorisation import (
-    AccessDecisionBody,
-    AccessRequestBody,
-    EthicsBody,
-    PermitStatusBody,
-    ReviewBody,
-    StudyEventBody,
-)
-from ledger.records.catalogue import DatasetStatusBody, DatasetVersionBody, IndicatorVersionBody
 from ledger.records.envelope import Entry, Record
-from ledger.records.governance import EndorseBody
-from ledger.records.outputs import (
-    EgressDecisionBody,
-    EgressRequestBody,
-    EgressReviewBody,
-    PublicationBody,
-    ResultBody,
-)
-from ledger.records.rights import (
-    CertificateBody,
-    ContributionBody,
-    ContributionConfirmBody,
-    DisputeBody,
-    DisputeRulingBody,
-    ErasureBody,
-    FindingResolutionBody,
-    NoticeBody,
-)
-from ledger.records.use import AccessBatchBody, AccessBody, CorrectionBody, IncidentBody
 from ledger.rules.draft import NEXT_CONFIG, At, Draft, pending_config
 from ledger.rules.values import KeyState
 from ledger.state import State, state_key
@@ -197,7 +168,7 @@ def check_structure(draft: Draft, entry: Entry, at: At, chain: str) -> int:
         check_not_after(record, at)
     elif record.not_after is not None:
         raise RefusedError("S11.evidence")
-    check_references(draft, record)
+    check_references(draft, entry)
     return happened
 
 
@@ -208,12 +179,12 @@ def check_status(draft: Draft, org: str, *, rights: bool) -> None:
         raise RefusedError("S7", org=org, status=member.status if member else "UNKNOWN")
 
 
-def check_references(draft: Draft, record: Record) -> None:  # type: ignore[type-arg]
+def check_references(draft: Draft, entry: Entry) -> None:
     """S4, S9: what the record refers to is on the chain, and its payloads are held by members."""
-    for leaf in leaves_of(record):
+    for leaf in entry.named:
         if leaf not in draft.resolved:
             raise RefusedError("S4", leaf=leaf.hex())
-    for payload in record.payloads:
+    for payload in entry.record.payloads:
         unb64url(payload.commit, 32)
         for holder in payload.holders:
             if draft.member(holder) is None:
@@ -232,82 +203,6 @@ def check_not_after(record: Record, at: At) -> None:  # type: ignore[type-arg]
 def occurred(text: str) -> int:
     """`at` in POSIX ms: an instant with three decimals, or a date where time is coarse."""
     return decode_date(text) if len(text) == 10 else decode_time(text)
-
-
-def targets_of(record: Record) -> tuple[bytes, ...]:  # type: ignore[type-arg]
-    """The earlier entries whose type and subject the rules ask for, and not only whether they are
-    on the chain: what a record decides on, corrects, or asks for.
-    """
-    named = TARGETS.get(type(record.body))
-    return tuple(unb64url(leaf, 32) for leaf in named(record.body)) if named else ()
-
-
-def leaves_of(record: Record) -> tuple[bytes, ...]:  # type: ignore[type-arg]
-    """The earlier entries that a record names, in order."""
-    kind = type(record.body)
-    leaves = [ref.leaf for ref in record.refs]
-    for table in (TARGETS, NAMED):
-        named = table.get(kind)
-        if named is not None:
-            leaves.extend(named(record.body))
-    return tuple(unb64url(leaf, 32) for leaf in leaves) if leaves else ()
-
-
-def _given(*leaves: str | None) -> tuple[str, ...]:
-    return tuple(leaf for leaf in leaves if leaf is not None)
-
-
-def _requests(body: AccessBatchBody) -> tuple[str, ...]:
-    return tuple(event.request for event in body.events if isinstance(event.request, str))
-
-
-TARGETS: dict[type, Callable[[Any], tuple[str, ...]]] = {
-    AccessDecisionBody: lambda body: (body.request, *body.datasets),
-    AccessRequestBody: lambda body: (body.study, *body.datasets),
-    CertificateBody: lambda body: (body.object,),
-    ContributionBody: lambda body: (body.object,),
-    ContributionConfirmBody: lambda body: (body.contribution,),
-    CorrectionBody: lambda body: (body.target,),
-    DatasetStatusBody: lambda body: (body.version,),
-    DisputeBody: lambda body: (body.target,),
-    DisputeRulingBody: lambda body: (body.dispute,),
-    EgressDecisionBody: lambda body: (body.request,),
-    EgressRequestBody: lambda body: (body.result,),
-    EgressReviewBody: lambda body: (body.request,),
-    EndorseBody: lambda body: (body.target,),
-    ErasureBody: lambda body: tuple(one.record for one in body.targets),
-    EthicsBody: lambda body: (body.study,),
-    FindingResolutionBody: lambda body: (body.record,),
-    IncidentBody: lambda body: body.affected,
-    NoticeBody: lambda body: (body.object,),
-    PermitStatusBody: lambda body: (body.permit,),
-    PublicationBody: lambda body: (body.result,),
-    ResultBody: lambda body: (body.study,),
-    ReviewBody: lambda body: (body.request,),
-    StudyEventBody: lambda body: _given(body.study, body.request),
-}
-NAMED: dict[type, Callable[[Any], tuple[str, ...]]] = {
-    AccessBatchBody: _requests,
-    AccessBody: lambda body: (body.request,) if isinstance(body.request, str) else (),
-    AccessDecisionBody: lambda body: (*body.reviews, *_given(body.amends)),
-    AccessRequestBody: lambda body: (*body.ethics, *_given(body.revises)),
-    CertificateBody: lambda body: (
-        body.notice,
-        *(right.basis for right in body.rights),
-        *_given(body.supersedes),
-    ),
-    DatasetVersionBody: lambda body: (*body.sources, *body.permits),
-    DisputeRulingBody: lambda body: tuple(order.ref for order in body.orders),
-    EgressRequestBody: lambda body: _given(body.revises),
-    IndicatorVersionBody: lambda body: _given(body.predecessor),
-    NoticeBody: lambda body: (body.policy,),
-    ResultBody: lambda body: (
-        *body.generated_by,
-        *body.indicators,
-        *_given(body.supersedes),
-    ),
-}
-"""Entries that have only to be on the chain (S4); what they are, the rules ask the state."""
 
 
 def check_sub(entry: Entry, subjects: tuple[str, ...]) -> None:

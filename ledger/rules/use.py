@@ -238,7 +238,8 @@ def _event_numbers(
     if max(times) > at.time_ms + CLOCK_TOLERANCE_MS:
         raise RefusedError("S5", at=events[times.index(max(times))].at)
     for event, began in zip(events, times, strict=True):
-        check_end(event, began, at)
+        if event.ended is not None:
+            check_end(event, began, at)
     if min(times) < oldest_ms(draft, at):
         codes.add("BACKFILLED")
     numbers: dict[tuple[str, int], int] = {}

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from ledger.chain import Applied, History
-from ledger.encoding import b64url, decode_uuid
+from ledger.encoding import b64url
 from ledger.records.envelope import Entry
 from ledger.records.use import AccessBody, AccessEvent, Source
-from ledger.rules import targets_of
 from ledger.rules.structure import occurred
 from ledger.rules.subjects import subjects_of
 
@@ -97,7 +96,7 @@ def derive(block: Applied, terms: Terms) -> Rows:
         kid = kids.get(statement.kid)
         if kid is None:
             kid = kids[statement.kid] = terms.intern("kid", b64url(statement.kid))
-        rows.ids.append((decode_uuid(record.id), kid, index))
+        rows.ids.append((entry.id_key[len(statement.kid) :], kid, index))
         rows.leaves.append((int.from_bytes(entry.leaf[:8], "big", signed=True), index))
         types[record.type] += 1
         if record.type == "access":
@@ -216,7 +215,7 @@ def postings(
 ) -> list[tuple[int, int]]:
     """Which subject logs the entries that are no accesses join."""
     rows: list[tuple[int, int]] = []
-    resolved = history.find_leaves([leaf for _, e in others for leaf in targets_of(e.record)])
+    resolved = history.find_leaves([leaf for _, e in others for leaf in e.targets])
     for index, entry in others:
         subjects = subjects_of(entry.statement.iss, entry.record, resolved)
         rows.extend(

@@ -11,7 +11,7 @@ from ledger.encoding import b64url, encode_time
 from ledger.records import decode_entry
 from ledger.records.envelope import Entry
 from ledger.records.use import AccessBatchBody, AccessBody, AccessEvent, Source
-from ledger.rules import At, Draft, apply, find_signer, leaves_of
+from ledger.rules import At, Draft, apply, find_signer
 from tests.bench.measure import Goal, best_cpu_s
 from tests.ledger.lives import ANALYST, Life
 
@@ -98,7 +98,7 @@ def _applying(life: Life, entries: list[Entry]) -> Applied:
     tip = life.tip
     at = At(tip.height + 1, life.now + 1_000)
     signer = find_signer(tip.state, tip.config, b64url(entries[0].statement.kid))
-    named = [leaf for entry in entries for leaf in leaves_of(entry.record)]
+    named = [leaf for entry in entries for leaf in entry.named]
     resolved = dict(life.blocks.find_leaves(named))
 
     def work() -> None:

@@ -35,6 +35,7 @@ from ledger.consensus.messages import (
 from ledger.crypto import ES256, signer_from_p256_scalar, verify
 from ledger.encoding import (
     MAX_INTEGER,
+    b64url,
     check_string,
     decode_bundle,
     decode_statement,
@@ -129,6 +130,8 @@ def simple_values(info: inspect.Type) -> st.SearchStrategy[Any]:
 
 def texts_like(info: inspect.StrType) -> st.SearchStrategy[str]:
     """Strings of this length or pattern; the only patterns are those of pids and of codes."""
+    if info.min_length == info.max_length == 43:
+        return st.binary(min_size=32, max_size=32).map(b64url)
     if info.min_length == info.max_length == 32:
         return st.text("0123456789abcdef", min_size=32, max_size=32)
     if info.pattern is not None:
