@@ -60,7 +60,7 @@ from ledger.errors import ConfigError, ConflictError, ProofError
 from ledger.members import EpochConfig
 from ledger.records.envelope import ENCODE
 from ledger.records.governance import Continues, GenesisBody
-from node.config import DEFAULT_PORT, check_host
+from node.config import DEFAULT_PORT, names_at
 
 app = typer.Typer(
     no_args_is_help=True, help="Found a chain of several members, each with its own keys."
@@ -201,7 +201,7 @@ def part(
     """Make a founder's keys and settings, and the public part that the convener gets."""
     check_vacant(home)
     check_new(out)
-    check_host(host)
+    names_at(host, port)
     passphrase = homes.known_passphrase(home, passphrase_file)
     signers = new_signers()
     if keep is not None:

@@ -29,6 +29,7 @@ from node.forms import Alive, Health, has_form
 from node.keyring import NODE_ROLES, Keyring, KeySet
 from node.peerclient import PeerClient
 from node.store.inspecting import Seen, inspect
+from node.tls import Trust, split_pin
 
 LEAST_FREE_MIB: Final = 100
 """With less a node is about to stop."""
@@ -165,13 +166,12 @@ class Examination:
         """What the running node says of itself; None when none answers. Without the keys it says
         less.
         """
-        url = homes.url_of(self.config)
+        url, trust = homes.way_to_node(self.home, None)
         try:
             signer = self.signers["node"]
         except AllianceError:
             signer = None
         try:
-            trust = homes.trust_of(self.home)
             with NodeClient(url, signer, timeout_s=PROBE_S, trust=trust) as client:
                 return client.alive()
         except UnreachableError as error:
@@ -333,19 +333,24 @@ class Examination:
             yield Finding("peers", "ok", say("doctor-no-peers"))
             return
         signer = _or_unknown("keys", lambda: self.signers)["node"]
-        for org, url in sorted(config.peers.items()):
-            yield self._probe(org, url, signer)
+        for org, address in sorted(config.peers.items()):
+            yield self._probe(org, address, signer)
 
     def _own_org(self) -> str:
         node = homes.load_public(self.home, "node", self.passphrase_file)
         member = self.genesis.tip.config.node_kids.get(node.kid)
         return member.org if member else ""
 
-    def _probe(self, org: str, url: str, signer: Signer) -> Finding:
+    def _probe(self, org: str, address: str, signer: Signer) -> Finding:
+        url, pins = split_pin(address)
+        config = self._known_config()
+        trust = Trust(pins, config.home / config.tls_trust if config.tls_trust else None)
         try:
-            with PeerClient(url, signer, PROBE_S) as client:
+            with PeerClient(url, signer, PROBE_S, trust) as client:
                 rule, date_s = client.probe(int(time.time()), secrets.token_bytes(16))
-        except UnreachableError:
+        except UnreachableError as failed:
+            if failed.rule == "O7.pin":
+                return Finding("peers", "warning", error=failed)
             return Finding("peers", "warning", error=UnreachableError("O11.peer", org=org, url=url))
         if date_s is not None:
             self._offsets.append(1000 * date_s + 500 - clock_ms())

@@ -44,7 +44,8 @@ from ledger.records.governance import (
 )
 from ledger.records.seal import encode_seal
 from ledger.rules import RULES_VERSION
-from node.config import check_host
+from node.config import OWN_TLS, names_at
+from node.tls import new_certificate
 from node.vaultkeys import make_keys
 
 NODE_KEYS: Final = ("node", "log", "cosigner")
@@ -237,7 +238,7 @@ def seal_genesis(
 
 def check_vacant(home: Path) -> None:
     """Founding never overwrites. Raises `ConflictError` (X1.exists)."""
-    for name in ("genesis", "node.toml", "ledger.db", "keys/passphrase", "keys/vault"):
+    for name in ("genesis", "node.toml", "ledger.db", "keys/passphrase", "keys/vault", "keys/tls"):
         if (home / name).exists():
             raise ConflictError("X1.exists", file=name)
     for name in KEY_NAMES:
@@ -270,10 +271,20 @@ def save_home(
     for name, signer in signers.items():
         save_signer(home, name, signer, passphrase)
     make_keys(home, secrets.token_bytes(32))
-    settings = {"host": host, "port": port, "vault_backup": vault_backup_of(home)}
+    names = names_at(host, port)
+    new_certificate(folder / OWN_TLS, hosts_of(host), passphrase, clock_ms() // 1000)
+    settings: dict[str, object] = {
+        "host": host, "port": port, "vault_backup": vault_backup_of(home)
+    }  # fmt: skip
+    settings |= {"names": names} if names else {}
     lines = [f"{name} = {json.dumps(value)}\n" for name, value in settings.items()]
     write_new(home / "node.toml", "".join(lines).encode())
     return made
+
+
+def hosts_of(*addresses: str) -> list[str]:
+    """What a certificate says that it is for: these addresses, and loopback."""
+    return list(dict.fromkeys(address for address in (*addresses, "localhost", "127.0.0.1")))
 
 
 def vault_backup_of(home: Path) -> str:
@@ -290,7 +301,7 @@ def found_alone(
     N2).
     """
     check_vacant(home)
-    check_host(host)
+    names_at(host, port)
     check_name(plan.origin)
     signers, now = new_signers(), clock_ms()
     part = make_part(org, kind, signers, now)

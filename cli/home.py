@@ -28,7 +28,8 @@ from ledger.crypto import (
 )
 from ledger.encoding import b64url
 from ledger.errors import ConfigError, ConflictError, NotFoundError
-from node.config import Config, find_passphrase, load_config, read_private
+from node.config import Config, find_passphrase, load_config, read_private, speaks_tls
+from node.tls import Trust, own_pins, split_pin
 
 MIN_PASSPHRASE: Final = 8
 KEY_NAME: Final = re.compile(r"\A[a-z0-9][a-z0-9-]{0,31}\Z")
@@ -220,29 +221,31 @@ def node_url(home: Path, given: str | None) -> str:
 
     Raises `ConfigError` (O1.file) where there is neither.
     """
-    if given is not None:
-        return given.rstrip("/")
-    if not (home / "node.toml").is_file():
+    return way_to_node(home, given)[0]
+
+
+def way_to_node(home: Path, given: str | None) -> tuple[str, Trust]:
+    """Where the node is, and by what it is known: the pin that the given address brings along; else
+    that of the certificate of this home, where there is one; else the authorities of this machine.
+
+    Raises `ConfigError` (O1.file, O1.tls) where there is no address, or no certificate in a file.
+    """
+    config = load_config(home, b"-") if (home / "node.toml").is_file() else None
+    if given is None and config is None:
         raise ConfigError("O1.file", file="node.toml")
-    return url_of(load_config(home, b"-"))
+    url, pins = split_pin(given) if given is not None else ("", frozenset())
+    if config is not None:
+        url, pins = url or url_of(config), pins or own_pins(config)
+    return url.rstrip("/"), Trust(pins)
 
 
 def url_of(config: Config) -> str:
     """The address of the node of a configuration."""
-    if config.tls_key and config.names:
+    scheme = "https" if speaks_tls(config, config.host) else "http"
+    if scheme == "https" and config.names:
         return f"https://{config.names[0]}"
     host = f"[{config.host}]" if ":" in config.host else config.host
-    return f"http://{host}:{config.port}"
-
-
-def trust_of(home: Path) -> Path | None:
-    """The certificates that a node with TLS of its own is known by: its own one, at home; None for
-    the authorities of this machine.
-    """
-    if not (home / "node.toml").is_file():
-        return None
-    config = load_config(home, b"-")
-    return home / config.tls_certificate if config.tls_certificate else None
+    return f"{scheme}://{host}:{config.port}"
 
 
 def is_unsafe(path: Path) -> bool:

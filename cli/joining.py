@@ -28,6 +28,7 @@ from cli.options import DEFAULT_HOME, Home, Host, Json, Kind, Lang, PassphraseFi
 from cli.screen import say, show
 from cli.session import Session
 from cli.statements import clock_ms, make_body
+from cli.tls import address_of
 from ledger.chain import check_genesis
 from ledger.crypto import signer_from_seed, verify
 from ledger.encoding import b64url, unb64url
@@ -35,7 +36,7 @@ from ledger.errors import AllianceError, ConfigError, ConflictError, MalformedEr
 from ledger.members import Label
 from ledger.records.envelope import ENCODE, Shape, decode_canonical
 from node import main as nodes
-from node.config import DEFAULT_PORT, check_host, load_config
+from node.config import DEFAULT_PORT, is_address, load_config, names_at
 from node.keyring import OBSERVER, OBSERVER_CAPACITY
 from node.logs import set_up
 
@@ -73,7 +74,7 @@ def read_invite(file: Path, pin: str | None) -> tuple[Invite, bytes]:
         block = check_genesis(bundle, verify)
     except AllianceError as error:
         raise MalformedError("X8.invite", file=file.name, inner=error.rule) from error
-    if not all(url.startswith(("http://", "https://")) for url in invite.peers.values()):
+    if not all(map(is_address, invite.peers.values())):
         raise MalformedError("X8.invite", file=file.name, inner="O1.field")
     if b64url(block.tip.seal_leaf) != invite.pin:
         raise ProofError("X8.damaged", file=file.name)
@@ -88,7 +89,8 @@ def invite(
     ],
     out: Annotated[Path, typer.Option("--out", help="New file for it.")],
     address: Annotated[
-        str | None, typer.Option("--address", help="Where others reach this node: http(s)://...")
+        str | None,
+        typer.Option("--address", help="Where others reach this node: https://HOST:PORT#PIN."),
     ] = None,
     home: Home = DEFAULT_HOME,
     _lang: Lang = None,
@@ -100,8 +102,8 @@ def invite(
     config = load_config(home, b"-")
     block = homes.load_genesis(home)
     peers = dict(config.peers)
-    if address is None and config.peer_host:
-        address = f"http://{config.peer_host}:{config.peer_port}"
+    if address is None:
+        address = address_of(config)
     if address is not None:
         peers[org_of(home, None)] = address.rstrip("/")
     if not peers:
@@ -137,7 +139,7 @@ def join(
     """Join a chain: make keys if needed, follow it, declare readiness, take part. The same command
     again goes on where it stopped.
     """
-    check_host(host)
+    names_at(host, port)
     invited, bundle = read_invite(file, pin)
     part = home / f"{invited.org}.part"
     if (home / "genesis").exists():
@@ -192,7 +194,8 @@ def _settle(home: Path, invited: Invite, listen: str | None) -> None:
         at, _colon, number = listen.rpartition(":")
         if not (at and number.isascii() and number.isdigit() and 0 < int(number) <= 65_535):
             raise MalformedError("X2", field="listen")
-        config = replace(config, peer_host=at, peer_port=int(number))
+        names = config.names or names_at(at, int(number))
+        config = replace(config, peer_host=at, peer_port=int(number), names=names)
     homes.write_over(home / "node.toml", settings_text(config))
 
 

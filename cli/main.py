@@ -33,6 +33,7 @@ from cli import (
     runs,
     schemas,
     studies,
+    tls,
     vault,
     vocabulary,
 )
@@ -68,6 +69,7 @@ app.command("endpoint")(signing("officer")(membership.endpoint))
 operate.app.command("rotate")(signing("officer")(membership.rotate))
 app.add_typer(keys.app, name="keys")
 app.add_typer(apikeys.app, name="apikey")
+app.add_typer(tls.app, name="tls")
 app.add_typer(vault.app, name="vault")
 app.command("erase", context_settings=TAKES_ID)(signing("officer")(vault.erase))
 app.add_typer(records.member, name="member")

@@ -24,6 +24,7 @@ from cli.records import Resolution, ValidDays, report, resolution_ref, write
 from cli.screen import say, show
 from cli.session import Recorded, Session
 from cli.statements import Author, clock_ms, make_body, make_record, new_id, sign
+from cli.tls import pins_of
 from ledger.crypto import signer_from_seed
 from ledger.encoding import b64url, unb64url
 from ledger.errors import BusyError, ConfigError, ConflictError, NotFoundError
@@ -218,11 +219,19 @@ def endpoint(
     urls: Annotated[
         list[str] | None, typer.Argument(metavar="URL...", help="None: it cannot be reached.")
     ] = None,
+    pin: Annotated[
+        list[str] | None,
+        typer.Option("--pin", help="Of a certificate there; default over https: this home's own."),
+    ] = None,
     valid_days: ValidDays = 30,
 ) -> None:
-    """Tell all members where this organisation's node listens; acts at once."""
+    """Tell all members where this organisation's node listens, and by which certificate they know
+    it; acts at once.
+    """
+    if not pin and any(url.startswith("https:") for url in urls or ()):
+        pin = sorted(pins_of(place.home))
     with Session(place) as session:
-        fields = {"org": session.author.org, "urls": urls or None}
+        fields = {"org": session.author.org, "tls_pins": pin or None, "urls": urls or None}
         report(session, write(session, "endpoint", fields, valid_days=valid_days))
 
 

@@ -27,7 +27,7 @@ from ledger.crypto import signer_from_seed, verify
 from ledger.errors import AuthenticationError
 from ledger.records.envelope import ENCODE
 from node import main as nodes
-from node.config import DEFAULT_PORT, check_host, load_config
+from node.config import DEFAULT_PORT, load_config, names_at
 from node.keyring import OBSERVER, OBSERVER_CAPACITY
 from node.logs import set_up
 
@@ -48,7 +48,7 @@ def observe(
     """Run a node without a vote: make its key if needed, then fetch and check everything, and
     answer readers. The same command again goes on where it stopped.
     """
-    check_host(host)
+    names_at(host, port)
     invited, bundle = read_invite(file, pin)
     described = home / f"{OBSERVER}.key"
     if (home / "genesis").exists():

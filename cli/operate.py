@@ -39,7 +39,7 @@ from cli.statements import clock_ms
 from ledger.encoding import b64url
 from ledger.errors import ConfigError, MalformedError
 from node import main as nodes
-from node.config import DEFAULT_PORT, SETTINGS, Config, load_config
+from node.config import DEFAULT_PORT, SETTINGS, Config, is_address, load_config, names_at
 from node.keyring import OBSERVER
 from node.logs import set_up
 from node.store import copying
@@ -226,7 +226,7 @@ def node_status(place: Place) -> None:
 @app.command("peers")
 def peers(
     addresses: Annotated[
-        list[str] | None, typer.Argument(metavar="ORG=URL...", help="Where members listen.")
+        list[str] | None, typer.Argument(metavar="ORG=URL[#PIN]...", help="Where members listen.")
     ] = None,
     listen: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="Where this node listens for them.")
@@ -249,6 +249,7 @@ def peers(
         if not (host and port.isascii() and port.isdigit() and 0 < int(port) <= 65_535):
             raise MalformedError("X2", field="listen")
         change |= {"peer_host": host, "peer_port": int(port)}
+        change["names"] = config.names or names_at(host, int(port))
     if dial_out is not None:
         change["dial_out"] = dial_out
     if change:
@@ -270,9 +271,10 @@ def peers(
 
 def _address(text: str) -> tuple[str, str]:
     org, sign, url = text.partition("=")
-    if not (org and sign and url.startswith(("http://", "https://"))):
+    url = url.rstrip("/")
+    if not (org and sign and is_address(url)):
         raise MalformedError("X2", field="peers")
-    return org, url.rstrip("/")
+    return org, url
 
 
 def settings_text(config: Config) -> bytes:

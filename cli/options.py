@@ -56,7 +56,9 @@ Home = Annotated[
 ]
 NodeUrl = Annotated[
     str | None,
-    typer.Option("--node", envvar="ALLIANCE_NODE", help="Address of the node; default: node.toml."),
+    typer.Option(
+        "--node", envvar="ALLIANCE_NODE", help="Address of the node, URL[#PIN]; default: node.toml."
+    ),
 ]
 PassphraseFile = Annotated[
     Path | None, typer.Option("--passphrase-file", help="File that holds the passphrase.")
@@ -81,7 +83,7 @@ Origin = Annotated[
 ]
 BackfillDays = Annotated[int, typer.Option("--backfill-days", min=0, help="Later is BACKFILLED.")]
 DecisionDays = Annotated[int, typer.Option("--decision-days", min=1, help="Time to endorse.")]
-Host = Annotated[str, typer.Option("--host", help="Loopback address of the node.")]
+Host = Annotated[str, typer.Option("--host", help="Address at which the node listens.")]
 Port = Annotated[int, typer.Option("--port", min=1, max=65_535, help="Its port.")]
 
 

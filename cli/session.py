@@ -14,9 +14,8 @@ from cli.home import (
     AnySigner,
     load_genesis,
     load_signer,
-    node_url,
     reader_name,
-    trust_of,
+    way_to_node,
     write_over,
 )
 from cli.options import Place
@@ -117,8 +116,8 @@ class Session:
     @cached_property
     def client(self) -> NodeClient:
         """The way to the node, in the name of the key in use."""
-        url = node_url(self.place.home, self.place.node)
-        return NodeClient(url, self.signer, trust=trust_of(self.place.home))
+        url, trust = way_to_node(self.place.home, self.place.node)
+        return NodeClient(url, self.signer, trust=trust)
 
     @cached_property
     def signer(self) -> AnySigner:

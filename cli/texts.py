@@ -4,6 +4,7 @@
 
 from typing import Final
 
+from cli.access_texts import ACCESS_TEXTS
 from cli.certificate_texts import RIGHTS_TEXTS, Text
 
 FRAME: dict[str, Text] = {
@@ -921,6 +922,7 @@ MEMBERSHIP: dict[str, Text] = {
 
 TEXTS: Final[dict[str, Text]] = {
     **ACCESS,
+    **ACCESS_TEXTS,
     **FRAME,
     **AUTHORISATION,
     **MEMBERSHIP,

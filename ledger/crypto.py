@@ -7,10 +7,14 @@ small order; cofactorless), low S for ES256. A faster verifier that follows anot
 the network.
 """
 
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
+from ipaddress import ip_address
 from typing import Final, Protocol
 
+from cryptography import x509
 from cryptography.exceptions import InvalidSignature, InvalidTag, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -253,3 +257,70 @@ def encrypt_private_key(signer: Ed25519Signer | P256Signer, passphrase: bytes) -
         serialization.PrivateFormat.PKCS8,
         serialization.BestAvailableEncryption(passphrase),
     )
+
+
+# --- certificates of nodes (SPEC 13.7) ---
+
+
+def make_certificate(
+    key: P256Signer, hosts: Sequence[str], from_s: int, until_s: int, serial: int
+) -> bytes:
+    """A certificate, in DER, that a node's TLS key signs for itself; times in POSIX seconds. P-256,
+    because browsers know no other key that we have.
+    """
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, hosts[0][:64])])
+    return (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.private.public_key())
+        .serial_number(serial)
+        .not_valid_before(_moment(from_s))
+        .not_valid_after(_moment(until_s))
+        .add_extension(x509.SubjectAlternativeName([_host(host) for host in hosts]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .sign(key.private, hashes.SHA256())
+        .public_bytes(serialization.Encoding.DER)
+    )
+
+
+def _moment(time_s: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=time_s)
+
+
+def _host(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
+
+
+def certificate_pin(certificate: bytes) -> bytes:
+    """By what a certificate (DER) is known: SHA-256 of the SPKI DER of its key, whatever else it
+    says. Raises `SignatureError` (C6) for what is no certificate.
+    """
+    return sha256(_spki(_certificate(certificate))).digest()
+
+
+def certificate_end_s(certificate: bytes) -> int:
+    """Until when a certificate says that it is good, in POSIX seconds. Raises `SignatureError`
+    (C6).
+    """
+    end = _certificate(certificate).not_valid_after_utc
+    return int((end - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds())
+
+
+def _certificate(der: bytes) -> x509.Certificate:
+    try:
+        return x509.load_der_x509_certificate(der)
+    except ValueError:
+        raise SignatureError("C6") from None
+
+
+def _spki(certificate: x509.Certificate) -> bytes:
+    try:
+        return certificate.public_key().public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+    except (ValueError, UnsupportedAlgorithm):
+        raise SignatureError("C6") from None

@@ -6,10 +6,8 @@ Every request is signed by whoever asks (SPEC 13.1). Errors come back as the cla
 
 import math
 import secrets
-import ssl
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from string import Formatter
 from types import TracebackType
 from typing import Any, ClassVar, Final, Self, TypeVar, cast
@@ -56,6 +54,7 @@ from node.forms import (
     has_form,
 )
 from node.httpsig import NO_BODY, Request, sign_request
+from node.tls import Trust, context_of, is_wrong_certificate
 
 PAYLOADS_PATH: Final = "/api/v1/payloads"
 DEPOSIT_TYPE: Final = "application/vnd.alliance.deposit+json"
@@ -67,6 +66,7 @@ CHUNK_BYTES: Final = 8 << 20
 
 
 WAITING_STATUS: Final = 202
+NO_PINS: Final = Trust()
 
 A = TypeVar("A")
 
@@ -102,6 +102,13 @@ CLASSES: Final[dict[str, type[AllianceError]]] = {
         TooLargeError,
     )
 }
+
+
+def not_reached(url: str, error: BaseException) -> UnreachableError:
+    """Nothing answers there, or somebody else than the pins name."""
+    if is_wrong_certificate(error):
+        return UnreachableError("O7.pin", url=url)
+    return UnreachableError("O7", url=url)
 
 
 def error_of(problem: Mapping[str, Any]) -> AllianceError:
@@ -173,16 +180,6 @@ def _clock_of(response: httpx.Response) -> int | None:
     return math.ceil(now_ms / 1000 - time.time())
 
 
-def context_of(trust: Path | None) -> ssl.SSLContext:
-    """TLS with the certificates of a file, or the authorities of this machine. Raises `ConfigError`
-    (O1.file).
-    """
-    try:
-        return ssl.create_default_context(cafile=trust)
-    except (OSError, ssl.SSLError):
-        raise ConfigError("O1.file", file=trust.name if trust else "-") from None
-
-
 class _Connection:
     """HTTP to one address. Use it with `with`, or `close` it."""
 
@@ -192,7 +189,7 @@ class _Connection:
         timeout_s: float,
         transport: httpx.BaseTransport | None = None,
         signer: Signer | None = None,
-        trust: Path | None = None,
+        trust: Trust = NO_PINS,
     ) -> None:
         self.url = url.rstrip("/")
         self._http = httpx.Client(
@@ -222,8 +219,8 @@ class _Connection:
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
             response = self._http.request(method, path, **options)
-        except (httpx.HTTPError, httpx.InvalidURL):
-            raise UnreachableError("O7", url=self.url) from None
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise not_reached(self.url, error) from None
         if response.status_code >= 400:
             raise self._problem(response)
         return response
@@ -267,7 +264,7 @@ class NodeClient(_Connection):
         signer: Signer | None = None,
         timeout_s: float = 60.0,
         transport: httpx.BaseTransport | None = None,
-        trust: Path | None = None,
+        trust: Trust = NO_PINS,
     ) -> None:
         super().__init__(url, timeout_s, transport, signer, trust)
 

@@ -5,6 +5,7 @@ A setting that would make the node unsafe stops it here, before anything is open
 
 import ipaddress
 import os
+import re
 import stat
 import tomllib
 from collections.abc import Mapping
@@ -17,6 +18,8 @@ from node.logs import FORMATS
 
 DEFAULT_PORT: Final = 8470
 DEFAULT_PEER_PORT: Final = 8471
+OWN_TLS: Final = "tls"
+"""The file, among the keys, of the certificate that a node made for itself, with its key."""
 MAX_POST_ENTRIES: Final = 1_000
 
 
@@ -33,14 +36,16 @@ class Config:
     """
     vault_key_command: str = ""
     """Prints the keys of the vault (SPEC 14.2), where they are kept by something else."""
+    tls: bool = False
+    """Speak TLS, with the certificate that the node made for itself, on loopback, too."""
     tls_certificate: str = ""
-    """PEM file of this node's certificate, and `tls_key` of its key; relative to the home
-    directory. With them both addresses speak TLS.
+    """PEM file of a certificate to show instead of that one, and `tls_key` of its key; relative to
+    the home directory. With them both addresses speak TLS.
     """
     tls_key: str = ""
     tls_trust: str = ""
-    """PEM file of the certificates, or authorities, that other members' nodes are known by; empty:
-    the authorities of this machine.
+    """PEM file of the certificates, or authorities, that other members' nodes are known by where
+    the chain holds no pin of theirs; empty: the authorities of this machine.
     """
     proxies: tuple[str, ...] = ()
     """The addresses of the reverse proxies that speak TLS before this node: whoever else comes is
@@ -96,6 +101,8 @@ class Config:
         return self.home / "keys"
 
 
+ADDRESS: Final = re.compile(r"\A(?:http://[^#]+|https://[^#]+(?:#[A-Za-z0-9_-]{43})?)\Z", re.ASCII)
+"""Of another member's node; over TLS perhaps with the pin of its certificate."""
 SETTINGS: Final = frozenset(item.name for item in fields(Config)) - {"home", "passphrase"}
 
 
@@ -125,7 +132,7 @@ def load_config(home: Path, passphrase: bytes | None = None) -> Config:
 
 def _fits(name: str, value: object) -> bool:
     if name == "peers":
-        return isinstance(value, dict) and all(_is_url(url) for url in value.values())
+        return isinstance(value, dict) and all(is_address(url) for url in value.values())
     if isinstance(value, tuple) and not all(isinstance(item, str) for item in value):
         return False
     if type(value) is not type(getattr(Config, name)):
@@ -133,20 +140,26 @@ def _fits(name: str, value: object) -> bool:
     return isinstance(value, bool) or not isinstance(value, int) or value >= 1
 
 
-def _is_url(value: object) -> bool:
-    return isinstance(value, str) and value.startswith(("http://", "https://"))
+def is_address(value: object) -> bool:
+    """Whether this is an address of a node, over TLS perhaps with its pin."""
+    return isinstance(value, str) and ADDRESS.match(value) is not None
 
 
-def check_host(host: str) -> None:
-    """A loopback address: all that a node may listen on without TLS. Raises `ConfigError`
-    (O1.host).
+def names_at(host: str, port: int) -> tuple[str, ...]:
+    """The names that a node listening there answers to by itself: none on loopback, where it needs
+    none. Raises `ConfigError` (O1.host, O1.names) for what is no address, or is every address.
     """
-    if not _is_loopback(host):
-        raise ConfigError("O1.host", host=host)
+    if is_loopback(host):
+        return ()
+    if ipaddress.ip_address(host).is_unspecified:
+        raise ConfigError("O1.names", host=host)
+    return (f"[{host}]:{port}" if ":" in host else f"{host}:{port}",)
 
 
-def _is_loopback(host: str) -> bool:
-    """Raises `ConfigError` (O1.host) for what is no address."""
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches the address. Raises `ConfigError` (O1.host) for what is
+    none.
+    """
     if host == "localhost":
         return True
     try:
@@ -165,12 +178,26 @@ def check_listening(config: Config, host: str) -> None:
         raise ConfigError("O1.tls")
     if config.tls_key:
         read_private(config.home / config.tls_key)
-    if _is_loopback(host):
+    elif config.tls or speaks_tls(config, host):
+        read_private(config.key_dir / OWN_TLS)
+    if is_loopback(host):
         return
-    if not (config.tls_key or config.proxies):
+    if not (config.proxies or speaks_tls(config, host)):
         raise ConfigError("O1.host", host=host)
     if not config.names:
         raise ConfigError("O1.names", host=host)
+
+
+def speaks_tls(config: Config, host: str) -> bool:
+    """Whether the node speaks TLS at this address: with a certificate that it was given, always;
+    with the one that it made for itself, on loopback only where it is told to, and elsewhere unless
+    proxies do it. Raises `ConfigError` (O1.host).
+    """
+    if config.tls_key:
+        return True
+    if not (config.key_dir / OWN_TLS).exists():
+        return False
+    return config.tls or not (is_loopback(host) or config.proxies)
 
 
 def find_passphrase(home: Path) -> bytes | None:

@@ -25,6 +25,7 @@ from node.httpsig import Key
 from node.logs import log_event
 from node.peerclient import PeerClient
 from node.roster import Peer, Roster
+from node.tls import Trust
 from node.wire import MAX_ITEMS, MAX_WAIT_MS, Exchange
 
 MAX_QUEUED_BYTES: Final = 64 << 20
@@ -172,6 +173,8 @@ class Way(NamedTuple):
     """How this node reaches another one: threads that end when they are told to."""
 
     url: str
+    trust: Trust
+    """By what the other node is known."""
     kid: bytes
     """The key that signs its requests."""
     stopping: threading.Event
@@ -207,9 +210,13 @@ class Links:
                     self._close(self._links.pop(name))
             self._connect()
 
-    def client(self, url: str, signer: Signer, timeout_s: float = 20.0) -> PeerClient:
-        """A connection to another node, known by the certificates that this one trusts."""
-        return PeerClient(url, signer, timeout_s, self._trust)
+    def client(self, link: Link, signer: Signer) -> PeerClient:
+        """A connection to another node that can be reached, known by its pins."""
+        return PeerClient(link.url, signer, trust=self._trust_in(link.peer.name))
+
+    def _trust_in(self, name: str) -> Trust:
+        pins = self._roster.pins.get(name, frozenset()) if self._roster else frozenset()
+        return Trust(pins, self._trust)
 
     def find_key(self, kid: str) -> Key | None:
         """The key of somebody who may exchange with this node."""
@@ -315,12 +322,12 @@ class Links:
         self._threads = [thread for thread in self._threads if thread.is_alive()]
         for name, link in self._links.items():
             url = self._roster.urls.get(name, "")
-            way = link.way
-            if way is not None and (way.url, way.kid) == (url, self._signer.kid):
+            way, trust = link.way, self._trust_in(name)
+            if way is not None and way[:3] == (url, trust, self._signer.kid):
                 continue
             if way is not None:
                 way.stopping.set()
-            link.way = Way(url, self._signer.kid, threading.Event()) if url else None
+            link.way = Way(url, trust, self._signer.kid, threading.Event()) if url else None
             if link.way is not None:
                 self._run(link, link.way, self._signer, self._take)
 
@@ -339,7 +346,7 @@ class Links:
     def _push(self, link: Link, way: Way, signer: Signer, take: Take) -> None:
         """Carry what waits, as soon as there is something."""
         failures = 0
-        with self.client(way.url, signer) as client:
+        with PeerClient(way.url, signer, trust=way.trust) as client:
             while not way.stopping.is_set():
                 message = link.queue.take(PUSH_S)
                 if message is None:
@@ -350,7 +357,7 @@ class Links:
         """Keep one request open, for whatever the other has to say."""
         failures = 0
         message = Exchange(v=1, pin=self._pin, wait_ms=MAX_WAIT_MS)
-        with self.client(way.url, signer, MAX_WAIT_MS / 1000 + 10) as client:
+        with PeerClient(way.url, signer, MAX_WAIT_MS / 1000 + 10, way.trust) as client:
             while not way.stopping.is_set():
                 failures = self._carry(client, link, way, take, message, failures)
 

@@ -41,6 +41,8 @@ EVENTS: Final[dict[str, str]] = {
     "cosigned-otherwise": "a member cosigned another tree than this node's",
     "member-unreachable": "a request to a member failed",
     "member-reachable": "requests to it pass again",
+    "certificate-changed": "connections are shown the new TLS certificate from now on",
+    "certificate-unreadable": "its new files cannot be used; the one before is shown on",
     "http-server": "a message of the HTTP server",
 }
 """Every event, and what it means; `OPERATING.md` lists them."""

@@ -6,11 +6,10 @@ import asyncio
 import gc
 import os
 import signal
-import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from types import FrameType
-from typing import Any, Final
+from typing import Final
 
 import uvicorn
 from fastapi import FastAPI
@@ -29,6 +28,7 @@ from node.links import Links
 from node.peers import create_peer_app
 from node.replication import Replication
 from node.store import Store
+from node.tls import tls_of
 from node.vault import Vault, open_vault
 
 MAX_CONNECTIONS: Final = 512
@@ -122,20 +122,6 @@ def _open_vault(config: Config, driver: Driver) -> Vault:
         raise
 
 
-def tls_of(config: Config) -> dict[str, Any]:
-    """What uvicorn needs to speak TLS. Raises `ConfigError` (O1.tls) for a pair that does not
-    fit.
-    """
-    if not config.tls_key:
-        return {}
-    files = config.home / config.tls_certificate, config.home / config.tls_key
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*files)
-    except (OSError, ssl.SSLError):
-        raise ConfigError("O1.tls") from None
-    return {"ssl_certfile": files[0], "ssl_keyfile": files[1]}
-
-
 class _PeerServer(uvicorn.Server):
     """A second server beside the one that the process belongs to: it minds no signals."""
 
@@ -157,7 +143,7 @@ async def _listening(config: Config, app: ASGIApp) -> AsyncIterator[None]:
             host=config.peer_host,
             port=config.peer_port,
             limit_concurrency=MAX_CONNECTIONS,
-            **tls_of(config),
+            **tls_of(config, config.peer_host),
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -197,7 +183,8 @@ def serve(config: Config) -> None:
             host=config.host,
             port=config.port,
             limit_concurrency=MAX_CONNECTIONS,
-            **tls_of(config),
+            **tls_of(config, config.host),
+            proxy_headers=False,
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=max(1, config.stop_ms // 1000),

@@ -13,7 +13,6 @@ import ssl
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from select import select
 from types import TracebackType
 from typing import Any, Final, Self
@@ -25,8 +24,16 @@ import msgspec
 from ledger.crypto import Signer
 from ledger.errors import AllianceError, TooLargeError
 from ledger.records.payloads import Deposit, decode_deposit, encode_deposit
-from node.client import DEPOSIT_TYPE, PAYLOADS_PATH, UnreachableError, context_of, error_of
+from node.client import (
+    DEPOSIT_TYPE,
+    NO_PINS,
+    PAYLOADS_PATH,
+    UnreachableError,
+    error_of,
+    not_reached,
+)
 from node.httpsig import NO_BODY, Request, sign_request
+from node.tls import Trust, context_of
 from node.wire import (
     EXCHANGE_PATH,
     EXCHANGE_TYPE,
@@ -89,7 +96,7 @@ class PeerClient:
     """
 
     def __init__(
-        self, url: str, signer: Signer, timeout_s: float = 20.0, trust: Path | None = None
+        self, url: str, signer: Signer, timeout_s: float = 20.0, trust: Trust = NO_PINS
     ) -> None:
         self.url = url.rstrip("/")
         self._trust = trust
@@ -173,10 +180,10 @@ class PeerClient:
         headers = sign_request(request, self._signer, now_s, nonce)
         try:
             return self._ask(host, port, _head(request, headers) + body)
-        except (OSError, httptools.HttpParserError):
+        except (OSError, httptools.HttpParserError) as error:
             # No connection, or something that does not speak HTTP.
             self.close()
-            raise UnreachableError("O7", url=self.url) from None
+            raise not_reached(self.url, error) from None
 
     def _place(self) -> tuple[str, int, str, str]:
         """Host, port, authority and the path before all routes. Raises `ValueError` for what is no

@@ -24,7 +24,7 @@ from ledger.errors import (
     ProofError,
 )
 from ledger.records.payloads import MAX_DEPOSIT_BYTES
-from node.api import install_errors, on_mistake, read_body
+from node.api import KnownProxies, install_errors, on_mistake, read_body
 from node.client import PAYLOADS_PATH
 from node.driver import Driver
 from node.httpsig import Verifier, check_body
@@ -189,4 +189,5 @@ def create_peer_app(driver: Driver, links: Links, payloads: Payloads) -> ASGIApp
     app.add_route(PAYLOADS_PATH, peers.post_payload, methods=["POST"])
     app.add_route(f"{PAYLOADS_PATH}/{{commit}}", peers.get_payload, methods=["GET"])
     install_errors(app)
-    return ServerErrorMiddleware(peers, handler=on_mistake)
+    answering = ServerErrorMiddleware(peers, handler=on_mistake)
+    return KnownProxies(answering, driver.config.proxies)

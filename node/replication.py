@@ -159,7 +159,7 @@ class Replication:
             if link.org not in item.holders or not link.url:
                 continue
             try:
-                with self._links.client(link.url, self._driver.membership.signer) as client:
+                with self._links.client(link, self._driver.membership.signer) as client:
                     deposit = client.payload(item.commit)
                 check_deposited(deposit, item.commit)
                 self._vault.put(deposit, f"node:{link.org}", wall_ms())
@@ -173,7 +173,7 @@ class Replication:
         """Hand a payload to a holder that cannot ask for it; says whether that is done with."""
         try:
             deposit = deposit_of(self._vault.read(commit))
-            with self._links.client(link.url, self._driver.membership.signer) as client:
+            with self._links.client(link, self._driver.membership.signer) as client:
                 client.give(deposit)
         except NotFoundError as error:
             # Not in this vault, or erased: nothing to give. T3 of the other one: it is behind.

@@ -16,10 +16,12 @@ from ledger.rules.draft import NEXT_CONFIG, pending_config
 from ledger.rules.values import EndpointState, KeyState, MemberState
 from ledger.state import state_key
 from node.keyring import OBSERVER_CAPACITY
+from node.tls import split_pin
 
 CHANGING: Final = frozenset({"config", "endorse", "endpoint", "key", "member", "ready"})
 """Types of records after which the roster may be another one."""
 
+UNKNOWN: Final = EndpointState(height=0, leaf="")
 Role = Literal["member", "joiner", "observer", "former"]
 """In force; in the pending configuration; without a vote; in an earlier configuration only."""
 
@@ -45,6 +47,8 @@ class Roster:
         self._keys: dict[str, tuple[bytes, Peer]] = {}
         self.urls: dict[str, str] = {}
         """Where members and joiners listen; without those that cannot be reached."""
+        self.pins: dict[str, frozenset[str]] = {}
+        """By what their certificates are known (SPEC 13.7); no pins: by authorities."""
         pending = pending_config(tip.state.get(NEXT_CONFIG), tip.config)
         self._list(tip.config, "member")
         if pending is not None:
@@ -55,9 +59,12 @@ class Roster:
         """The other members and joiners, by organisation; a member whose key changes is one."""
         for name in self.nodes:
             # What the operator says about the way from here counts more than what others say.
-            url = urls.get(name) or self._endpoint(name)
+            told = self._endpoint(name)
+            url, pins = split_pin(urls.get(name) or (told.urls[0] if told.urls else ""))
             if url:
                 self.urls[name] = url
+                # A certificate is known by what its organisation says, once the chain holds that.
+                self.pins[name] = frozenset(told.tls_pins) or pins
 
     def _list(self, config: EpochConfig, role: Role, until: int | None = None) -> None:
         """Those keys of a configuration that stand in none that counts more."""
@@ -66,9 +73,9 @@ class Roster:
             name = f"{member.org}/{kid}" if role == "former" else member.org
             self._keys.setdefault(kid, (key, Peer(name, member.org, role, until)))
 
-    def _endpoint(self, org: str) -> str:
+    def _endpoint(self, org: str) -> EndpointState:
         state = self._state.get(state_key("endpoint", org))
-        return state.urls[0] if isinstance(state, EndpointState) and state.urls else ""
+        return state if isinstance(state, EndpointState) else UNKNOWN
 
     def _others(self) -> dict[str, Peer]:
         own = {self._keys[kid][1].org for kid in self._own & self._keys.keys()}

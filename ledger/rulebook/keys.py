@@ -33,4 +33,10 @@ KEYS: dict[str, Rule] = {
         "Save the key as encrypted PKCS#8 and name that file.",
         "请将密钥另存为加密的 PKCS#8 文件，并指定该文件。",
     ),
+    "C6": Rule(
+        "These bytes are no certificate of a kind that is known here.",
+        "这些字节不是此处可识别的证书。",
+        "Name the right file.",
+        "请指定正确的文件。",
+    ),
 }

@@ -17,20 +17,20 @@ OPERATION: dict[str, Rule] = {
     "O1.host": Rule(
         "The node may not listen on {host} without TLS, or that is no address.",
         "未启用 TLS 时节点不能监听 {host}，或其不是有效地址。",
-        "Use 127.0.0.1; or set `tls_certificate` and `tls_key`, or name the reverse proxy that speaks TLS in `proxies`, in node.toml.",
-        "请使用 127.0.0.1；或在 node.toml 中设置 `tls_certificate` 与 `tls_key`，或在 `proxies` 中列出提供 TLS 的反向代理。",
+        "Use 127.0.0.1; or make a certificate with `alliance tls renew`; or name the reverse proxy that speaks TLS in `proxies` in node.toml.",
+        "请使用 127.0.0.1；或用 `alliance tls renew` 生成证书；或在 node.toml 的 `proxies` 中列出提供 TLS 的反向代理。",
     ),
     "O1.tls": Rule(
-        "`tls_certificate` and `tls_key` go together, and fit each other.",
-        "`tls_certificate` 与 `tls_key` 须同时设置且相互匹配。",
-        "Set both in node.toml to PEM files below the home directory; the key is for its owner alone.",
-        "请在 node.toml 中将两者设为主目录下的 PEM 文件；私钥仅供其所有者读取。",
+        "The certificate of this node cannot be used: certificate and key go together, fit each other, and are opened by the passphrase.",
+        "本节点的证书无法使用：证书与私钥须同时存在、相互匹配，并可用口令打开。",
+        "Set `tls_certificate` and `tls_key` in node.toml to PEM files below the home directory, or neither, and make one with `alliance tls renew`.",
+        "请在 node.toml 中将 `tls_certificate` 与 `tls_key` 设为主目录下的 PEM 文件；或都不设置，并用 `alliance tls renew` 生成证书。",
     ),
     "O1.names": Rule(
         "The node is to listen on {host}, and answers to no name there.",
         "节点将监听 {host}，但未设置可应答的名称。",
-        "Set `names` in node.toml to the host names, with port, that clients write: a request is signed for one name.",
-        "请在 node.toml 的 `names` 中列出客户端使用的主机名（含端口）：请求是针对某个名称签署的。",
+        "Name one address; or set `names` in node.toml to the host names, with port, that clients write: a request is signed for one name.",
+        "请指定单一地址；或在 node.toml 的 `names` 中列出客户端使用的主机名（含端口）：请求是针对某个名称签署的。",
     ),
     "O1.file": Rule(
         "{file} is missing or cannot be read.", "{file} 缺失或无法读取。", SETUP, SETUP_ZH
@@ -183,6 +183,12 @@ OPERATION: dict[str, Rule] = {
         "无法连接节点 {url}。",
         "Start it with `alliance node run`.",
         "请用 `alliance node run` 启动节点。",
+    ),
+    "O7.pin": Rule(
+        "What answers at {url} has another certificate than the pinned one: it is somebody else, or was given a new certificate without a record.",
+        "{url} 的应答者出示的证书与固定值不符：对方可能是冒充者，或更换证书时未作记录。",
+        "Send nothing there. Ask its operator for its pin by another way (`alliance tls show`), and compare.",
+        "请勿向其发送任何内容。请通过其他途径向其运维人员核对固定值（`alliance tls show`）。",
     ),
     "O7.answer": Rule(
         "The node at {url} answered with status {status}, not in the form of this API.",
@@ -584,5 +590,11 @@ OPERATION: dict[str, Rule] = {
         "本节点还差 {count} 个区块，或尚未得知链的高度。",
         "Wait until `alliance node status` says that it is current.",
         "请等待 `alliance node status` 显示已同步。",
+    ),
+    "X12.given": Rule(
+        "This node shows the certificate that `tls_certificate` names: who made it renews it.",
+        "本节点出示 `tls_certificate` 指定的证书，应由其签发者更新。",
+        "Replace its files; the running node shows the new ones by itself. Name their pin with `alliance endpoint --pin`.",
+        "请替换其文件，运行中的节点会自动出示新证书；并用 `alliance endpoint --pin` 公布其固定值。",
     ),
 }

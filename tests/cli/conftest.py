@@ -20,7 +20,8 @@ from fastapi import FastAPI
 from cli.main import main
 from cli.screen import set_explain, set_json, set_language
 from node.config import load_config
-from node.main import create_app, tls_of
+from node.main import create_app
+from node.tls import tls_of
 from tests.support.process import free_port
 
 DATA = Path(__file__).parents[2] / ".." / "shared" / "data" / "idash2018"
@@ -75,7 +76,12 @@ def serving(home: Path) -> Iterator[FastAPI]:
     config = load_config(home)
     app = create_app(config)
     settings = uvicorn.Config(
-        app, host=config.host, port=config.port, log_level="error", ws="none", **tls_of(config)
+        app,
+        host=config.host,
+        port=config.port,
+        log_level="error",
+        ws="none",
+        **tls_of(config, config.host),
     )
     server = uvicorn.Server(settings)
     thread = threading.Thread(target=server.run)

@@ -2,6 +2,7 @@
 
 import datetime
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -11,6 +12,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from cli.home import way_to_node
+from node.config import load_config
+from node.tls import Trust, own_pins, tls_of
 from tests.cli.conftest import Chain, call, make_chain, serving
 from tests.support.process import free_port
 
@@ -60,10 +64,55 @@ names = ["localhost:{port}"]
         assert status.json["node"]["status"] == "ok"
         with pytest.raises(httpx.ConnectError):
             httpx.get(f"https://localhost:{port}/health")
-        stranger = call(
-            "node", "status", "--home", home, "--node", f"https://127.0.0.1:{port}", "--lang", "en"
-        )
-        assert (stranger.code, "O7" in stranger.err) == (19, True)
+        # Elsewhere: by the pin that the address brings along, else by the machine's authorities.
+        pin = call("tls", "show", "--home", home, "--json").json["shown"]["pin"]
+        away = home.parent / "away"
+        away.mkdir()
+        for name in ("genesis", "keys"):
+            (away / name).symlink_to(home / name)
+        for address, code, rule in (
+            (f"https://127.0.0.1:{port}#{pin}", 0, ""),
+            (f"https://127.0.0.1:{port}", 19, "O7:"),
+            (f"https://127.0.0.1:{port}#{'A' * 43}", 19, "O7.pin:"),
+        ):
+            asked = call("node", "status", "--home", away, "--node", address, "--lang", "en")
+            assert (asked.code, rule in asked.err) == (code, True), asked.err
+
+
+def test_a_new_home_speaks_tls_elsewhere_than_on_loopback(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    made = call("init", "--org", "h1", "--host", "10.9.8.7", "--port", "8470", "--home", home)
+    assert made.code == 0, made.err
+    config = load_config(home)
+    assert config.names == ("10.9.8.7:8470",)
+    assert set(tls_of(config, config.host)) == {"ssl_context_factory"}
+    assert tls_of(config, "127.0.0.1") == {}
+    assert way_to_node(home, None) == ("https://10.9.8.7:8470", Trust(own_pins(config)))
+    listen = call("node", "peers", "--listen", "10.9.8.7:8471", "--home", home, "--json")
+    assert listen.json["listen"] == "10.9.8.7:8471"
+    shown = call("tls", "show", "--home", home, "--json").json
+    assert shown["address"] == f"https://10.9.8.7:8471#{shown['shown']['pin']}"
+    bad = call("node", "peers", "h2=https://10.9.8.8:8471#short", "--home", home)
+    assert bad.code == 10
+    # A proxy that speaks TLS is spoken to in clear.
+    assert tls_of(replace(config, proxies=("10.9.8.6",)), config.host) == {}
+    (home / "keys" / "tls").chmod(0o640)
+    refused = call("node", "run", "--home", home, "--lang", "en")
+    assert (refused.code, "O1.mode" in refused.err) == (18, True)
+    (home / "keys" / "tls").unlink()
+    refused = call("node", "run", "--home", home, "--lang", "en")
+    assert (refused.code, "O1.host" in refused.err) == (18, True)
+
+
+def test_a_certificate_of_somebody_else_s_is_not_renewed_here(home: Path) -> None:
+    (home / "keys" / "tls").unlink()
+    made = call("tls", "renew", "--home", home, "--json").json
+    assert made["step"] == "made"
+    make_certificate(home / "keys", "localhost")
+    text = 'tls_certificate = "keys/tls.crt"\ntls_key = "keys/tls.key"\n'
+    (home / "node.toml").write_text(text)
+    refused = call("tls", "renew", "--home", home, "--lang", "en")
+    assert (refused.code, "X12.given" in refused.err) == (18, True)
 
 
 def test_a_key_that_does_not_fit_its_certificate_is_refused(home: Path, tmp_path: Path) -> None:

@@ -275,7 +275,7 @@ def test_a_seal_is_not_written_over_a_file(founders: Founders) -> None:
     [
         (("--org", "no spaces please"), 10, "X2"),
         (("--org", "h1", "--kind", "bank"), 10, "X2"),
-        (("--org", "h1", "--host", "0.0.0.0"), 18, "O1.host"),  # noqa: S104
+        (("--org", "h1", "--host", "0.0.0.0"), 18, "O1.names"),  # noqa: S104
     ],
 )
 def test_a_bad_part_leaves_nothing_behind(

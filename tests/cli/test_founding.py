@@ -69,7 +69,7 @@ def test_a_given_passphrase_is_not_written_down(
         (("--org", "h1", "--kind", "bank"), 10, "X2"),
         (("--org", "h1", "--origin", "a b"), 10, "N2"),
         (("--org", "h1", "--origin", "a+b"), 10, "N2"),
-        (("--org", "h1", "--host", "0.0.0.0"), 18, "O1.host"),  # noqa: S104
+        (("--org", "h1", "--host", "0.0.0.0"), 18, "O1.names"),  # noqa: S104
         (("--org", "h1", "--name-en", ""), 10, "X2"),
         (("--org", "h1", "--port", "0"), 2, ""),
         ((), 2, ""),

@@ -64,7 +64,12 @@ def test_rebuild_gives_the_same_answers(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("setting", "rule"),
-    [('host = "0.0.0.0"', "O1.host"), ("nonsense = 1", "O1.field"), ("port = ", "O1.file")],
+    [
+        ('host = "0.0.0.0"', "O1.names"),
+        ('host = "h1"', "O1.host"),
+        ("nonsense = 1", "O1.field"),
+        ("port = ", "O1.file"),
+    ],
 )
 def test_a_node_that_is_set_up_wrongly_does_not_start(
     tmp_path: Path, setting: str, rule: str

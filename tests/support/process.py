@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from cli.home import way_to_node
 from node.client import NodeClient, UnreachableError
-from node.config import load_config
 from tests.support.node import make_home, node_signer
 from tests.support.world import World
 
@@ -72,10 +72,10 @@ class Node(NamedTuple):
     @classmethod
     def start(cls, home: Path, *fault: str) -> "Node":
         """Start the node of a home directory of `make_served_home`, and wait until it answers."""
-        port = load_config(home, b"-").port
+        url, trust = way_to_node(home, None)
         program = FAULTY if fault else PROGRAM
         process = subprocess.Popen([sys.executable, "-c", program, str(home), *fault])
-        node = cls(process, NodeClient(f"http://127.0.0.1:{port}", node_signer(home)))
+        node = cls(process, NodeClient(url, node_signer(home), trust=trust))
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline and process.poll() is None:
             try:
