@@ -30,7 +30,7 @@ def build_world(
     for index, kind in kinds.items():
         if kind is Twin:
             twin = Twin(world, len(world.nodes), machine)
-            twin.key = key_of(index)
+            twin.keys = (key_of(index),)
             world.nodes.append(twin)
             twin.start()
     world.draw_links()

@@ -68,7 +68,7 @@ class Invariants:
         body = node.bodies.get(block)
         config = node.core.config
         # Who leads goes by its own clock, and by the time of the block before.
-        leads = config.leader(view) == config.index_of(node.key)
+        leads = config.leader(view) == node.index_in(config)
         if body is None or body.info.view != view or leads:
             return
         early = body.info.time_ms > node.now + AHEAD_MS
@@ -103,7 +103,7 @@ class Invariants:
             must(calm or effect.kind in self.expected, "alarm", node.index, effect)
 
     def by_key(self, key: bytes) -> Node:
-        return next(node for node in self.world.nodes if node.key == key)
+        return next(node for node in self.world.nodes if key in node.keys)
 
     def released(self, node: Node, facts: tuple[Fact, ...]) -> None:
         """7: whatever a correct node says is covered by what is on its disk."""
@@ -124,7 +124,7 @@ class Invariants:
 
     def must_be_durable(self, node: Node, vote: Vote) -> None:
         disk = node.disk
-        mine = disk.config.index_of(node.key)
+        mine = node.index_in(disk.config)
         began = vote.epoch <= disk.config.epoch
         must(began, "a word in an epoch that did not begin on the disk", node.index, vote)
         if vote.epoch != disk.config.epoch or vote.signer != mine:
@@ -212,6 +212,7 @@ class Invariants:
             must(info.time_ms > below.time_ms, "time stands still", info.height)
             closed = below.boundary and below.epoch == info.epoch and below.height > 0
             must(not closed, "a block above a boundary", info.height)
+            self.must_be_ready(body, node.disk.chain[: info.height + 1])
             self.must_be_linked(body, below.epoch == info.epoch)
         every = [record for body in node.disk.chain for record in body.records]
         must(len(every) == len(set(every)), "a record twice", node.index)
@@ -236,6 +237,26 @@ class Invariants:
         self.chains[key] = (len(chain), chain[-1].info.id)
         epochs = [body.info.epoch for body in chain[-2:]]
         must(epochs == sorted(epochs), "an epoch came back", node.index)
+
+    def must_be_ready(self, body: Body, chain: list[Body]) -> None:
+        """10 (2.17): the block that ends an epoch ends with the word that was missing: a quorum of
+        the next members has spoken by then, and everybody whose key is new.
+        """
+        if body.info.next_config_hash is None:
+            return
+        kind, name, *_key = body.records[-1].split("/")
+        config = self.world.configs[body.info.next_config_hash]
+        before = self.world.configs[body.info.config_hash]
+        old = {member.node_pk for member in before.members}
+        new = {int(m.org[1:]) for m in config.members if m.node_pk not in old}
+        words = [r.split("/") for other in chain for r in other.records]
+        must(["config", name] in words, "an epoch that nobody decided on", name)
+        if f"config/{name}" in self.world.waits:
+            ready = {int(word[2]) for word in words if word[:2] == ["ready", name]}
+            must(new <= ready, "an epoch began before all were ready", new - ready)
+            must(len(ready) >= config.q, "an epoch began before a quorum was ready", ready)
+        else:
+            must(kind == "config", "an epoch ended by another record", body.records[-1])
 
     def must_be_linked(self, body: Body, same_epoch: bool) -> None:
         """5: every skipped view was nullified, and the parent was notarized in its view."""

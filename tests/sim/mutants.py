@@ -2,7 +2,10 @@
 kind.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import msgspec
 
 from ledger.consensus import (
     Alarm,
@@ -23,6 +26,8 @@ from ledger.consensus.machine import Judgement
 from ledger.consensus.messages import NO_BLOCK, BlockInfo, Certificate, Kind, Vote
 from ledger.consensus.views import View
 from tests.sim.world import Body, Node, make_body
+
+change = msgspec.structs.replace
 
 
 class SmallQuorum(Consensus):
@@ -385,6 +390,20 @@ class ProposesAnother(Consensus):
         super()._sign(kind, view, height + again, block)
 
 
+class RestoresAnyRow(Consensus):
+    """2.17: rows of the epoch before count in this one."""
+
+    def _restore(self, row: Row) -> None:
+        super()._restore(change(row, epoch=self._config.epoch))
+
+
+class ForgetsTheNextKey(Consensus):
+    """2.17: of two keys only the one counts that it began with."""
+
+    def __init__(self, *node_keys: bytes, **fields: Any) -> None:
+        super().__init__(node_keys[0], **fields)
+
+
 class Careless(Node):
     """R9, 2.18: a driver that checks nothing of a block."""
 
@@ -397,6 +416,17 @@ class IncludesTwice(Careless):
 
     def waiting(self, _tip: BlockInfo) -> list[str]:
         return list(self.mem.records)
+
+
+class Hasty(Careless):
+    """10: a driver that goes over to the next epoch as soon as that is decided on."""
+
+    def closes(self, records: Sequence[str], path: list[Body]) -> tuple[int, bytes | None]:
+        self.world.waits, waits = set(), self.world.waits
+        try:
+            return super().closes(records, path)
+        finally:
+            self.world.waits = waits
 
 
 class BuildsEmpty(Careless):
@@ -490,7 +520,9 @@ MUTANTS: tuple[type[Consensus], ...] = (
     FloorForEver,
     IgnoresItsOwnWords,
     ProposesAnother,
+    RestoresAnyRow,
+    ForgetsTheNextKey,
 )
 DRIVERS: tuple[type[Node], ...] = (
-    SpeaksFirst, Careless, IncludesTwice, BuildsEmpty, Rewinds, TrustsCertificates,
+    SpeaksFirst, Careless, IncludesTwice, Hasty, BuildsEmpty, Rewinds, TrustsCertificates,
 )  # fmt: skip

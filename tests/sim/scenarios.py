@@ -23,6 +23,7 @@ from ledger.consensus import (
 )
 from ledger.consensus.events import Verdict
 from ledger.consensus.messages import NO_BLOCK, Kind, make_certificate
+from ledger.members import default_quorum
 from tests.sim.adversaries import Liar, Mute, Twin, Withholder
 from tests.sim.campaign import heal, must_be_silent, must_recover
 from tests.sim.invariants import must
@@ -55,7 +56,7 @@ def finish(world: World, *records: str) -> None:
 
 def by_member(world: World, index: int) -> Node:
     key = world.genesis_config.node_keys[index]
-    return next(node for node in world.nodes if node.key == key)
+    return next(node for node in world.nodes if key in node.keys)
 
 
 class Hands:
@@ -181,6 +182,123 @@ def block_above_boundary(machine: Machine) -> None:
     world.run(3_000)
     finish(world, "config/1", "later")
     must({node.core.config.epoch for node in world.nodes} == {1}, "the epoch did not change")
+
+
+def boundary_not_final(machine: Machine) -> None:
+    """12: a boundary block is notarized and for long not final: leaders change, every member loses
+    its power in turn, records wait. One block ends the epoch all the same, and the rows of the old
+    epoch, put back beside those of the new one, say nothing there (ava #545, #551, #556).
+    """
+    world = World(1, 4, machine=machine, faults=Faults(delay_ms=20))
+    for epoch in (1, 2):
+        world.plans[f"config/{epoch}"] = (0, 1, 2, 3)
+    world.filter = lambda _from, _to, item: (
+        not (
+            is_word(item, "finalize") or (isinstance(item, Certificate) and item.kind == "finalize")
+        )
+    )
+    world.nodes[0].submit("config/1")
+    world.run(1_000)
+    (boundary,) = {node.core.tip.id for node in world.nodes}
+    must(world.nodes[0].core.tip.boundary, "no boundary block was notarized")
+    views = {node.core.view for node in world.nodes}
+    world.nodes[1].submit("later")
+    rows: dict[int, dict[tuple[int, int], bytes]] = {}
+    for node in world.nodes:
+        world.run(4_000)
+        node.crash()
+        rows[node.index] = dict(node.disk.rows)
+        node.start()
+    world.run(10_000)
+    must(min(node.core.view for node in world.nodes) > max(views) + 1, "no leader changed")
+    must({node.core.config.epoch for node in world.nodes} == {0}, "an end that is not final")
+    world.filter = lambda *_: True
+    world.run(10_000)
+    must({node.core.config.epoch for node in world.nodes} == {1}, "the epoch did not end")
+    must({node.disk.anchor.id for node in world.nodes} == {boundary}, "another end of the epoch")
+    for node in world.nodes:
+        node.crash()
+        node.disk.rows = rows[node.index] | node.disk.rows
+        node.start()
+    wait_for(world, world.nodes[2], "after")
+    wait_for(world, world.nodes[3], "config/2")
+    finish(world, "config/1", "later", "after", "config/2")
+
+
+def lagging_joiner(machine: Machine, driver: type[Node] = Node) -> None:
+    """13, 2.17: a fifth member is decided on and lies dark; a quorum of the others is ready, and
+    nothing ends. It comes, catches up as an observer, is ready, and has a vote that counts.
+    """
+    world = World(1, 5, machine=machine, config=make_config((0, 1, 2, 3)), driver=driver)
+    world.plans["config/1"] = (0, 1, 2, 3, 4)
+    world.waits.add("config/1")
+    joiner = world.nodes[4]
+    joiner.crash()
+    for i in range(20):
+        wait_for(world, world.nodes[i % 4], f"r{i}")
+    for i, record in enumerate(("config/1", *(f"ready/1/{k}" for k in range(4)))):
+        wait_for(world, world.nodes[i % 4], record)
+    must({node.core.config.epoch for node in world.nodes} == {0}, "an epoch without its member")
+    joiner.start()
+    world.run(10_000)
+    must(len(joiner.disk.chain) == len(world.nodes[0].disk.chain), "not caught up")
+    must(joiner.core.index is None, "a vote before its time")
+    wait_for(world, joiner, "ready/1/4")
+    world.run(1_000)
+    must({node.core.config.epoch for node in world.nodes} == {1}, "the epoch did not begin")
+    world.nodes[0].crash()
+    world.nodes[0].correct = False
+    wait_for(world, joiner, "with its vote")
+
+
+def leader_is_removed(machine: Machine) -> None:
+    """13: who leads now is taken out, again and again, from five down to two."""
+    members = list(range(5))
+    world = World(1, 5, machine=machine, faults=Faults(delay_ms=20))
+    for epoch in range(1, 4):
+        config = world.nodes[members[0]].core.config
+        view = world.nodes[members[0]].core.view
+        leader = next(i for i in members if key_of(i) == config.node_keys[config.leader(view)])
+        members.remove(leader)
+        name = f"config/{epoch}"
+        world.plans[name] = tuple(members)
+        world.waits.add(name)
+        wait_for(world, world.nodes[leader], name)
+        for i in members[: default_quorum(len(members))]:
+            wait_for(world, world.nodes[i], f"ready/{epoch}/{i}")
+        world.run(1_000)
+        must({world.nodes[i].core.config.epoch for i in members} == {epoch}, "no new epoch", epoch)
+        must(world.nodes[leader].core.index is None, "a vote after its time", leader)
+        wait_for(world, world.nodes[members[0]], f"after {epoch}")
+
+
+def rotated_key(machine: Machine) -> None:
+    """13: a member changes its key at a boundary, and everybody restarts around it. The old key is
+    nobody's then: with another member away, the new one's word is needed, and is there.
+    """
+    world = World(1, 4, machine=machine, faults=Faults(delay_ms=20))
+    world.plans["config/1"] = (0, 1, 2, 103)
+    world.waits.add("config/1")
+    hero, old = world.nodes[3], key_of(3)
+    hero.crash()
+    hero.keys = (old, key_of(103))
+    hero.start()
+    wait_for(world, world.nodes[0], "config/1")
+    for i in (0, 1, 2):
+        wait_for(world, hero, f"ready/1/{i}")
+    must(hero.core.voting and hero.key == old, "the old key works until the boundary")
+    wait_for(world, hero, "ready/1/103")
+    world.run(1_000)
+    must({node.core.config.epoch for node in world.nodes} == {1}, "the epoch did not begin")
+    for keys in ((old, key_of(103)), (key_of(103),)):
+        hero.crash()
+        hero.keys = keys
+        hero.start()
+        world.run(5_000)
+        must(hero.core.voting and hero.key == key_of(103), "no member any more")
+    world.nodes[1].crash()
+    world.nodes[1].correct = False
+    wait_for(world, world.nodes[0], "with the new key")
 
 
 def notarized_only(machine: Machine) -> None:
@@ -324,7 +442,7 @@ def cloned_key(machine: Machine) -> None:
     config = make_config((0, 1, 2, 3))
     world = World(1, 4, machine=machine, config=config, kinds={3: Twin})
     twin = Twin(world, 4, machine)
-    twin.key = key_of(3)
+    twin.keys = (key_of(3),)
     world.nodes.append(twin)
     twin.start()
     world.run(10_000)
@@ -952,12 +1070,13 @@ SCENARIOS: tuple[Callable[[Machine], None], ...] = (
     invalid_blocks, foreign_certificates, withheld_body, restored_backup, damaged_rows,
     several_away,
     heartbeats_of_the_dead, floor_of_a_quarantine, floor_across_an_epoch,
-    reports_of_a_quarantine,
+    reports_of_a_quarantine, boundary_not_final, lagging_joiner, leader_is_removed, rotated_key,
 )  # fmt: skip
 
-# The rows of 3.6 that are this world's, and what directs each; `tests/net` has some of them again,
-# with real processes. 12 and 13 are run here as far as they need no commands; 17 (parking) is later
-# work (definitions.md 7); 22 is `tests/ledger/test_verify.py` and `alliance audit drill`.
+# The rows of 3.6 that are this world's, and what directs each. `tests/net` has some of them again
+# with real processes, `tests/node/test_membership.py` 12 and 13 with real nodes. 16 is for the
+# rules and `tests/node`; 17 (parking) is later work (definitions.md 7); 22 is
+# `tests/ledger/test_verify.py` and `alliance audit drill`.
 MATRIX: dict[int, tuple[Callable[[Machine], None], ...]] = {
     1: (every_kind_of_link, burst_and_trickle),
     2: (leader_dies, silent_leaders, heartbeats_of_the_dead),
@@ -970,8 +1089,8 @@ MATRIX: dict[int, tuple[Callable[[Machine], None], ...]] = {
     9: (equivocating_leader, equivocation_of_every_shape, liars),
     10: (skip_without_certificate, foreign_certificates),
     11: (finalize_after_nullify,),
-    12: (block_above_boundary, power_cuts_at_a_boundary, words_of_the_past),
-    13: (growing,),
+    12: (block_above_boundary, boundary_not_final, power_cuts_at_a_boundary, words_of_the_past),
+    13: (growing, lagging_joiner, leader_is_removed, rotated_key),
     14: (lost_disk, lost_disk_of_two, restored_backup, damaged_rows, cloned_key,
          reports_of_a_quarantine, floor_of_a_quarantine, floor_across_an_epoch),
     15: (skewed_clocks, unhealthy_clock),

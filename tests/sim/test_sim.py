@@ -17,7 +17,7 @@ from ledger.errors import AllianceError, InvariantError
 from tests.sim import mutants, scenarios
 from tests.sim.campaign import run_seed
 from tests.sim.invariants import Broken
-from tests.sim.mutants import DRIVERS, MUTANTS, Careless
+from tests.sim.mutants import DRIVERS, MUTANTS, Careless, Hasty
 from tests.sim.scenarios import MATRIX, SCENARIOS, Hands, Machine
 from tests.sim.world import Node, make_body
 
@@ -46,6 +46,8 @@ DIRECTED: dict[str, Callable[[Machine], None]] = {
     "NeverAgain": scenarios.notarized_only,
     "NeverJoins": scenarios.known_to_some,
     "BuildsOnBoundary": scenarios.block_above_boundary,
+    "RestoresAnyRow": scenarios.boundary_not_final,
+    "ForgetsTheNextKey": scenarios.rotated_key,
 }
 
 
@@ -93,7 +95,8 @@ def test_sabotage_is_caught(mutant: Machine) -> None:
 
 @pytest.mark.parametrize("driver", DRIVERS, ids=lambda driver: driver.__name__)
 def test_a_driver_that_is_sabotaged_is_caught(driver: type[Node]) -> None:
-    attack = scenarios.invalid_blocks if driver is Careless else some_seeds
+    directed = {Careless: scenarios.invalid_blocks, Hasty: scenarios.lagging_joiner}
+    attack = directed.get(driver, some_seeds)
     with pytest.raises(Broken):
         attack(Consensus, driver)
 
@@ -115,6 +118,7 @@ INVARIANTS: list[tuple[int, str, Callable[[], None]]] = [
         "a block above a boundary",
         lambda: scenarios.block_above_boundary(mutants.BuildsOnBoundary),
     ),
+    (10, "before all were ready", lambda: scenarios.lagging_joiner(Consensus, Hasty)),
     (11, "a block of the future", lambda: scenarios.skewed_clocks(mutants.NoClock)),
     (12, "two verifiers differ", lambda: some_seeds(Consensus, mutants.TrustsCertificates)),
     (13, "too many views in memory", lambda: scenarios.flood(mutants.HearsEverything)),

@@ -6,7 +6,7 @@ Every seed draws its own fault rates (swarm testing).
 """
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from hashlib import blake2b, sha256
 from random import Random
@@ -217,6 +217,12 @@ class Disk:
             self.rows = {k: v for k, v in self.rows.items() if k[0] >= self.config.epoch}
 
 
+def plan_of(record: str) -> str:
+    """The configuration that a record is about: "config/<name>", "ready/<name>/<key>"."""
+    parts = record.split("/")
+    return f"config/{parts[1]}" if parts[0] in ("config", "ready") else ""
+
+
 def is_row(data: bytes) -> bool:
     try:
         decode_journal(data)
@@ -232,7 +238,7 @@ class Node:
         self.world = world
         self.index = index
         self.machine = machine
-        self.key = key_of(index)
+        self.keys = (key_of(index),)
         self.disk = Disk(world.genesis_config, world.genesis)
         self.life = 0
         self.up = False
@@ -254,7 +260,7 @@ class Node:
         self.unsynced: list[tuple[int, list[object], list[Callable[[], None]]]] = []
         self.synced_at = 0
         self.bodies = dict(self.mem.bodies)
-        self.core = self.machine(self.key, timing=self.world.timing)
+        self.core = self.machine(*self.keys, timing=self.world.timing)
         mem = self.mem
         durable = Durable(
             mem.config, mem.anchor, mem.chain[-1].info, mem.cert, mem.anchor_cert,
@@ -268,6 +274,17 @@ class Node:
     @property
     def now(self) -> int:
         return self.world.now + self.skew_ms
+
+    @property
+    def key(self) -> bytes:
+        """What it speaks with now: of two keys the one that its epoch lists."""
+        listed = [key for key in self.keys if self.core.config.index_of(key) is not None]
+        return (listed or list(self.keys))[0]
+
+    def index_in(self, config: EpochConfig) -> int | None:
+        """Which member of a configuration it is."""
+        found = [config.index_of(key) for key in self.keys]
+        return next((index for index in found if index is not None), None)
 
     def crash(self) -> None:
         self.up = False
@@ -382,11 +399,8 @@ class Node:
         if not records:
             return NothingToBuild(effect.view, self.now)
         config = self.mem.config
-        first = next((i for i, r in enumerate(records) if r.startswith("config/")), None)
-        following = None
-        if first is not None:
-            records = records[: first + 1]
-            following = self.world.following(records[-1], config).config_hash
+        count, following = self.closes(records, self.path(effect.parent.id) or [])
+        records = records[:count]
         body = make_body(
             effect.parent, effect.view, effect.parent_view, effect.time_ms, tuple(records), config,
             following,
@@ -401,7 +415,23 @@ class Node:
             return "missing"
         used = {record for other in path for record in other.records} | self.mem.included
         fresh = len(set(body.records)) == len(body.records) and not used & set(body.records)
-        return "valid" if body.records and fresh and "poison" not in body.records else "invalid"
+        closes = len(body.records), info.next_config_hash
+        right = closes == self.closes(body.records, path)
+        sound = body.records and fresh and right and "poison" not in body.records
+        return "valid" if sound else "invalid"
+
+    def closes(self, records: Sequence[str], path: list[Body]) -> tuple[int, bytes | None]:
+        """How many of these records a block above `path` may hold, and what it closes the epoch
+        with: the record that completes a configuration is its last (2.17).
+        """
+        have = self.mem.included | {record for body in path for record in body.records}
+        for number, record in enumerate(records, 1):
+            before, have = have, have | {record}
+            name = plan_of(record)
+            if name and self.world.is_complete(name, have, self.mem.config):
+                if not self.world.is_complete(name, before, self.mem.config):
+                    return number, self.world.following(name, self.mem.config).config_hash
+        return len(records), None
 
     def set_timer(self, at_ms: int | None) -> None:
         self.timer += 1
@@ -434,7 +464,7 @@ class Node:
 
     def member(self, node: "Node") -> int:
         """The member index of a node here; observers are addressed below -1."""
-        index = self.core.config.index_of(node.key)
+        index = node.index_in(self.core.config)
         return -2 - node.index if index is None else index
 
     def fetch(self, effect: Fetch) -> None:
@@ -536,6 +566,8 @@ class World:
         self.genesis = BlockInfo(CHAIN, 0, 0, zero, 0, 0, self.genesis_config.config_hash, self.now)
         self.configs = {self.genesis_config.config_hash: self.genesis_config}
         self.plans: dict[str, tuple[int, ...]] = {}
+        self.waits: set[str] = set()
+        """Configurations that wait for readiness; all others act with their own record."""
         self.cut: set[tuple[int, int]] = set()
         self.shares: dict[tuple[int, int], int] = {}
         self.persisted = 0
@@ -549,10 +581,19 @@ class World:
             node.start()
 
     def following(self, record: str, config: EpochConfig) -> EpochConfig:
-        """The configuration that a record "config/<name>" activates."""
+        """The configuration of "config/<name>", once it is complete."""
         after = make_config(self.plans[record], epoch=config.epoch + 1)
         self.configs[after.config_hash] = after
         return after
+
+    def is_complete(self, name: str, have: set[str], config: EpochConfig) -> bool:
+        """2.17: every member whose key is new has said that it is ready, and a quorum in all."""
+        if name not in have or name not in self.waits:
+            return name in have
+        members = self.plans[name]
+        ready = [i for i in members if f"ready/{name[7:]}/{i}" in have]
+        new = [i for i in members if config.index_of(key_of(i)) is None]
+        return set(new) <= set(ready) and len(ready) >= default_quorum(len(members))
 
     def peers(self, node: Node) -> list[Node]:
         return [other for other in self.nodes if other is not node]
