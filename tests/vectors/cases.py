@@ -4,9 +4,13 @@ from collections.abc import Callable, Iterator
 from hashlib import sha256
 from typing import NamedTuple
 
+import msgspec
+
+from ledger.consensus import signed_bytes
 from ledger.crypto import EDDSA, ES256, signer_from_p256_scalar, signer_from_seed, verify
 from ledger.encoding import (
     b64,
+    b64url,
     canonical_json,
     decode_bundle,
     decode_json,
@@ -15,8 +19,10 @@ from ledger.encoding import (
     encode_protected,
     encode_statement,
     signature_input,
+    unb64url,
 )
 from ledger.errors import AllianceError
+from ledger.members import EpochConfig, Limits, Member, check_config, decode_config, encode_config
 from ledger.merkle import (
     Tree,
     leaf_hash,
@@ -47,6 +53,9 @@ from ledger.notes import (
     verify_note,
     verify_proof,
 )
+from ledger.records.envelope import ENCODE, decode_shape
+from ledger.records.governance import KeyDescription, claim_bytes, claim_of
+from ledger.rules.governance import check_possession
 from ledger.state import EMPTY_STATE, State, state_key, verify_state
 
 LOG = signer_from_seed(b"\x01" * 32)
@@ -123,11 +132,34 @@ def _proof(given: dict[str, str]) -> str:
     return f"{proof.index} of {proof.checkpoint.size}"
 
 
+def _key_proof(given: dict[str, str]) -> str:
+    key = decode_shape(bytes.fromhex(given["description"]), msgspec.json.Decoder(KeyDescription))
+    chain = given["chain"] or None
+    check_possession(key, chain, verify)
+    return claim_bytes(claim_of(key, chain)).hex()
+
+
+def _config(given: dict[str, str]) -> str:
+    config = decode_config(bytes.fromhex(given["bytes"]))
+    check_config(config)
+    return f"{config.config_hash.hex()} {','.join(map(str, config.leaders))}"
+
+
+def _vote(given: dict[str, str]) -> str:
+    config = decode_config(bytes.fromhex(given["config"]))
+    numbers = int(given["view"]), int(given["height"])
+    message = signed_bytes(config, given["kind"], *numbers, bytes.fromhex(given["block"]))  # type: ignore[arg-type]
+    key, signature = config.node_keys[int(given["signer"])], bytes.fromhex(given["signature"])
+    return message.hex() if verify(EDDSA, key, signature, message) else "false"
+
+
 DECODERS: dict[str, Decoder] = {
     "bundle": lambda given: " ".join(e.hex() for e in decode_bundle(bytes.fromhex(given["bytes"]))),
+    "config": _config,
     "consistency": _consistency,
     "inclusion": _inclusion,
     "json": lambda given: canonical_json(decode_json(bytes.fromhex(given["bytes"]))).hex(),
+    "key-proof": _key_proof,
     "note": _note,
     "policy": lambda given: encode_policy(decode_policy(bytes.fromhex(given["bytes"]))).hex(),
     "proof": _proof,
@@ -136,6 +168,7 @@ DECODERS: dict[str, Decoder] = {
     "statement": _statement,
     "tile-path": lambda given: " ".join(map(str, parse_tile_path(given["path"]))),
     "vkey": lambda given: decode_vkey(given["vkey"]).vkey,
+    "vote": _vote,
 }
 
 
@@ -162,6 +195,30 @@ def good_note(size: int = 3) -> Note:
     return Note(text, (sign_note(text, ORIGIN, LOG), line))
 
 
+def good_config() -> EpochConfig:
+    """Four members, whose keys come from the seeds 32 x 16 + 3 * member + number of the key."""
+    keys = [[signer_from_seed(bytes([16 + 3 * m + k]) * 32) for k in range(3)] for m in range(4)]
+    members = [
+        Member(
+            cosigner_pk=b64url(cosigner.public_key),
+            leader_eligible=True,
+            log_pk=b64url(log.public_key),
+            node_pk=b64url(node.public_key),
+            org=f"h{number}",
+        )
+        for number, (node, log, cosigner) in enumerate(keys)
+    ]
+    return EpochConfig(
+        chain_id=b64url(sha256(b"chain").digest()),
+        epoch=3,
+        limits=Limits(block_bytes=1_048_576, block_records=4096, min_interval_ms=0),
+        members=tuple(sorted(members, key=lambda member: unb64url(member.node_pk))),
+        q=3,
+        rules_version=1,
+        v=1,
+    )
+
+
 # --- cases ---
 
 
@@ -169,7 +226,8 @@ def cases() -> Iterator[Case]:
     """All of them, by format."""
     for group in (_bundles, _trees, _states, _json, _notes, _proofs, _signatures, _statements):
         yield from group()
-    yield from _names()
+    for group in (_key_proofs, _configs, _votes, _names):
+        yield from group()
 
 
 def _bytes(kind: str, **values: bytes) -> Iterator[Case]:
@@ -383,6 +441,84 @@ def _statements() -> Iterator[Case]:
         issuer_not_utf8=good.replace(b"org-a", b"org-\xff", 1),
         empty=b"",
     )
+
+
+def _key_proofs() -> Iterator[Case]:
+    chain = b64url(sha256(b"chain").digest()[:16])
+    bare = KeyDescription(
+        alg="EdDSA",
+        capacity="so",
+        org="h1",
+        proof="",
+        public_key=b64url(LOG.public_key),
+        subject="officer-1",
+        valid_from="2026-01-01T00:00:00.000Z",
+    )
+    proof = b64url(LOG.sign(claim_bytes(claim_of(bare, chain))))
+    good = msgspec.structs.replace(bare, proof=proof)
+    stranger = b64url(WITNESS.sign(claim_bytes(claim_of(bare, chain))))
+    of_genesis = b64url(LOG.sign(claim_bytes(claim_of(bare, None))))
+    for name, on, changes in (
+        ("good", chain, {}),
+        ("good-in-genesis", "", {"proof": of_genesis}),
+        ("good-another-window", chain, {"valid_until": "2027-01-01T00:00:00.000Z"}),
+        ("another-chain", b64url(bytes(16)), {}),
+        ("another-capacity", chain, {"capacity": "dac"}),
+        ("another-organisation", chain, {"org": "h2"}),
+        ("another-subject", chain, {"subject": "officer-2"}),
+        ("by-another-key", chain, {"proof": stranger}),
+        ("of-genesis-on-a-chain", chain, {"proof": of_genesis}),
+    ):
+        description = ENCODE(msgspec.structs.replace(good, **changes))
+        yield Case("key-proof", name, {"chain": on, "description": description.hex()})
+
+
+def _configs() -> Iterator[Case]:
+    good = good_config()
+    members = good.members
+    shared = msgspec.structs.replace(members[1], log_pk=members[0].log_pk)
+    for name, changes in {
+        "good": {},
+        "unsorted": {"members": members[::-1]},
+        "key-used-twice": {"members": (members[0], shared, *members[2:])},
+        "quorum-too-small": {"q": 2},
+        "quorum-too-large": {"q": 5},
+        "nobody": {"members": ()},
+        "block-smaller-than-an-entry": {
+            "limits": Limits(block_bytes=1_000, block_records=4096, min_interval_ms=0)
+        },
+    }.items():
+        config = msgspec.structs.replace(good, **changes)
+        yield Case("config", name, {"bytes": encode_config(config).hex()})
+    yield Case("config", "not-canonical", {"bytes": (encode_config(good) + b" ").hex()})
+
+
+def _votes() -> Iterator[Case]:
+    config, signer = good_config(), 0
+    holders = {signer_from_seed(bytes([16 + 3 * m]) * 32).public_key: m for m in range(4)}
+    seed = bytes([16 + 3 * holders[config.node_keys[signer]]]) * 32
+    block = sha256(b"block").digest()
+    signature = signer_from_seed(seed).sign(signed_bytes(config, "notarize", 7, 5, block))
+    good = {
+        "block": block.hex(),
+        "config": encode_config(config).hex(),
+        "height": "5",
+        "kind": "notarize",
+        "signature": signature.hex(),
+        "signer": str(signer),
+        "view": "7",
+    }
+    later = msgspec.structs.replace(config, epoch=4)
+    for name, change in {
+        "good": {},
+        "another-kind": {"kind": "finalize"},
+        "another-view": {"view": "8"},
+        "another-height": {"height": "6"},
+        "another-block": {"block": sha256(b"other").hexdigest()},
+        "another-signer": {"signer": "1"},
+        "another-epoch": {"config": encode_config(later).hex()},
+    }.items():
+        yield Case("vote", name, {**good, **change})
 
 
 def _names() -> Iterator[Case]:
