@@ -5,7 +5,6 @@ Nothing below decides whether a record is admitted: that is for the rules, in th
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from hashlib import sha256
 from threading import Event, Lock
 from typing import Final, NamedTuple
 
@@ -30,8 +29,10 @@ from ledger.verify import cosigner_keys
 from node.roster import Peer
 from node.wire import Exchange, Want
 
-REMEMBERED: Final = 200_000
-"""Signatures that are remembered at most; the oldest are checked again."""
+REMEMBERED_BYTES: Final = 32 << 20
+"""Bytes of the signed messages that are remembered; the oldest are checked again."""
+AROUND: Final = 400
+"""What remembering one takes besides the message, in bytes."""
 PARSED_BYTES: Final = 16 << 20
 """Bytes of the entries that are remembered as parsed; the oldest are parsed again."""
 
@@ -39,40 +40,50 @@ PARSED_BYTES: Final = 16 << 20
 class Signatures:
     """Checked once: `verify` answers from here what a thread has already found to be right.
 
-    Known by algorithm, key, signature and message together (consensus.md 2.3).
+    Known by algorithm, key, signature and message together (consensus.md 2.3), and compared with
+    all of them: to compare is faster than to hash. What is remembered is bounded in bytes.
     """
 
-    def __init__(self, limit: int = REMEMBERED) -> None:
-        self._known: dict[bytes, bytes] = {}
+    def __init__(self, limit: int = REMEMBERED_BYTES) -> None:
+        self._known: dict[bytes, tuple[int, bytes, bytes]] = {}
         self._limit = limit
+        self._bytes = 0
+        self._lock = Lock()
 
     def check(self, alg: int, key: bytes, signature: bytes, message: bytes) -> bool:
         """Verify, and remember what is right."""
-        what = _digest(alg, key, message)
+        what = alg, key, message
         if self._known.get(signature) == what:
             return True
         right = verify_signature(alg, key, signature, message)
         if right:
-            self._known[signature] = what
-            if len(self._known) > self._limit:
-                self._known.pop(next(iter(self._known)), None)
+            self._keep(signature, what)
         return right
 
     def verify(self, alg: int, key: bytes, signature: bytes, message: bytes) -> bool:
         """`ledger.crypto.verify`, answered from memory where the same was checked before."""
-        if self._known.get(signature) == _digest(alg, key, message):
+        if self._known.get(signature) == (alg, key, message):
             return True
         return verify_signature(alg, key, signature, message)
 
     def forget(self, entries: Sequence[Entry]) -> None:
         """These stand in a final block, or nowhere."""
-        for entry in entries:
-            self._known.pop(entry.statement.signature, None)
+        with self._lock:
+            for entry in entries:
+                self._drop(entry.statement.signature)
 
+    def _keep(self, signature: bytes, what: tuple[int, bytes, bytes]) -> None:
+        with self._lock:
+            self._drop(signature)
+            self._known[signature] = what
+            self._bytes += AROUND + len(what[2])
+            while self._bytes > self._limit:
+                self._drop(next(iter(self._known)))
 
-def _digest(alg: int, key: bytes, message: bytes) -> bytes:
-    """Of one size, whatever was signed: what is remembered cannot fill the memory."""
-    return sha256(b"%d %d %b%b" % (alg, len(key), key, message)).digest()
+    def _drop(self, signature: bytes) -> None:
+        what = self._known.pop(signature, None)
+        if what is not None:
+            self._bytes -= AROUND + len(what[2])
 
 
 class Parsed:

@@ -2,7 +2,6 @@
 4).
 """
 
-from functools import lru_cache
 from typing import NamedTuple
 
 from ledger.crypto import EDDSA
@@ -199,7 +198,6 @@ def check_not_after(record: Record, at: At) -> None:  # type: ignore[type-arg]
         raise RefusedError("S11.late", not_after=record.not_after)
 
 
-@lru_cache(maxsize=1 << 15)
 def occurred(text: str) -> int:
     """`at` in POSIX ms: an instant with three decimals, or a date where time is coarse."""
     return decode_date(text) if len(text) == 10 else decode_time(text)

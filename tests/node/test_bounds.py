@@ -160,15 +160,18 @@ def test_nonces_of_one_key_take_no_room_of_another(monkeypatch: pytest.MonkeyPat
         check("h3", 3)
 
 
-def test_what_is_remembered_of_a_signature_is_small() -> None:
-    world = make_world()
-    signer = world.keys["h1"].node
-    signatures = Signatures(limit=2)
-    for number in range(3):
+def test_what_is_remembered_of_signatures_is_bounded_in_bytes() -> None:
+    signer = make_world().keys["h1"].node
+    signatures = Signatures(limit=150_000)
+    for number in range(4):
         message = bytes([number]) * 60_000
         assert signatures.check(EDDSA, signer.public_key, signer.sign(message), message)
-    assert len(signatures._known) == 2
-    assert all(len(what) == 32 for what in signatures._known.values())
+        assert signatures.check(EDDSA, signer.public_key, signer.sign(message), message)
+        assert signatures._bytes == sum(
+            admission.AROUND + len(message) for _alg, _key, message in signatures._known.values()
+        )
+        assert signatures._bytes <= 150_000
+    assert len(signatures._known) == 2, "the oldest make room"
     # The same signature over anything else is not taken from memory.
     assert not signatures.verify(EDDSA, signer.public_key, signer.sign(message), b"other")
 
