@@ -6,12 +6,9 @@ from pathlib import Path
 
 import typer
 
-from cli.hospitals import Board, Hospital, settle
-from cli.options import Place
+from cli.hospitals import Board, Hospital, decision_at, settle
 from cli.screen import say
-from cli.session import Session
 from cli.stage import Demo
-from ledger.rules.values import DecisionState
 
 ORG = "h5"
 RESOLUTION = "2026-7"
@@ -74,13 +71,6 @@ def _resolution(host: Hospital) -> list[str | Path]:
     ]  # fmt: skip
 
 
-def _status(hospital: Hospital, leaf: str) -> str:
-    """How a decision stands, as the member's own node proves it."""
-    with Session(Place(hospital.home, None, None, "officer")) as session:
-        decision = session.state(DecisionState, "decision", leaf)
-    return decision.status if decision else "PENDING"
-
-
 def _decide(
     scene: Demo, hospitals: list[Hospital], words: list[str | Path], further: list[Hospital]
 ) -> None:
@@ -88,7 +78,7 @@ def _decide(
     leaf = scene.ask(*words)["leaf"]
     settle(hospitals)
     for hospital in [*further, *hospitals[1:]]:
-        if _status(hospital, leaf) != "PENDING":
+        if decision_at(hospital.home, leaf) != "PENDING":
             return
         scene.run_quietly("endorse", leaf, "--home", hospital.home)
         settle(hospitals)

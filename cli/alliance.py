@@ -13,6 +13,7 @@ import typer
 from cli.accession import take_in
 from cli.hospitals import SETTLE_S, Board, Hospital, settle
 from cli.idash import DEFAULT_SYSTEM, read_lines
+from cli.life import Cast, House, Life
 from cli.screen import say
 from cli.stage import (
     LEFT_OUT,
@@ -21,6 +22,7 @@ from cli.stage import (
     names_of,
     register_quietly,
 )
+from cli.story import attribution, tell
 from ledger.errors import ProofError
 
 KILL_AFTER: Final = 0.25
@@ -39,6 +41,7 @@ def show_alliance(scene: Demo, files: list[Path]) -> None:
             hospital.start()
         register(scene, hospitals)
         record_all(scene, hospitals)
+        live(scene, hospitals)
         hospitals.append(take_in(scene, hospitals))
         compare(scene, hospitals)
     finally:
@@ -58,10 +61,12 @@ def found_together(scene: Demo, hospitals: list[Hospital]) -> None:
             "--port", str(hospital.port), "--out", out / f"{hospital.org}.part",
         )  # fmt: skip
     parts = [out / f"{hospital.org}.part" for hospital in hospitals]
+    credit = out / "credit.json"
+    credit.write_bytes(attribution())
     scene.run(
         "create", "draft", *parts, "--home", convener.home, "--origin", ORIGIN,
         "--name-en", "Critical care alliance", "--name-zh", "重症医学联盟",
-        "--out", out / "draft", home=False,
+        "--attribution", credit, "--out", out / "draft", home=False,
     )  # fmt: skip
     for hospital in hospitals:
         scene.run_quietly(
@@ -148,6 +153,13 @@ def record_all(scene: Demo, hospitals: list[Hospital]) -> None:
 
 def _counts(hospitals: list[Hospital]) -> str:
     return ", ".join(f"{hospital.org} {hospital.recorded}" for hospital in hospitals)
+
+
+def live(scene: Demo, hospitals: list[Hospital]) -> None:
+    """One whole life of a data use among these members. Raises `ProofError` (X6.story)."""
+    houses = tuple(House(hospital.org, hospital.home) for hospital in hospitals)
+    cast = Cast(houses[0], houses[1], houses[-2], houses)
+    tell(Life(scene, cast, settle=lambda: settle(hospitals), pause=lambda: None))
 
 
 # --- the end ---

@@ -22,6 +22,7 @@ from cli.founding import (
     make_draft,
     make_part,
     new_signers,
+    parameters_in,
     save_home,
     seal_genesis,
 )
@@ -37,6 +38,7 @@ from cli.handover import (
 from cli.offline import Audit, Held
 from cli.options import (
     DEFAULT_HOME,
+    AttributionFile,
     BackfillDays,
     DecisionDays,
     Home,
@@ -59,7 +61,7 @@ from ledger.encoding import b64url, decode_time, encode_bundle
 from ledger.errors import ConfigError, ConflictError, ProofError
 from ledger.members import EpochConfig
 from ledger.records.envelope import ENCODE
-from ledger.records.governance import Continues, GenesisBody
+from ledger.records.governance import DEFAULT_ATTRIBUTION, Attribution, Continues, GenesisBody
 from node.config import DEFAULT_PORT, names_at
 
 app = typer.Typer(
@@ -129,6 +131,7 @@ def describe(draft: Founding) -> tuple[dict[str, object], list[str]]:
         "shares": shares,
         "backfill_days": policy.backfill_days,
         "decision_days": policy.decision_days,
+        "attribution": msgspec.to_builtins(policy.attribution or DEFAULT_ATTRIBUTION),
         "chain_id": config.chain_id,
     }
     lines = [
@@ -147,6 +150,7 @@ def describe(draft: Founding) -> tuple[dict[str, object], list[str]]:
             backfill=policy.backfill_days,
             decision=policy.decision_days,
         ),
+        say("create-credit", parameters=_parameters(policy.attribution or DEFAULT_ATTRIBUTION)),
         say("init-chain", chain=config.chain_id),
         *seam_lines(body.continues),
     ]
@@ -177,6 +181,11 @@ def show_genesis(name: str, org: str, home: Path, block: Applied, written: Path 
         say("create-compare"),
     ]
     show(result, lines)
+
+
+def _parameters(given: Attribution) -> str:
+    """The parameters of credit on one line."""
+    return ENCODE(given).decode().replace('"', "")
 
 
 # --- the commands ---
@@ -239,6 +248,7 @@ def draft(
     ] = None,
     backfill_days: BackfillDays = 30,
     decision_days: DecisionDays = 30,
+    attribution: AttributionFile = None,
     continues: Annotated[
         Path | None,
         typer.Option("--continues", help="Last copy of a chain that can go on no more."),
@@ -254,7 +264,8 @@ def draft(
     parts = read_parts(files)
     mine = own_part(files, parts, own_keys(home, passphrase_file))
     before = None if continues is None else read_end(continues)
-    plan = Plan(name_en, name_zh, origin, backfill_days, decision_days, quorum, before)
+    credit = None if attribution is None else parameters_in(attribution)
+    plan = Plan(name_en, name_zh, origin, backfill_days, decision_days, quorum, before, credit)
     officer = homes.load_signer(home, "officer", passphrase_file)
     drafted = make_draft(plan, parts, Author(officer, mine.org, ""), clock_ms())
     homes.write_new(out, encode_bundle([drafted.entries[0].raw]))

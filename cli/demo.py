@@ -54,15 +54,7 @@ def demo(
     """Found a chain, record real uses, ask, prove, copy, audit: all of it in a minute or two."""
     started = time.monotonic()
     clean(out)
-    root: Any = context.find_root().command
-    tail = ["--lang", lang] if lang else []
-
-    def command(words: list[str]) -> None:
-        code = root.main([*words, *tail], prog_name="alliance", standalone_mode=False)
-        if code:
-            raise typer.Exit(code)
-
-    scene = Demo(out, out / "home", free_port(), command, itertools.count(1))
+    scene = make_scene(context, out, lang)
     files = sorted(data.glob("node[0-9]*.tsv"))
     if files and not alone:
         typer.echo(say("demo-title-four"))
@@ -75,21 +67,38 @@ def demo(
     typer.echo("\n" + say("demo-done", seconds=round(time.monotonic() - started), out=str(out)))
 
 
+def make_scene(context: typer.Context, out: Path, lang: str | None) -> Demo:
+    """A stage in this folder, where commands are run by the program that runs now."""
+    root: Any = context.find_root().command
+    tail = ["--lang", lang] if lang else []
+
+    def command(words: list[str]) -> None:
+        # What stands behind two dashes is a command of somebody else's.
+        at = words.index("--") if "--" in words else len(words)
+        given = [*words[:at], *tail, *words[at:]]
+        code = root.main(given, prog_name="alliance", standalone_mode=False)
+        if code:
+            raise typer.Exit(code)
+
+    return Demo(out, out / "home", free_port(), command, itertools.count(1))
+
+
 def show_one(scene: Demo, files: list[Path]) -> None:
     """One institution, from its first key to an offline audit."""
     found_chain(scene)
-    with node_running(scene):
+    scene.step("demo-node")
+    with running(scene):
         entry = use_log(scene, files) if files else use_files(scene)
         prove(scene, entry)
         scene.step("demo-copy")
         scene.run("export", scene.out / "copy")
+    scene.step("demo-stopped")
     audit(scene)
 
 
 @contextmanager
-def node_running(scene: Demo) -> Iterator[None]:
+def running(scene: Demo) -> Iterator[None]:
     """A node process of its own, stopped at the end. Raises `ConfigError` (X6.node)."""
-    scene.step("demo-node")
     log = scene.out / "node.log"
     process = start_node(scene.home, log)
     try:
@@ -98,7 +107,6 @@ def node_running(scene: Demo) -> Iterator[None]:
         yield
     finally:
         stop_node(process)
-    scene.step("demo-stopped")
 
 
 # --- the acts ---

@@ -16,7 +16,15 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from cli.home import AnySigner, PublicPart, make_key_dir, public_part, save_signer, write_new
+from cli.home import (
+    AnySigner,
+    PublicPart,
+    make_key_dir,
+    public_part,
+    read_file,
+    save_signer,
+    write_new,
+)
 from cli.statements import Author, clock_ms, describe_key, make_body, new_id, sign
 from ledger.chain import Applied, Founding, check_draft, check_genesis, first_seal, found
 from ledger.crypto import Signer, signer_from_seed, verify
@@ -69,6 +77,18 @@ class Plan(NamedTuple):
     """q of epoch 0; None stands for the default of so many members."""
     continues: Continues | None = None
     """The chain that this one continues."""
+    attribution: object = None
+    """The parameters of credit, as their file holds them; None stands for those of SPEC 12.3."""
+
+
+def parameters_in(path: Path) -> object:
+    """The parameters of credit in a file. Raises `ConfigError` (X1.file) or `MalformedError`
+    (X2.json).
+    """
+    try:
+        return msgspec.json.decode(read_file(path))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise MalformedError("X2.json", file=path.name) from None
 
 
 # --- 1: the parts ---
@@ -190,6 +210,7 @@ def _body(plan: Plan, founders: Sequence[Part], at_ms: int) -> GenesisBody:
         policy=make_body(
             PolicyBody,
             {
+                **({} if plan.attribution is None else {"attribution": plan.attribution}),
                 "backfill_days": plan.backfill_days,
                 "decision_days": plan.decision_days,
                 "effective_from": encode_time(at_ms),

@@ -22,6 +22,7 @@ from cli.screen import say
 from cli.session import Session
 from cli.stage import Demo, free_port, start_command, start_node, stop_node, wait_for_node
 from ledger.errors import AllianceError, ProofError
+from ledger.rules.values import DecisionState
 from node.client import NodeClient
 from node.forms import Health
 
@@ -127,6 +128,13 @@ def settle(hospitals: list[Hospital]) -> None:
             return
         time.sleep(0.1)
     raise ProofError("V30", count=len(hospitals))
+
+
+def decision_at(home: Path, leaf: str) -> str:
+    """How a decision stands, as the member's own node proves it."""
+    with Session(Place(home, None, None, "officer")) as session:
+        decision = session.state(DecisionState, "decision", leaf)
+    return decision.status if decision else "PENDING"
 
 
 class Board:

@@ -42,6 +42,7 @@ from cli.demo import demo
 from cli.doctor import doctor
 from cli.options import TAKES_ID, at_place, signing
 from cli.screen import EXIT_INTERNAL, EXIT_INTERRUPTED, exit_code, explain, say
+from cli.tour import tour
 from ledger.errors import AllianceError
 
 app = typer.Typer(
@@ -113,6 +114,7 @@ app.command("schema")(schemas.schema)
 app.command("findings")(at_place(reports.findings))
 app.add_typer(audit_app, name="audit")
 app.command("demo")(demo)
+app.command("tour")(tour)
 
 COMMANDS = catalogue.__name__
 """The catalogue's commands register themselves when the module is read."""

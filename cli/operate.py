@@ -13,9 +13,10 @@ import typer
 from cli import home as homes
 from cli.doctor import LAST_BACKUP
 from cli.exporting import copy_chain
-from cli.founding import Plan, found_alone, vault_backup_of
+from cli.founding import Plan, found_alone, parameters_in, vault_backup_of
 from cli.options import (
     DEFAULT_HOME,
+    AttributionFile,
     BackfillDays,
     DecisionDays,
     Home,
@@ -57,6 +58,7 @@ def init(
     kind: Kind = "hospital",
     backfill_days: BackfillDays = 30,
     decision_days: DecisionDays = 30,
+    attribution: AttributionFile = None,
     host: Host = "127.0.0.1",
     port: Port = DEFAULT_PORT,
     home: Home = DEFAULT_HOME,
@@ -65,7 +67,8 @@ def init(
     _json: Json = False,
 ) -> None:
     """Found a chain of one member: keys, genesis, settings. Never overwrites."""
-    plan = Plan(name_en, name_zh, origin, backfill_days, decision_days)
+    credit = None if attribution is None else parameters_in(attribution)
+    plan = Plan(name_en, name_zh, origin, backfill_days, decision_days, attribution=credit)
     passphrase = homes.known_passphrase(home, passphrase_file)
     block, made = found_alone(home, org, kind, plan, passphrase, host, port)
     pin, chain = b64url(block.tip.seal_leaf), block.tip.config.chain_id

@@ -82,6 +82,10 @@ Origin = Annotated[
     typer.Option("--origin", help="Name of the chain for ever: a host name you own, and a path."),
 ]
 BackfillDays = Annotated[int, typer.Option("--backfill-days", min=0, help="Later is BACKFILLED.")]
+AttributionFile = Annotated[
+    Path | None,
+    typer.Option("--attribution", help="JSON of the parameters of credit (SPEC 12.3)."),
+]
 DecisionDays = Annotated[int, typer.Option("--decision-days", min=1, help="Time to endorse.")]
 Host = Annotated[str, typer.Option("--host", help="Address at which the node listens.")]
 Port = Annotated[int, typer.Option("--port", min=1, max=65_535, help="Its port.")]

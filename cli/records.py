@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from cli.founding import parameters_in
 from cli.home import read_file
-from cli.options import TAKES_ID, Place, signing
+from cli.options import TAKES_ID, AttributionFile, Place, signing
 from cli.screen import finding_text, say, show
 from cli.session import Recorded, Session
 from cli.statements import clock_ms, make_body, make_record, new_id, sign
@@ -241,10 +242,7 @@ def read_attribution(path: Path | None, before: PolicyBody) -> object:
     """
     if path is None:
         return before.attribution and msgspec.to_builtins(before.attribution)
-    try:
-        return msgspec.json.decode(read_file(path))
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise MalformedError("X2.file", file=path.name) from None
+    return parameters_in(path)
 
 
 def policy(
@@ -258,9 +256,7 @@ def policy(
     vocabulary: Annotated[
         str | None, typer.Option(help="Tree hash of the disease vocabulary.")
     ] = None,
-    attribution: Annotated[
-        Path | None, typer.Option(help="JSON of the parameters of credit (SPEC 12.3).")
-    ] = None,
+    attribution: AttributionFile = None,
     effective_from: Annotated[str | None, typer.Option(help="UTC; default: in a minute.")] = None,
     valid_days: ValidDays = 30,
 ) -> None:

@@ -6,6 +6,7 @@ from typing import Final
 
 from cli.access_texts import ACCESS_TEXTS
 from cli.certificate_texts import RIGHTS_TEXTS, Text
+from cli.story_texts import STORY_TEXTS
 
 FRAME: dict[str, Text] = {
     "error": Text("Error {rule}: {sentence}", "错误 {rule}：{sentence}"),
@@ -202,6 +203,9 @@ OPERATE: dict[str, Text] = {
         "comes later than {backfill} days is BACKFILLED.",
         "首个策略：决定需 {shares} 的机构在 {decision} 天内同意；"
         "晚于 {backfill} 天记为 BACKFILLED。",
+    ),
+    "create-credit": Text(
+        "Parameters of credit (SPEC 12.3): {parameters}", "贡献核算参数（SPEC 12.3）：{parameters}"
     ),
     "create-draft": Text(
         "Draft: {file}. Send it to every founder; each accepts it, you too, with alliance create "
@@ -939,4 +943,5 @@ TEXTS: Final[dict[str, Text]] = {
     **COMPARE,
     **DOCTOR,
     **RIGHTS_TEXTS,
+    **STORY_TEXTS,
 }

@@ -149,6 +149,7 @@ def run_command(command: Sequence[str]) -> Ended:
         if process is not None and not (number == signal.SIGINT and _has_terminal()):
             process.send_signal(number)
 
+    sys.stdout.flush()
     before = {number: signal.signal(number, pass_on) for number in SIGNALS}
     try:
         process = subprocess.Popen(command)  # noqa: S603  # the user's own command

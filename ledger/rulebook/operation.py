@@ -363,6 +363,12 @@ OPERATION: dict[str, Rule] = {
         "Make it with `alliance keys public NAME --org ... --capacity ... --subject ...`.",
         "请用 `alliance keys public NAME --org ... --capacity ... --subject ...` 生成。",
     ),
+    "X2.json": Rule(
+        "{file} is not JSON.",
+        "{file} 不是 JSON 文件。",
+        "Give the parameters of credit as SPEC 12.3 lists them.",
+        "请按 SPEC 12.3 的列表给出贡献核算参数。",
+    ),
     "X3.count": Rule(
         "{file}, line {line}: {found} fields instead of {expected}.",
         "{file} 第 {line} 行：有 {found} 个字段，应为 {expected} 个。",
@@ -416,6 +422,12 @@ OPERATION: dict[str, Rule] = {
         "演示节点在 {seconds} 秒内没有应答。",
         "Read the end of {log}.",
         "请查看 {log} 的末尾。",
+    ),
+    "X6.story": Rule(
+        "The story does not hold: {what} ({found}).",
+        "情节不成立：{what}（{found}）。",
+        "This is a mistake of the program: report it with everything above.",
+        "这是程序错误：请连同以上全部输出一并报告。",
     ),
     "X7.part": Rule(
         "{file} is not the public part of a founder, or it was damaged (rule {inner}).",

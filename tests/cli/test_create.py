@@ -26,7 +26,7 @@ from ledger.crypto import Signer, signer_from_seed
 from ledger.encoding import b64url, decode_bundle, encode_bundle
 from ledger.errors import AllianceError
 from ledger.records.envelope import ENCODE
-from ledger.records.governance import GenesisBody
+from ledger.records.governance import DEFAULT_ATTRIBUTION, GenesisBody
 from node.config import load_config
 from node.keyring import load_keyring
 from tests.cli.conftest import Result, call, free_port, serving
@@ -148,6 +148,28 @@ def test_a_draft_says_what_it_is(accepted: Founders, tmp_path: Path) -> None:
     ):
         assert words in said.out
     assert "lying member" not in said.out
+
+
+def test_founders_set_the_parameters_of_credit(accepted: Founders, tmp_path: Path) -> None:
+    file = tmp_path / "credit.json"
+    chosen = msgspec.structs.replace(DEFAULT_ATTRIBUTION, objection_days=3)
+    file.write_bytes(msgspec.json.encode(chosen))
+    drafted = accepted.draft("with-credit", "--attribution", file, "--json").json
+    assert msgspec.convert(drafted["attribution"], type(chosen)) == chosen
+    shown = accepted.draft("again", "--attribution", file)
+    assert "objection_days:3" in shown.out
+    for spoilt, rule in (
+        (b"{", "X2.json"),
+        (b'{"kappa":[2,5]}', "X2"),
+        (msgspec.json.encode(msgspec.structs.replace(chosen, kappa=(3, 2))), "W5"),
+    ):
+        file.write_bytes(spoilt)
+        refused = accepted.draft("no", "--attribution", file)
+        assert refused.code in (10, 12)
+        assert rule in refused.err
+        home = tmp_path / "alone"
+        refused = call("init", "--org", "h1", "--home", home, "--attribution", file)
+        assert (refused.code in (10, 12), home.exists()) == (True, False)
 
 
 def test_every_command_answers_in_json_and_chinese(tmp_path: Path) -> None:
