@@ -73,6 +73,14 @@ ReaderName = Annotated[
         help="Name of the key that asks; default: the officer's, else the one that is there.",
     ),
 ]
+Attached = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--attachment",
+        metavar="COMMITMENT",
+        help="What `alliance vault attach` handed in: the record names it, too.",
+    ),
+]
 Org = Annotated[str, typer.Option("--org", help="Code of the organisation, as in records.")]
 Kind = Annotated[str, typer.Option("--kind", help="hospital, centre, institute, operator.")]
 NameEn = Annotated[str, typer.Option("--name-en", help="The alliance's name in English.")]
@@ -99,6 +107,8 @@ class Place(NamedTuple):
     passphrase_file: Path | None
     key: str
     """The name of the key that signs; empty: the one that this home directory asks with."""
+    attachments: tuple[str, ...] = ()
+    """Commitments of payloads that were handed in before, for the record that is signed."""
 
 
 R = TypeVar("R")
@@ -120,11 +130,19 @@ def at_place(command: Callable[..., R], key: str = "") -> Callable[..., R]:
     inner = inspect.signature(command, eval_str=True)
     options = dict(_SHARED)
     options["key"] = (SignerName, key) if key else (ReaderName, "")
+    if key:
+        options["attachment"] = (Attached, None)
 
     @functools.wraps(command)
     def outer(**values: Any) -> R:
         shared = {name: values.pop(name) for name in options}
-        place = Place(shared["home"], shared["node"], shared["passphrase_file"], shared["key"])
+        place = Place(
+            shared["home"],
+            shared["node"],
+            shared["passphrase_file"],
+            shared["key"],
+            tuple(shared.get("attachment") or ()),
+        )
         return command(place, **values)
 
     own = list(inner.parameters.values())[1:]

@@ -59,7 +59,7 @@ def write(
         at_ms=now,
         record_id=new_id(now),
         refs=refs,
-        payloads=payloads,
+        payloads=(*payloads, *session.attached()),
         valid_days=valid_days,
     )
     return session.post(sign(author, record))

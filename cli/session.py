@@ -290,6 +290,18 @@ class Session:
         """
         return decode_payload(payload_of(self.client.payload(commit, purpose, permit)))
 
+    def attached(self) -> tuple[Payload, ...]:
+        """How a record names what `--attachment` says. Raises `BusyError` (T13) while that is not
+        all there.
+        """
+        found = []
+        for commit in self.place.attachments:
+            state = self.client.attachment(commit)
+            if not state.complete:
+                raise BusyError("T13", commit=commit, have=state.have, count=state.count)
+            found.append(state.payload)
+        return tuple(found)
+
     def members(self) -> tuple[str, ...]:
         """The organisations whose nodes keep this chain."""
         health = self.client.health()

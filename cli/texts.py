@@ -814,6 +814,16 @@ ACCESS: dict[str, Text] = {
         "{count} payloads destroyed here; the record of it, and the other holders, follow.",
         "已在此销毁 {count} 个载荷；相应记录及其他持有者随后完成。",
     ),
+    "uploading": Text("Hand in {file}", "上传 {file}"),
+    "fetching": Text("Fetch {file}", "下载 {file}"),
+    "attached": Text(
+        "{file} ({bytes} bytes) is in the vault. A record names it with `--attachment {commit}`.",
+        "{file}（{bytes} 字节）已存入保管库。记录可用 `--attachment {commit}` 引用。",
+    ),
+    "fetched": Text(
+        "{file}: {bytes} bytes, the ones that the payload names.",
+        "{file}：{bytes} 字节，与载荷所载一致。",
+    ),
     "vault-counts": Text(
         "{T1} payloads for all members, {T2} restricted, {missing} missing, {erased} erased;"
         " {groups} keys.",

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.attachments import attach, fetch
 from cli.options import DEFAULT_HOME, TAKES_ID, Home, Json, Lang, Place, at_place
 from cli.screen import local_time, say, show
 from cli.session import Session
@@ -128,4 +129,6 @@ def rotate(home: Home = DEFAULT_HOME, _lang: Lang = None, _json: Json = False) -
 
 
 app.command("status")(at_place(status))
+app.command("attach")(at_place(attach))
+app.command("fetch", context_settings=TAKES_ID)(at_place(fetch))
 app.command("read", context_settings=TAKES_ID)(at_place(read))

@@ -31,6 +31,7 @@ from ledger.errors import (
 )
 from ledger.merkle import ENTRIES, Tile, parse_tile_path
 from ledger.records import decode_entry
+from ledger.records.payloads import CHUNK_BYTES
 from ledger.records.schemas import schema_of
 from ledger.verify import BlockReceipt
 from node import openapi
@@ -99,14 +100,15 @@ class Api:
             return _json({"status": "pending"}, 202)
         return await run_in_threadpool(self._answer_many, raws, outcomes)
 
-    async def _body(self, request: Request) -> bytes:
+    async def _body(self, request: Request, limit: int | None = None) -> bytes:
         """The whole body within size and time, the one that its author signed.
 
         Raises `MalformedError` (O5), `AuthenticationError` (H4) or `BusyError` (H13, O4.bodies).
         """
         config = self.driver.config
         with self.door.limits.body(author_of(request).name) as arriving:
-            body = await read_body(request, config.max_request_bytes, config.body_ms, arriving.add)
+            most = limit or config.max_request_bytes
+            body = await read_body(request, most, config.body_ms, arriving.add)
             if author_of(request).scopes is None:
                 await run_in_threadpool(check_body, body, request.headers)
         return body
@@ -301,6 +303,24 @@ class Api:
         why = Why(_code(request, "purpose"), _code(request, "permit"))
         return await self.payloads.get(commit, author_of(request), why)
 
+    async def get_attachment(self, request: Request) -> Response:
+        """GET /api/v1/attachments/{commit}: how far it is here, and how a record names it."""
+        commit = request.path_params["commit"]
+        return await self.payloads.describe_attachment(commit, author_of(request))
+
+    async def put_chunk(self, request: Request) -> Response:
+        """PUT /api/v1/attachments/{commit}/{number}: the next piece."""
+        body = await self._body(request, CHUNK_BYTES)
+        commit = request.path_params["commit"]
+        number = path_number(request)
+        return await self.payloads.put_chunk(commit, number, body, author_of(request))
+
+    async def get_chunk(self, request: Request) -> Response:
+        """GET /api/v1/attachments/{commit}/{number}: a piece, for whom it is."""
+        commit, number = request.path_params["commit"], path_number(request)
+        why = Why(_code(request, "purpose"), _code(request, "permit"))
+        return await self.payloads.get_chunk(commit, number, author_of(request), why)
+
     async def get_vault(self, _request: Request) -> Response:
         """GET /api/v1/vault: what the vault holds and misses, who read restricted payloads, and
         who has not answered an erasure.
@@ -435,6 +455,9 @@ class Api:
             "GET /api/v1/reports/{name}": self.get_report,
             "POST /api/v1/payloads": self.post_payload,
             "GET /api/v1/payloads/{commit}": self.get_payload,
+            "GET /api/v1/attachments/{commit}": self.get_attachment,
+            "PUT /api/v1/attachments/{commit}/{number}": self.put_chunk,
+            "GET /api/v1/attachments/{commit}/{number}": self.get_chunk,
             "GET /api/v1/vault": self.get_vault,
             "GET /api/v1/credit/{name}": self.get_credit,
             "POST /api/v1/erasures": self.post_erasure,
@@ -559,6 +582,14 @@ def _parameter(request: Request, name: str, default: int, limit: int) -> int:
     number = _number(text)
     if number is None or number > limit:
         raise MalformedError("Q2", field=name)
+    return number
+
+
+def path_number(request: Request) -> int:
+    """The number of a piece. Raises `MalformedError` (Q2)."""
+    number = _number(request.path_params["number"])
+    if number is None:
+        raise MalformedError("Q2", field="number")
     return number
 
 

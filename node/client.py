@@ -42,8 +42,10 @@ from ledger.records.payloads import Deposit, check_deposited, decode_deposit, en
 from ledger.rulebook import RULES
 from node.config import MAX_POST_ENTRIES
 from node.forms import (
+    BYTES_TYPE,
     Accesses,
     Alive,
+    AttachmentState,
     Chunk,
     Described,
     Health,
@@ -57,6 +59,7 @@ from node.httpsig import NO_BODY, Request, sign_request
 from node.tls import Trust, context_of, is_wrong_certificate
 
 PAYLOADS_PATH: Final = "/api/v1/payloads"
+ATTACHMENTS_PATH: Final = "/api/v1/attachments"
 DEPOSIT_TYPE: Final = "application/vnd.alliance.deposit+json"
 BUNDLE_TYPE: Final = "application/vnd.alliance.entries"
 ENTRY_TYPE: Final = "application/cose"
@@ -325,6 +328,31 @@ class NodeClient(_Connection):
         deposit = decode_deposit(self._get(f"{PAYLOADS_PATH}/{quote(commit)}", params).content)
         check_deposited(deposit, commit)
         return deposit
+
+    def attachment(self, commit: str) -> AttachmentState:
+        """How far an attachment is at the node, and how a record names its payload. Raises as
+        `payload`, and `NotFoundError` (T15).
+        """
+        response = self._get(f"{ATTACHMENTS_PATH}/{quote(commit)}")
+        try:
+            return msgspec.json.decode(response.content, type=AttachmentState)
+        except msgspec.DecodeError:
+            raise self._unexpected(response) from None
+
+    def put_chunk(self, commit: str, number: int, data: bytes) -> None:
+        """Hand in the next piece of an attachment. Raises `ConflictError` (T14), `ProofError`
+        (T12), `ForbiddenError` (T16) or as `attachment`.
+        """
+        path = f"{ATTACHMENTS_PATH}/{quote(commit)}/{number}"
+        self._send("PUT", path, content=data, headers={"content-type": BYTES_TYPE})
+
+    def chunk(self, commit: str, number: int, purpose: str = "", permit: str = "") -> bytes:
+        """A piece of an attachment; whoever has all of them checks the hash. Raises as `payload`,
+        `BusyError` (T13) while the node does not have all of it, `NotFoundError` (T15).
+        """
+        given = {"permit": permit, "purpose": purpose}
+        params = {name: text for name, text in given.items() if text}
+        return self._get(f"{ATTACHMENTS_PATH}/{quote(commit)}/{number}", params).content
 
     def erase(self, commits: Sequence[str], group: str, ground: str) -> list[str]:
         """Have payloads destroyed at the node, and on record; gives those that were there.

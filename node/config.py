@@ -6,6 +6,7 @@ A setting that would make the node unsafe stops it here, before anything is open
 import ipaddress
 import os
 import re
+import shutil
 import stat
 import tomllib
 from collections.abc import Mapping
@@ -229,6 +230,22 @@ def make_private_folder(path: Path) -> None:
     """A folder for its owner alone. Raises `ConfigError` (X1.file)."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError:
+        raise ConfigError("X1.file", file=path.name) from None
+
+
+def copy_private(source: Path, path: Path) -> None:
+    """Copy a file, of any size, for its owner alone, whole or not at all. Raises `ConfigError`
+    (X1.file).
+    """
+    part = path.with_name(path.name + ".part")
+    try:
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file, source.open("rb") as found:
+            shutil.copyfileobj(found, file)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
     except OSError:
         raise ConfigError("X1.file", file=path.name) from None
 

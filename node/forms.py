@@ -5,9 +5,11 @@ it holds beyond them comes from a later version and is passed on. What carries a
 from `node.receipts` and `ledger.verify`.
 """
 
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Any, Final, Literal, NotRequired, TypedDict
 
 import msgspec
+
+from ledger.records.envelope import Payload
 
 NodeStatus = Literal["ok", "storage-failing", "silent", "observing", "broken"]
 """`driver.status`."""
@@ -153,3 +155,18 @@ class Described(TypedDict):
     """An entry; a seal has no receipt."""
 
     receipt: NotRequired[dict[str, Any]]
+
+
+BYTES_TYPE: Final = "application/octet-stream"
+"""The pieces of attachments."""
+
+
+class AttachmentState(msgspec.Struct, frozen=True, kw_only=True):
+    """How far an attachment is at a node: the first `have` of `count` pieces. `complete` when the
+    hash was found right, too. `payload` is how a record names it.
+    """
+
+    complete: bool
+    count: int
+    have: int
+    payload: Payload

@@ -83,9 +83,10 @@ def create_app(config: Config, clock: Clock | None = None) -> FastAPI:
     driver.connect(links)
 
     api = Api(driver, vault)
-    replication = Replication(driver, links, vault, api.forgetting, api.readings)
+    replication = Replication(driver, links, api.payloads, api.forgetting, api.readings)
     api.wake = replication.wake
     api.payloads.fetch = replication.fetch
+    api.payloads.want = replication.want
     api.payloads.catch_up = api.forgetting.catch_up = replication.catch_up
 
     @asynccontextmanager

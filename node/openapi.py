@@ -21,6 +21,7 @@ BODIES: Final[dict[str, tuple[str, ...]]] = {
     "POST /api/v1/entries": (ENTRY_TYPE, BUNDLE_TYPE),
     "POST /api/v1/erasures": (JSON,),
     "POST /api/v1/payloads": (DEPOSIT_TYPE,),
+    "PUT /api/v1/attachments/{commit}/{number}": (BYTES,),
 }
 SUCCESS: Final[dict[str, tuple[int, ...]]] = {
     "POST /api/v1/entries": (200, 201, 202),
@@ -31,6 +32,9 @@ BESIDES: Final[dict[str, tuple[int, ...]]] = {
     "POST /api/v1/entries": (409, 413, 507),
     "POST /api/v1/erasures": (410, 413, 507),
     "POST /api/v1/payloads": (410, 413, 507),
+    "PUT /api/v1/attachments/{commit}/{number}": (409, 410, 413, 507),
+    "GET /api/v1/attachments/{commit}": (410, 507),
+    "GET /api/v1/attachments/{commit}/{number}": (410, 507),
     "GET /api/v1/payloads/{commit}": (410, 507),
 }
 """What else a route may answer."""
@@ -42,6 +46,7 @@ TYPES: Final[dict[str, str]] = {
     "GET /metrics": "text/plain",
     "GET /tile/{path:path}": BYTES,
     "GET /api/v1/payloads/{commit}": DEPOSIT_TYPE,
+    "GET /api/v1/attachments/{commit}/{number}": BYTES,
     "GET /api/v1/schemas/{name}": "application/schema+json",
 }
 QUERIES: Final[dict[str, tuple[str, ...]]] = {
@@ -52,6 +57,7 @@ QUERIES: Final[dict[str, tuple[str, ...]]] = {
         "request", "seq", "sort", "system", "to",
     ),
     "GET /api/v1/payloads/{commit}": ("permit", "purpose"),
+    "GET /api/v1/attachments/{commit}/{number}": ("permit", "purpose"),
 }  # fmt: skip
 SECURITY: Final[list[dict[str, list[str]]]] = [{"signature": []}, {"apiKey": []}]
 

@@ -3,14 +3,17 @@
 The same for people, on the node's own address, and for the nodes of other members, on theirs.
 """
 
+import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from ledger.encoding import b64url
-from ledger.errors import ForbiddenError, NotFoundError
+from ledger.errors import BusyError, ForbiddenError, NotFoundError
 from ledger.records.envelope import ENCODE
 from ledger.records.payloads import (
     Deposit,
@@ -19,8 +22,10 @@ from ledger.records.payloads import (
     encode_deposit,
     reference,
 )
+from node.attachments import Attachments
 from node.client import DEPOSIT_TYPE
 from node.clock import wall_ms
+from node.forms import BYTES_TYPE, AttachmentState
 from node.identity import Identity
 from node.policy import check_deposit, check_release
 from node.readings import Why
@@ -28,6 +33,10 @@ from node.vault import Holding, Opened, Reading, Vault
 
 OnChain = Callable[[str, Identity, Why], Awaitable[None]]
 """Returns when the reading of a payload by somebody is on the chain, and raises when it is not."""
+
+READING_S: Final = 900.0
+"""So long after its record one reading of an attachment may take; what comes later is another."""
+MAX_BEGUN: Final = 4_096
 
 
 class Payloads:
@@ -37,6 +46,11 @@ class Payloads:
         self.vault = vault
         self.org = org
         self._on_chain = on_chain
+        self.attachments = Attachments(vault)
+        self._begun: OrderedDict[tuple[str, str, Why], float] = OrderedDict()
+        """Readings of attachments that are on the chain, and until when they go on."""
+        self.want: Callable[[str], None] = lambda _commit: None
+        """Has an attachment brought from another holder."""
         self.fetch: Callable[[str], bool] = lambda _commit: False
         """Brings a payload from another holder; says whether it is here now."""
         self.catch_up: Callable[[], object] = lambda: None
@@ -70,7 +84,7 @@ class Payloads:
         """
         holding = await run_in_threadpool(self._allowed, commit, author)
         if holding.tier == "T2":
-            await self._on_chain(commit, author, why)
+            await self._put_on_record(holding, author, why)
         return await run_in_threadpool(self._release, commit)
 
     def _release(self, commit: str) -> Response:
@@ -88,9 +102,71 @@ class Payloads:
         except ForbiddenError:
             self._note(holding, author, "denied")
             raise
-        if holding.tier == "T2":
-            self._note(holding, author, "ok")
         return holding
+
+    # --- attachments ------------------------------------------------------------------------------
+
+    async def put_chunk(self, commit: str, number: int, data: bytes, author: Identity) -> Response:
+        """Take the next piece of an attachment, from whoever deposited the payload or the node of
+        another holder that the chain names.
+
+        Raises `ForbiddenError` (T16) and what `Attachments.take` raises.
+        """
+        have, count = await run_in_threadpool(self._take, commit, number, data, author)
+        return Response(ENCODE({"count": count, "have": have}), 200, None, "application/json")
+
+    def _take(self, commit: str, number: int, data: bytes, author: Identity) -> tuple[int, int]:
+        holding = self.vault.holding(commit)
+        is_holder = author.role == "node" and author.org in holding.holders
+        if not is_holder and author.key != holding.depositor:
+            raise ForbiddenError("T16", commit=commit)
+        return self.attachments.take(commit, number, data)
+
+    async def describe_attachment(self, commit: str, author: Identity) -> Response:
+        """How far an attachment is here, and how a record names its payload. Raises as `get`."""
+        return await run_in_threadpool(self._describe_attachment, commit, author)
+
+    def _describe_attachment(self, commit: str, author: Identity) -> Response:
+        self._allowed(commit, author)
+        have, count = self.attachments.have(commit)
+        named = reference(deposit_of(self.vault.read(commit)))
+        answer = AttachmentState(
+            complete=self.vault.attached(commit).complete, count=count, have=have, payload=named
+        )
+        return Response(ENCODE(answer), 200, None, "application/json")
+
+    async def get_chunk(self, commit: str, number: int, author: Identity, why: Why) -> Response:
+        """Release a piece of an attachment; of a T2 payload after the reading is on the chain.
+
+        Raises as `get` and `Attachments.give`.
+        """
+        holding = await run_in_threadpool(self._allowed, commit, author)
+        await run_in_threadpool(self._check_complete, commit)
+        if holding.tier == "T2":
+            await self._begin(holding, author, why)
+        data = await run_in_threadpool(self.attachments.give, commit, number)
+        return Response(data, 200, {"Cache-Control": "no-store"}, BYTES_TYPE)
+
+    def _check_complete(self, commit: str) -> None:
+        """Whether all of it is here; what is not is asked for. Raises `BusyError` (T13)."""
+        if not self.vault.attached(commit).complete:
+            self.want(commit)
+            have, count = self.attachments.have(commit)
+            raise BusyError("T13", commit=commit, have=have, count=count)
+
+    async def _begin(self, holding: Holding, author: Identity, why: Why) -> None:
+        """One reading of all its pieces, for as long as somebody may take to read them."""
+        what, now_s = (holding.commit, author.name, why), time.monotonic()
+        if self._begun.get(what, 0.0) > now_s:
+            return
+        await self._put_on_record(holding, author, why)
+        self._begun[what] = now_s + READING_S
+        while len(self._begun) > MAX_BEGUN:
+            self._begun.popitem(last=False)
+
+    async def _put_on_record(self, holding: Holding, author: Identity, why: Why) -> None:
+        await run_in_threadpool(self._note, holding, author, "ok")
+        await self._on_chain(holding.commit, author, why)
 
     def _holding(self, commit: str, author: Identity) -> Holding:
         """What is here, or is brought here for somebody of this organisation who may read it."""

@@ -25,6 +25,7 @@ from ledger.crypto import Signer
 from ledger.errors import AllianceError, TooLargeError
 from ledger.records.payloads import Deposit, decode_deposit, encode_deposit
 from node.client import (
+    ATTACHMENTS_PATH,
     DEPOSIT_TYPE,
     NO_PINS,
     PAYLOADS_PATH,
@@ -32,6 +33,7 @@ from node.client import (
     error_of,
     not_reached,
 )
+from node.forms import BYTES_TYPE, AttachmentState
 from node.httpsig import NO_BODY, Request, sign_request
 from node.tls import Trust, context_of
 from node.wire import (
@@ -145,6 +147,23 @@ class PeerClient:
     def give(self, deposit: Deposit) -> None:
         """Hand a payload to another holder that the chain names. Raises what it refuses with."""
         self._asked("POST", PAYLOADS_PATH, DEPOSIT_TYPE, encode_deposit(deposit))
+
+    def attachment(self, commit: str) -> AttachmentState:
+        """How far an attachment is at the other holder. Raises as `payload`."""
+        answer = self._asked("GET", f"{ATTACHMENTS_PATH}/{commit}", NO_BODY, b"")
+        try:
+            return msgspec.json.decode(answer.content, type=AttachmentState)
+        except msgspec.DecodeError:
+            raise UnreachableError("O7.answer", url=self.url, status=answer.status) from None
+
+    def chunk(self, commit: str, number: int) -> bytes:
+        """A piece of an attachment. Raises as `payload`, or `BusyError` (T13)."""
+        path = f"{ATTACHMENTS_PATH}/{commit}/{number}"
+        return self._asked("GET", path, NO_BODY, b"").content
+
+    def put_chunk(self, commit: str, number: int, data: bytes) -> None:
+        """Hand the next piece of an attachment to another holder. Raises what it refuses with."""
+        self._asked("PUT", f"{ATTACHMENTS_PATH}/{commit}/{number}", BYTES_TYPE, data)
 
     def probe(self, now_s: int, nonce: bytes) -> tuple[str, int | None]:
         """Knock: a signed request that says nothing. Gives the rule by which it is refused and what

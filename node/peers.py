@@ -23,9 +23,9 @@ from ledger.errors import (
     MalformedError,
     ProofError,
 )
-from ledger.records.payloads import MAX_DEPOSIT_BYTES
-from node.api import KnownProxies, install_errors, on_mistake, read_body
-from node.client import PAYLOADS_PATH
+from ledger.records.payloads import CHUNK_BYTES, MAX_DEPOSIT_BYTES
+from node.api import KnownProxies, install_errors, on_mistake, path_number, read_body
+from node.client import ATTACHMENTS_PATH, PAYLOADS_PATH
 from node.driver import Driver
 from node.httpsig import Verifier, check_body
 from node.identity import Identity, head_of, single
@@ -93,6 +93,28 @@ class Peers:
         link = await run_in_threadpool(self._node, request)
         commit = request.path_params["commit"]
         return await self.payloads.get(commit, _identity(link), Why())
+
+    async def get_attachment(self, request: HttpRequest) -> Response:
+        """GET /api/v1/attachments/{commit}: how far it is here, for the node of a holder."""
+        link = await run_in_threadpool(self._node, request)
+        return await self.payloads.describe_attachment(
+            request.path_params["commit"], _identity(link)
+        )
+
+    async def get_chunk(self, request: HttpRequest) -> Response:
+        """GET /api/v1/attachments/{commit}/{number}: a piece, for the node of a holder."""
+        link = await run_in_threadpool(self._node, request)
+        commit, number = request.path_params["commit"], path_number(request)
+        return await self.payloads.get_chunk(commit, number, _identity(link), Why())
+
+    async def put_chunk(self, request: HttpRequest) -> Response:
+        """PUT /api/v1/attachments/{commit}/{number}: the next piece, from a node that cannot be
+        asked for it.
+        """
+        link = await run_in_threadpool(self._node, request)
+        body = await self._read(link, request, CHUNK_BYTES)
+        commit, number = request.path_params["commit"], path_number(request)
+        return await self.payloads.put_chunk(commit, number, body, _identity(link))
 
     async def post_payload(self, request: HttpRequest) -> Response:
         """POST /api/v1/payloads: a payload that the chain names, from a node that cannot be
@@ -188,6 +210,10 @@ def create_peer_app(driver: Driver, links: Links, payloads: Payloads) -> ASGIApp
     peers = Peers(driver, links, payloads, app)
     app.add_route(PAYLOADS_PATH, peers.post_payload, methods=["POST"])
     app.add_route(f"{PAYLOADS_PATH}/{{commit}}", peers.get_payload, methods=["GET"])
+    piece = f"{ATTACHMENTS_PATH}/{{commit}}/{{number}}"
+    app.add_route(f"{ATTACHMENTS_PATH}/{{commit}}", peers.get_attachment, methods=["GET"])
+    app.add_route(piece, peers.get_chunk, methods=["GET"])
+    app.add_route(piece, peers.put_chunk, methods=["PUT"])
     install_errors(app)
     answering = ServerErrorMiddleware(peers, handler=on_mistake)
     return KnownProxies(answering, driver.config.proxies)

@@ -21,15 +21,18 @@ from node.clock import wall_ms
 from node.driver import Driver
 from node.forgetting import Forgetting
 from node.links import Link, Links
-from node.payloads import deposit_of
+from node.payloads import Payloads, deposit_of
+from node.peerclient import PeerClient
 from node.readings import Readings
-from node.vault import Named, Vault
+from node.vault import Named
 
 LOG = logging.getLogger("alliance.node")
 PAUSE_S: Final = 1.0
 MAX_PAUSE_S: Final = 30.0
 BLOCKS_AT_ONCE: Final = 256
 BACKUP_S: Final = 60.0
+TURN_S: Final = 5.0
+"""So long one attachment may keep the others, and erasures, waiting."""
 MAX_TO_GIVE: Final = 10_000
 MARKS: Final = (b'"payloads":[', b'"type":"erasure"')
 """One of them stands in every record that is of interest: other blocks are not parsed again."""
@@ -42,14 +45,16 @@ class Replication:
         self,
         driver: Driver,
         links: Links,
-        vault: Vault,
+        payloads: Payloads,
         forgetting: Forgetting,
         readings: Readings,
     ) -> None:
         self._readings = readings
         self._driver = driver
         self._links = links
-        self._vault = vault
+        self._vault = payloads.vault
+        self._attachments = payloads.attachments
+        self._wanted: set[str] = set()
         self._forgetting = forgetting
         self._org = driver.org
         self._to_give: deque[tuple[Link, str]] = deque(maxlen=MAX_TO_GIVE)
@@ -93,6 +98,7 @@ class Replication:
         """
         missing = self._vault.missing(self._org)
         left = [item for item in missing if self._stopping.is_set() or not self._fetch(item)]
+        left += [item for item in self._unfinished() if not self._fetch_attachment(item)]
         for _ in range(len(self._to_give)):
             link, commit = self._to_give.popleft()
             if not self._give(link, commit):
@@ -169,19 +175,79 @@ class Replication:
                 return True
         return False
 
+    # --- attachments ---
+
+    def want(self, commit: str) -> None:
+        """Have the attachment of a restricted payload brought: somebody who may read it asks."""
+        self._wanted.add(commit)
+        self.wake()
+
+    def _unfinished(self) -> list[Named]:
+        """The attachments that this organisation should hold whole and does not."""
+        unfinished = set(self._vault.unfinished())
+        named = [item for commit in unfinished for item in self._vault.named(commit)]
+        return [
+            item
+            for item in named
+            if self._org in item.holders and (item.tier == "T1" or item.commit in self._wanted)
+        ]
+
+    def _fetch_attachment(self, item: Named) -> bool:
+        """Bring what is missing of an attachment, as far as one turn goes; says whether all of it
+        is here. It goes on where it was.
+        """
+        until_s = time.monotonic() + TURN_S
+        for link in self._links:
+            if link.org not in item.holders or not link.url:
+                continue
+            try:
+                with self._links.client(link, self._driver.membership.signer) as client:
+                    have, count = self._attachments.have(item.commit)
+                    while have < count and time.monotonic() < until_s:
+                        if self._stopping.is_set():
+                            return False
+                        data = client.chunk(item.commit, have)
+                        have, count = self._attachments.take(item.commit, have, data)
+            except AllianceError as error:
+                LOG.debug("%s: attachment %s: %s", link.org, item.commit, error)
+            else:
+                if have < count:
+                    self.wake()  # there is more of it: no need to wait long
+                    return False
+                self._wanted.discard(item.commit)
+                return True
+        return False
+
+    def _give_attachment(self, client: PeerClient, commit: str) -> bool:
+        """Hand on what the other holder lacks of an attachment, as far as one turn goes."""
+        if commit in self._vault.unfinished():
+            return False
+        try:
+            state = client.attachment(commit)
+        except NotFoundError as error:
+            if error.rule == "T15":
+                return True
+            raise
+        until_s = time.monotonic() + TURN_S
+        for number in range(state.have, state.count):
+            if self._stopping.is_set() or time.monotonic() >= until_s:
+                return False
+            client.put_chunk(commit, number, self._attachments.give(commit, number))
+        return True
+
     def _give(self, link: Link, commit: str) -> bool:
         """Hand a payload to a holder that cannot ask for it; says whether that is done with."""
         try:
             deposit = deposit_of(self._vault.read(commit))
             with self._links.client(link, self._driver.membership.signer) as client:
                 client.give(deposit)
+                return self._give_attachment(client, commit)
         except NotFoundError as error:
             # Not in this vault, or erased: nothing to give. T3 of the other one: it is behind.
             return error.rule != "T3" or self._is_absent(commit)
         except AllianceError as error:
             LOG.debug("%s: payload %s: %s", link.org, commit, error)
             return False
-        return True
 
     def _is_absent(self, commit: str) -> bool:
         try:

@@ -29,22 +29,19 @@ from ledger.errors import (
 )
 from ledger.records.payloads import (
     SALT_BYTES,
+    Attachment,
     Deposit,
     Tier,
+    attachment_of,
     check_commitment,
     commit_of,
     payload_of,
 )
-from node.config import Config, make_private_folder, write_private
+from node.chunks import CHUNKS_FILE, PRAGMAS, Chunks
+from node.config import Config, copy_private, make_private_folder, write_private
 from node.store.engine import storage_errors
 from node.vaultkeys import VaultKeys, load_keys, make_keys
 
-PRAGMAS: Final = (
-    "PRAGMA journal_mode = DELETE",
-    "PRAGMA secure_delete = ON",
-    "PRAGMA synchronous = FULL",
-    "PRAGMA temp_store = MEMORY",
-)
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS group_key (
   name TEXT PRIMARY KEY, kek TEXT NOT NULL, wrapped BLOB NOT NULL);
@@ -63,6 +60,8 @@ CREATE TABLE IF NOT EXISTS access (
   role TEXT NOT NULL, subject TEXT NOT NULL, key TEXT NOT NULL, outcome TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS reading (
   number INTEGER PRIMARY KEY, about TEXT NOT NULL, raw BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS attachment (
+  id TEXT PRIMARY KEY, chunks INTEGER NOT NULL, wrapped BLOB NOT NULL, complete INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS place (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 """
 VAULT_FILE: Final = "vault.db"
@@ -83,6 +82,15 @@ class Holding(NamedTuple):
     holders: tuple[str, ...]
     depositor: str
     """The key id of who handed it in, or the organisation whose node brought it."""
+
+
+class Attached(NamedTuple):
+    """An attachment that a payload names, and the key of its pieces."""
+
+    holding: Holding
+    chunks: int
+    key: bytes
+    complete: bool
 
 
 class Opened(NamedTuple):
@@ -131,8 +139,10 @@ class Erasure(NamedTuple):
 class Vault:
     """The payloads of one node. `open` it; every method is one transaction, from any thread."""
 
-    def __init__(self, connection: sqlite3.Connection, keys: VaultKeys) -> None:
+    def __init__(self, connection: sqlite3.Connection, keys: VaultKeys, chunks: Chunks) -> None:
         self._connection = connection
+        self.chunks = chunks
+        """The pieces of attachments."""
         self._keys = keys
         self._lock = RLock()
 
@@ -145,19 +155,22 @@ class Vault:
             for pragma in PRAGMAS:
                 connection.execute(pragma)
             connection.executescript(SCHEMA)
-        vault = cls(connection, keys)
         try:
+            vault = cls(connection, keys, Chunks.open(path.with_name(CHUNKS_FILE)))
             with vault._transaction():
                 vault._group_key(CHECK)
+            # What an erasure that did not come to its end left: it has no key any more.
+            vault.chunks.keep({row[0] for row in vault._rows("SELECT id FROM attachment")})
         except BaseException:
             connection.close()
             raise
         return vault
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the files."""
         with self._lock:
             self._connection.close()
+        self.chunks.close()
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -198,7 +211,51 @@ class Vault:
                     at_ms, wrapped, body,
                 ),
             )  # fmt: skip
+            self._expect(commit, group, attachment_of(payload_of(deposit)))
         return commit
+
+    # --- attachments ------------------------------------------------------------------------------
+
+    def _expect(self, commit: str, group: str, attachment: Attachment | None) -> None:
+        """The key that the pieces of an attachment are to be encrypted with."""
+        if attachment is None:
+            return
+        nonce, key = secrets.token_bytes(NONCE_BYTES), secrets.token_bytes(32)
+        wrapped = encrypt(self._group_key(group), nonce, key, _bound_of(commit))
+        self._connection.execute(
+            "INSERT OR IGNORE INTO attachment VALUES (?, ?, ?, 0)",
+            (commit, attachment.chunks, wrapped),
+        )
+
+    def attached(self, commit: str) -> Attached:
+        """The attachment of a payload. Raises `NotFoundError` (T3, T15), `ErasedError` (T4), or as
+        `read`.
+        """
+        with self._lock:
+            holding = self.holding(commit)
+            rows = self._rows(
+                "SELECT chunks, wrapped, complete FROM attachment WHERE id = ?", commit
+            )
+            if not rows:
+                raise NotFoundError("T15", commit=commit)
+            key = decrypt(self._group_key(holding.group), rows[0][1], _bound_of(commit))
+        return Attached(holding, rows[0][0], key, bool(rows[0][2]))
+
+    def complete(self, commit: str) -> None:
+        """All pieces of an attachment are here, and they are the right ones."""
+        with self._transaction():
+            self._connection.execute("UPDATE attachment SET complete = 1 WHERE id = ?", (commit,))
+
+    def check_attachments(self) -> None:
+        """Those of which pieces are missing, as in a copy made meanwhile, are not complete."""
+        rows = self._rows("SELECT id, chunks FROM attachment WHERE complete")
+        short = [(row[0],) for row in rows if self.chunks.count(row[0]) < row[1]]
+        with self._transaction():
+            self._connection.executemany("UPDATE attachment SET complete = 0 WHERE id = ?", short)
+
+    def unfinished(self) -> list[str]:
+        """The payloads whose attachment is not all here."""
+        return [row[0] for row in self._rows("SELECT id FROM attachment WHERE NOT complete")]
 
     def holding(self, commit: str) -> Holding:
         """What is known of a payload. Raises `NotFoundError` (T3) or `ErasedError` (T4)."""
@@ -377,12 +434,15 @@ class Vault:
                 )
                 if rows:
                     self._connection.execute("DELETE FROM payload WHERE id = ?", (commit,))
+                    self._connection.execute("DELETE FROM attachment WHERE id = ?", (commit,))
                     self._connection.execute(
                         "DELETE FROM group_key WHERE name = ? AND NOT EXISTS"
                         " (SELECT 1 FROM payload WHERE group_name = ?)",
                         (rows[0][0], rows[0][0]),
                     )
                     here.append(commit)
+        # Their key is gone; should this not come to its end, the next start does it.
+        self.chunks.drop(here)
         return here
 
     def on_record(self, commits: Sequence[str], record: str) -> None:
@@ -423,6 +483,7 @@ class Vault:
             finally:
                 copy.close()
             part.replace(folder / COPY_FILE)
+        self.chunks.copy_to(folder / CHUNKS_FILE)
 
     def back_up_keys(self, folder: Path) -> None:
         """Replace the copy of the groups' keys, which are wrapped with the key of the vault."""
@@ -436,11 +497,17 @@ class Vault:
         rows = self._rows("SELECT tier, count(*) FROM payload GROUP BY tier")
         found: dict[str, int] = {"T1": 0, "T2": 0, **{row[0]: row[1] for row in rows}}
         erased = self._rows("SELECT count(*) FROM erased")[0][0]
-        return {**found, "erased": erased, "groups": self._groups()}
+        files = self._rows("SELECT count(*) FROM attachment WHERE complete")[0][0]
+        return {**found, "attachments": files, "erased": erased, "groups": self._groups()}
 
     def _groups(self) -> int:
         count = self._rows("SELECT count(*) FROM group_key WHERE name != ?", CHECK)[0][0]
         return int(count)
+
+
+def _bound_of(commit: str) -> bytes:
+    """What the key of an attachment is bound to."""
+    return f"attachment/{commit}".encode()
 
 
 def _text(orgs: Sequence[str]) -> str:
@@ -477,11 +544,18 @@ def restore_vault(config: Config, folder: Path) -> None:
             connection.execute(
                 "DELETE FROM payload WHERE group_name NOT IN (SELECT name FROM group_key)"
             )
+            connection.execute("DELETE FROM attachment WHERE id NOT IN (SELECT id FROM payload)")
             connection.execute("DELETE FROM place")
         finally:
             connection.close()
+        if (folder / CHUNKS_FILE).exists():
+            copy_private(folder / CHUNKS_FILE, config.home / CHUNKS_FILE)
     part.replace(path)
-    open_vault(config).close()
+    vault = open_vault(config)
+    try:
+        vault.check_attachments()
+    finally:
+        vault.close()
 
 
 def open_vault(config: Config) -> Vault:

@@ -20,6 +20,10 @@ SUITE: Final = b"sha256-ed25519/1"
 SALT_BYTES: Final = 32
 MAX_PAYLOAD_BYTES: Final = 1 << 20
 """Larger things are attachments, which a payload names by digest."""
+CHUNK_BYTES: Final = 1 << 20
+"""Attachments travel, and lie in a vault, in pieces of so many bytes; the last may be shorter."""
+MAX_ATTACHMENT_BYTES: Final = 1 << 34
+ATTACHED: Final = "attachment"
 MAX_DEPOSIT_BYTES: Final = MAX_PAYLOAD_BYTES + 8_192
 
 Tier = Literal["T1", "T2"]
@@ -37,6 +41,26 @@ Value = dict[str, object]
 """A JSON object: strings of any script, integers, booleans, null, arrays, objects."""
 
 
+class Attachment(Shape, frozen=True, kw_only=True):
+    """What a payload says, under `attachment`, of a large thing that goes with it: the commitment
+    to the payload binds every byte of it.
+    """
+
+    bytes: Annotated[int, msgspec.Meta(ge=1, le=MAX_ATTACHMENT_BYTES)]
+    media: Annotated[str, msgspec.Meta(min_length=1, max_length=128)] | None = None
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] | None = None
+    sha256: Digest
+
+    @property
+    def chunks(self) -> int:
+        """How many pieces it has; all but the last are whole."""
+        return -(-self.bytes // CHUNK_BYTES)
+
+    def length(self, number: int) -> int:
+        """How long a piece is; 0 for one that it does not have."""
+        return max(0, min(CHUNK_BYTES, self.bytes - number * CHUNK_BYTES))
+
+
 class Deposit(Shape, frozen=True, kw_only=True):
     """A payload on its way into a vault, with all that its holders need to know of it."""
 
@@ -48,6 +72,7 @@ class Deposit(Shape, frozen=True, kw_only=True):
     tier: Tier
 
 
+_ATTACHMENTS = msgspec.json.Decoder(Attachment)
 _DEPOSITS = msgspec.json.Decoder(Deposit)
 
 
@@ -101,7 +126,7 @@ def make_deposit(
         "schema": schema,
         "tier": tier,
     }
-    encode_payload(value)
+    attachment_of(encode_payload(value))
     try:
         return msgspec.convert({**fields, **({"group": group} if group else {})}, Deposit)
     except msgspec.ValidationError as error:
@@ -135,6 +160,19 @@ def check_deposited(deposit: Deposit, commit: str) -> None:
     check_commitment(commit, unb64url(deposit.salt, SALT_BYTES), payload_of(deposit))
 
 
+def attachment_of(payload: bytes) -> Attachment | None:
+    """What a payload says of its attachment; None for one that has none.
+
+    Raises `MalformedError` (S1) for what is no such description.
+    """
+    value = msgspec.json.decode(payload, type=dict[str, msgspec.Raw]).get(ATTACHED)
+    if value is None:
+        return None
+    found = decode_shape(bytes(value), _ATTACHMENTS)
+    unb64url(found.sha256, 32)
+    return found
+
+
 def size_bucket(size: int) -> int:
     """The least power of two that is no smaller, from 256 on: a size tells what is said."""
     return max(256, 1 << (size - 1).bit_length())
@@ -154,4 +192,5 @@ def decode_deposit(data: bytes) -> Deposit:
     deposit = decode_shape(data, _DEPOSITS)
     unb64url(deposit.salt, SALT_BYTES)
     decode_payload(payload_of(deposit))
+    attachment_of(payload_of(deposit))
     return deposit

@@ -82,6 +82,36 @@ VAULT: dict[str, Rule] = {
         "Ask again in a moment; when it lasts, `alliance node status` says what the chain waits for.",
         "请稍后再试；如持续出现，`alliance node status` 会说明链在等待什么。",
     ),
+    "T12": Rule(
+        "The bytes that came are not those whose SHA-256 the payload {commit} names; all of them were dropped.",
+        "收到的字节与载荷 {commit} 所载 SHA-256 不符，已全部丢弃。",
+        "Hand in, or fetch, the whole attachment again; the file may have changed meanwhile.",
+        "请重新上传或下载整个附件；文件可能已被修改。",
+    ),
+    "T13": Rule(
+        "The attachment of {commit} is not complete here: {have} of {count} pieces.",
+        "载荷 {commit} 的附件在本节点尚不完整：共 {count} 段，已有 {have} 段。",
+        "Ask again in a moment, or go on handing it in with `alliance vault attach`.",
+        "请稍后再试，或用 `alliance vault attach` 继续上传。",
+    ),
+    "T14": Rule(
+        "Piece {number} of the attachment of {commit} cannot be taken: {have} of {count} are here, each has its length, and the next one is taken next.",
+        "无法接收载荷 {commit} 附件的第 {number} 段：共 {count} 段，已有 {have} 段；每段长度固定，须按顺序提交。",
+        "Go on with the next piece; `alliance vault attach` does.",
+        "请从下一段继续；`alliance vault attach` 会自动处理。",
+    ),
+    "T15": Rule(
+        "The payload {commit} has no attachment.",
+        "载荷 {commit} 没有附件。",
+        "`alliance vault read` shows the payload itself.",
+        "`alliance vault read` 可显示载荷本身。",
+    ),
+    "T16": Rule(
+        "The attachment of {commit} is handed in by whoever deposited its payload, not by this key.",
+        "载荷 {commit} 的附件须由其存入者提交，不接受该密钥。",
+        "Use the key that deposited the payload.",
+        "请使用存入该载荷的密钥。",
+    ),
     "T8": Rule(
         "{org} is not among the holders of this payload.",
         "{org} 不在该载荷的持有者之列。",

@@ -174,7 +174,7 @@ def test_what_is_erased_is_gone_with_its_keys_and_does_not_come_back(
     found = on_disk(tmp_path)
     assert [part for row in (*rows, *keys) for part in row if part in found] == []
     assert vault.read(commits[2]).payload == payload_of(given[2])
-    assert vault.counts() == {"T1": 0, "T2": 1, "erased": 2, "groups": 1}
+    assert vault.counts() == {"T1": 0, "T2": 1, "attachments": 0, "erased": 2, "groups": 1}
 
 
 def test_what_the_chain_names_and_is_not_here_is_missing(vault: Vault) -> None:

@@ -79,7 +79,7 @@ def routes(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     [(SPEC, "10 The node's API"), ("README.md", "HTTP"), ("README.zh-CN.md", "HTTP")],
 )
 def test_every_route_is_documented_and_no_other(routes: set[str], name: str, title: str) -> None:
-    written = re.findall(r"`(GET|POST) (/[^\s`]*)`", chapter(read(name), title))
+    written = re.findall(r"`(GET|POST|PUT) (/[^\s`]*)`", chapter(read(name), title))
     assert {f"{method} {plain_route(path)}" for method, path in written} == routes
 
 
