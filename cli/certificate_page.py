@@ -51,6 +51,8 @@ class Page(NamedTuple):
     status: str
     code: str
     sections: tuple[Section, ...]
+    wide: bool = False
+    """Landscape, for tables of many columns."""
 
 
 def _say(name: str, **facts: str | int) -> Text:
@@ -298,13 +300,19 @@ td, th { text-align: left; vertical-align: top; padding: 0.8mm 2mm; overflow-wra
 th { font-weight: normal; color: #555; } .rows td, .rows th { border: 0.4pt solid #bbb; }
 .pairs th { width: 52mm; } svg.qr { width: 34mm; height: 34mm; }
 """
+WIDE_STYLE: Final = """
+@page { size: A4 landscape; margin: 10mm; }
+body { max-width: 277mm; font-size: 8pt; } .pairs th { width: 62mm; }
+.rows td, .rows th { padding: 0.5mm 1mm; }
+"""
 
 
 def as_html(page: Page) -> str:
     """One self-contained page: nothing is loaded from anywhere."""
+    style = STYLE + (WIDE_STYLE if page.wide else "")
     parts = [
         '<!doctype html><html lang="zh"><head><meta charset="utf-8">',
-        f"<title>{_text(page.number)} {_text(page.title.zh)}</title><style>{STYLE}</style></head>",
+        f"<title>{_text(page.number)} {_text(page.title.zh)}</title><style>{style}</style></head>",
         f"<body><header><div><h1>{_text(page.title.zh)}<small>{_text(page.title.en)}</small></h1>",
         f"<p>{_text(page.issuer.zh)}<br>{_text(page.issuer.en)}</p>",
         f'<p class="status">{_text(page.number)} · {_text(page.status)}</p></div>',

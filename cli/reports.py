@@ -5,6 +5,7 @@ are shown; rows of queries come from the node's index, and say so.
 import csv
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -29,6 +30,8 @@ COLUMNS: Final = (
 """The columns of CSV, in this order; times in UTC."""
 FORMATS: Final = ("table", "json", "csv")
 MAX_PAGE: Final = 1_000
+FORMULA: Final = re.compile(r"[=+\-@\t\r]").match
+"""What begins a formula."""
 
 Term = Annotated[str | None, typer.Option()]
 
@@ -72,7 +75,7 @@ def accesses(
     if wants_json() or form == "json":
         typer.echo(json.dumps(page, ensure_ascii=False, indent=2))
     elif form == "csv":
-        typer.echo(("\ufeff" if bom else "") + as_csv(page["rows"]), nl=False)
+        typer.echo(("\ufeff" if bom else "") + as_csv(page["rows"], spreadsheet=bom), nl=False)
     else:
         show_table(page)
 
@@ -93,13 +96,20 @@ def fetch(
         wanted["after"] = page["next"]
 
 
-def as_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = COLUMNS) -> str:
-    """Rows as RFC 4180 text with a head line of the names of fields."""
+def as_csv(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[str] = COLUMNS,
+    spreadsheet: bool = False,
+) -> str:
+    """Rows as RFC 4180 text with a head line of the names of fields. For a `spreadsheet` program,
+    which takes `=1+1` for a formula, such words of strangers begin with an apostrophe.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(columns)
     for row in rows:
-        writer.writerow([cell(row.get(name)) for name in columns])
+        cells = [cell(row.get(name)) for name in columns]
+        writer.writerow([f"'{text}" if spreadsheet and FORMULA(text) else text for text in cells])
     return text.getvalue()
 
 

@@ -7,6 +7,7 @@ from typing import Final
 from cli.access_texts import ACCESS_TEXTS
 from cli.certificate_texts import RIGHTS_TEXTS, Text
 from cli.story_texts import STORY_TEXTS
+from cli.question_texts import QUESTION_TEXTS
 
 FRAME: dict[str, Text] = {
     "error": Text("Error {rule}: {sentence}", "错误 {rule}：{sentence}"),
@@ -17,35 +18,6 @@ FRAME: dict[str, Text] = {
         "已中断。已确认的内容均已记录；重新运行同一命令即可继续。",
     ),
     "bad-language": Text("Languages are en and zh.", "语言可选 en 或 zh。"),
-}
-
-QUESTIONS: dict[str, Text] = {
-    "report-complete": Text(
-        "The log of {subject} holds {count} records, proven complete.",
-        "{subject} 的日志共 {count} 条记录，已证明完整。",
-    ),
-    "report-head": Text(
-        "Counted at block {height}, {size} entries, {time}.",
-        "统计截至区块 {height}，条目 {size}，{time}。",
-    ),
-    "report-actions": Text("what was done", "行为"),
-    "report-dataset": Text("dataset", "数据集"),
-    "report-datasets": Text("datasets", "数据集"),
-    "report-due": Text("due", "待办"),
-    "report-findings": Text("findings", "发现"),
-    "report-first_day": Text("first day", "首日"),
-    "report-first_entry": Text("first entry", "首条"),
-    "report-last_day": Text("last day", "末日"),
-    "report-last_entry": Text("last entry", "末条"),
-    "report-org": Text("organisation", "机构"),
-    "report-permit": Text("permit", "许可"),
-    "report-person": Text("person", "人员"),
-    "report-side": Text("side", "方向"),
-    "report-status": Text("status", "状态"),
-    "report-study": Text("study", "研究"),
-    "report-uses": Text("uses", "使用次数"),
-    "report-valid_from": Text("from", "起"),
-    "report-valid_until": Text("until", "止"),
 }
 
 REGISTER: dict[str, Text] = {
@@ -943,7 +915,7 @@ TEXTS: Final[dict[str, Text]] = {
     **KEYS,
     **OPERATE,
     **OUTBOX,
-    **QUESTIONS,
+    **QUESTION_TEXTS,
     **RECORDS,
     **REGISTER,
     **REPORTS,

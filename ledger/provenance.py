@@ -5,7 +5,7 @@ are iterative and bounded: neither depth nor a hostile shape of the graph matter
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple, get_args
 
 from ledger.errors import TooLargeError
@@ -63,7 +63,9 @@ class Node(Shape, frozen=True, kw_only=True):
     parts: tuple[Part, ...] = ()
 
 
-Cause = Literal["dataset-withdrawn", "ethics-withdrawn", "key-compromised", "person-erased"]
+Cause = Literal[
+    "dataset-withdrawn", "ethics-withdrawn", "key-compromised", "permit-ended", "person-erased"
+]
 
 ACTIONS: Mapping[str, str] = {
     "access-decision": "suspend-permit",
@@ -84,11 +86,22 @@ that was recorded changes.
 """
 PERSON_ACTIONS: Mapping[str, str] = {"certificate": "reissue-with-pid", "study": "replace-person"}
 """The same for a person who is erased: records under a pid stay as they are."""
+PERMIT_ACTIONS: Mapping[str, str] = {
+    "access-decision": "attest-removal",
+    "compute-run": "check-run",
+    "egress-request": "stop-egress",
+}
+"""The same for a permit that was revoked or whose time is over: what came out in time stays out."""
+ACTIONS_ON: Mapping[Cause, Mapping[str, str]] = {
+    "permit-ended": PERMIT_ACTIONS,
+    "person-erased": PERSON_ACTIONS,
+}
+"""The causes that ask for something else than `ACTIONS`."""
 
 
 def action_on(cause: Cause, node: Node) -> str | None:
     """What has to be done about a record that a cause reaches (domain.md Q7); None for nothing."""
-    return (PERSON_ACTIONS if cause == "person-erased" else ACTIONS).get(node.kind)
+    return ACTIONS_ON.get(cause, ACTIONS).get(node.kind)
 
 
 Find = Callable[[str], Node | None]
@@ -137,16 +150,31 @@ def backward(
     return _walk(find, starts, earlier, limit)
 
 
-def forward(nodes: Mapping[str, Node], starts: Iterable[str], limit: int = MAX_NODES) -> Walk:
-    """All that rests on these records (domain.md Q7).
+class Onward:
+    """A graph by what rests on what: turned around once, walked often."""
 
-    Raises `TooLargeError` (W1) beyond the limit.
-    """
-    later: dict[str, list[tuple[Relation, str]]] = {}
-    for node in nodes.values():
-        for edge in node.edges:
-            later.setdefault(edge.leaf, []).append((edge.rel, node.leaf))
-    return _walk(nodes.get, starts, lambda node: later.get(node.leaf, ()), limit)
+    def __init__(self, nodes: Mapping[str, Node]) -> None:
+        self.nodes = nodes
+        self._later: dict[str, list[tuple[Relation, str]]] = {}
+        for node in nodes.values():
+            for edge in node.edges:
+                self._later.setdefault(edge.leaf, []).append((edge.rel, node.leaf))
+
+    def next(self, leaf: str) -> Sequence[tuple[Relation, str]]:
+        """The records that rest on this one, and how."""
+        return self._later.get(leaf, ())
+
+    def walk(self, starts: Iterable[str], limit: int = MAX_NODES) -> Walk:
+        """All that rests on these records (domain.md Q7).
+
+        Raises `TooLargeError` (W1) beyond the limit.
+        """
+        return _walk(self.nodes.get, starts, lambda node: self.next(node.leaf), limit)
+
+
+def forward(nodes: Mapping[str, Node], starts: Iterable[str], limit: int = MAX_NODES) -> Walk:
+    """`Onward.walk` for one walk. Raises `TooLargeError` (W1) beyond the limit."""
+    return Onward(nodes).walk(starts, limit)
 
 
 def _walk(

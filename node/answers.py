@@ -6,7 +6,7 @@ from typing import get_args
 
 from ledger.attribution import Calculation
 from ledger.errors import NotFoundError
-from ledger.provenance import Cause, action_on, backward, forward
+from ledger.provenance import Cause, Onward, action_on, backward, forward
 from ledger.records.envelope import Shape
 from ledger.rules import At, Draft
 from ledger.rules.credit import credit_of, noticed_credit
@@ -89,7 +89,7 @@ def obligations_answer(view: View, permit: str) -> ObligationsAnswer:
     """The obligations of a permit. Raises `NotFoundError` (O6)."""
     draft = Draft(view.tip.state, {}, view.tip.configs)
     now = view.seal.seal.time_ms
-    owed = obligations_of(draft, nodes_of(view.tip.state), permit, now)
+    owed = obligations_of(draft, Onward(nodes_of(view.tip.state)), permit, now)
     checkpoint, height = view.checkpoint.decode(), view.tip.height
     return ObligationsAnswer(checkpoint=checkpoint, height=height, obligations=owed)
 

@@ -42,6 +42,7 @@ from node.door import Door, Handler, author_of
 from node.driver import VERSION, Driver
 from node.forgetting import Forgetting
 from node.httpsig import check_body
+from node.localfacts import LocalFacts
 from node.logs import LOG
 from node.metrics import CONTENT_TYPE, render
 from node.payloads import Payloads
@@ -49,7 +50,8 @@ from node.policy import check_subject
 from node.problems import internal_problem, problem_of, respond
 from node.readings import Readings, Why
 from node.receipts import Receipts, kind_of
-from node.store import answer, parse_query
+from node.reports import QUESTIONS, Reports
+from node.store import parse_query
 from node.submissions import Outcome, Published
 from node.vault import Vault
 
@@ -82,6 +84,8 @@ class Api:
         self.store = driver.store
         self.receipts = Receipts(driver.store, driver.genesis.tip)
         self.forgetting = Forgetting(driver, vault, self.receipts.queries)
+        self.reports = Reports(driver.store)
+        self.local = LocalFacts(driver, vault)
 
     # --- entries ----------------------------------------------------------------------------------
 
@@ -258,10 +262,14 @@ class Api:
         return _json(answer)
 
     async def get_report(self, request: Request) -> Response:
-        """GET /api/v1/reports/{name}: the committee's questions, counted at the published head."""
-        name, given = request.path_params["name"], request.query_params.multi_items()
-        tip, store = self.driver.view.tip, self.receipts.queries.store
-        return _json(await run_in_threadpool(answer, store, tip, name, given))
+        """GET /api/v1/reports/...: one page of the answer to a question, at a published head."""
+        name, given = request.url.path.rpartition("/")[2], request.query_params.multi_items()
+        author = author_of(request)
+        if name == "person" and "pid" in request.query_params:
+            check_subject(author, f"person:{request.query_params['pid']}")
+        local = self.local.of(author)
+        view = self.driver.view
+        return _json(await run_in_threadpool(self.reports.page, view, name, given, local))
 
     async def get_summary(self, _request: Request) -> Response:
         """GET /api/v1/summary: counts."""
@@ -452,7 +460,7 @@ class Api:
             "GET /api/v1/state/{namespace}/{name:path}": self.get_state,
             "GET /api/v1/subjects/{name:path}": self.get_subject,
             "GET /api/v1/accesses": self.get_accesses,
-            "GET /api/v1/reports/{name}": self.get_report,
+            **{f"GET /api/v1/reports/{name}": self.get_report for name in QUESTIONS},
             "POST /api/v1/payloads": self.post_payload,
             "GET /api/v1/payloads/{commit}": self.get_payload,
             "GET /api/v1/attachments/{commit}": self.get_attachment,

@@ -57,6 +57,7 @@ from node.forms import (
 )
 from node.httpsig import NO_BODY, Request, sign_request
 from node.tls import Trust, context_of, is_wrong_certificate
+from node.merging import USE_KEY, merged
 
 PAYLOADS_PATH: Final = "/api/v1/payloads"
 ATTACHMENTS_PATH: Final = "/api/v1/attachments"
@@ -381,9 +382,31 @@ class NodeClient(_Connection):
         """
         return self._answer(self._get("/api/v1/accesses", params), Accesses)
 
-    def report(self, name: str, params: Mapping[str, str]) -> Report:
-        """The answer to one of the committee's questions: `head`, `report`, `rows`."""
+    def report(self, name: str, params: Mapping[str, str | int]) -> Report:
+        """One page of the answer to one of the committee's questions; `after` is the `next` of the
+        page before.
+        """
         return self._answer(self._get(f"/api/v1/reports/{name}", params), Report)
+
+    def report_pages(self, name: str, params: Mapping[str, str | int]) -> Iterator[Report]:
+        """All pages of an answer, at one head. Raises `NotFoundError` (Q6) where the node let go of
+        that head meanwhile.
+        """
+        wanted = dict(params)
+        while True:
+            page = self.report(name, wanted)
+            yield page
+            if page["next"] is None:
+                return
+            wanted["after"] = page["next"]
+
+    def whole_report(self, name: str, params: Mapping[str, str | int]) -> Report:
+        """All pages of an answer as one: rows that add up are added up."""
+        pages = list(self.report_pages(name, params))
+        rows = [row for page in pages for row in page["rows"]]
+        if name == "uses":
+            rows = merged(rows, USE_KEY)
+        return {**pages[-1], "rows": rows}
 
     def all_accesses(self, params: Mapping[str, str | int]) -> Iterator[Row]:
         """The rows of all pages."""

@@ -111,17 +111,42 @@ class Accesses(TypedDict):
 
 
 class Place(TypedDict):
-    """The block that a report stands on."""
+    """The published head that a report stands on; `checkpoint` is its signed note."""
 
+    checkpoint: str
     height: int
+    origin: str
     size: int
     time_ms: int
 
 
-class Report(TypedDict):
-    """The answer to one of the committee's questions; its rows have columns of their own."""
+class InForce(TypedDict):
+    """The policy in force at the head of a report."""
 
+    leaf: str
+    version: int
+
+
+class Remark(TypedDict):
+    """What an answer cannot know, in both languages."""
+
+    code: str
+    en: str
+    zh: str
+
+
+class Report(TypedDict):
+    """The answer to one of the committee's questions; its rows have columns of their own, and name
+    in `records` the leaf hashes of what shows them. `next` asks for the page after this one.
+    """
+
+    facts: dict[str, Any]
     head: Place
+    next: str | None
+    notes: list[Remark]
+    policy: InForce
+    question: str
+    report: str
     rows: list[dict[str, Any]]
 
 

@@ -10,6 +10,7 @@ import msgspec
 from node.client import BUNDLE_TYPE, DEPOSIT_TYPE, ENTRY_TYPE
 from node.permission import ROUTES, Access
 from node.problems import PROBLEM_TYPE
+from node.reports import QUESTIONS
 
 JSON: Final = "application/json"
 BYTES: Final = "application/octet-stream"
@@ -58,6 +59,12 @@ QUERIES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "GET /api/v1/payloads/{commit}": ("permit", "purpose"),
     "GET /api/v1/attachments/{commit}/{number}": ("permit", "purpose"),
+    **{
+        f"GET /api/v1/reports/{name}": (
+            "after", *question.parameters, *(() if question.paged else ("limit",)),
+        )
+        for name, question in QUESTIONS.items()
+    },
 }  # fmt: skip
 SECURITY: Final[list[dict[str, list[str]]]] = [{"signature": []}, {"apiKey": []}]
 

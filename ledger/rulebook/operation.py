@@ -315,6 +315,12 @@ OPERATION: dict[str, Rule] = {
     "Q3": Rule("Rows cannot be sorted by {field}.", "不能按 {field} 排序。", ASK, ASK_ZH),
     "Q4": Rule("A page holds 1 to {limit} rows.", "每页为 1 至 {limit} 行。", ASK, ASK_ZH),
     "Q5": Rule("The cursor does not belong to this query.", "游标不属于该查询。", ASK, ASK_ZH),
+    "Q6": Rule(
+        "The node no longer holds the answer at size {size} that this cursor goes on with.",
+        "节点已不再持有该游标所属的大小 {size} 处的答案。",
+        "Ask again from the first page.",
+        "请从第一页重新查询。",
+    ),
     "X1.file": Rule(
         "The file {file} cannot be read or written.",
         "无法读取或写入文件 {file}。",

@@ -2,12 +2,11 @@
 12.8).
 """
 
-from collections.abc import Mapping
 from typing import Final, Literal
 
 from ledger.encoding import decode_date
 from ledger.errors import NotFoundError
-from ledger.provenance import Node, Walk, forward
+from ledger.provenance import Onward, Walk
 from ledger.records.authorisation import Obligation
 from ledger.records.envelope import Shape
 from ledger.rules.draft import Draft
@@ -35,9 +34,7 @@ class Owed(Shape, frozen=True, kw_only=True):
     standing: Standing
 
 
-def obligations_of(
-    draft: Draft, nodes: Mapping[str, Node], name: str, time_ms: int
-) -> tuple[Owed, ...]:
+def obligations_of(draft: Draft, graph: Onward, name: str, time_ms: int) -> tuple[Owed, ...]:
     """The obligations of a permit at a time, in the order of its terms.
 
     Raises `NotFoundError` (O6) for an unknown permit, `TooLargeError` (W1).
@@ -46,8 +43,8 @@ def obligations_of(
     if permit is None:
         raise NotFoundError("O6", what="permit", name=name)
     study = draft.get(StudyState, "study", permit.study)
-    walk = forward(nodes, [permit.terms.decision])
-    events = forward(nodes, [study.leaf]) if study else walk
+    walk = graph.walk([permit.terms.decision])
+    events = graph.walk([study.leaf]) if study else walk
     closed = status_at(permit.spans, time_ms) == "CLOSED"
     return tuple(
         _owed(draft, one, walk, events, closed, time_ms) for one in permit.terms.obligations

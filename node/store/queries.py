@@ -329,7 +329,7 @@ class Queries:
         if not isinstance(log, SubjectLog):
             raise NotFoundError("O6", what="subject", name=name)
         kind, _, rest = name.partition(":")
-        found = set(self._posted(name))
+        found = set(self.posted(name))
         select = _SUBJECTS.get(kind)
         if select is not None:
             found.update(select(self, rest))
@@ -341,7 +341,8 @@ class Queries:
             raise StorageError("O2.derived", height=self.store.height_of(size - 1))
         return indexes
 
-    def _posted(self, name: str) -> list[int]:
+    def posted(self, name: str) -> list[int]:
+        """The indexes of the records on a subject that are no accesses."""
         number = self.store.terms.find("subject", name)
         if number is None:
             return []

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ledger.errors import NotFoundError
-from ledger.provenance import action_on, forward
+from ledger.provenance import Onward, action_on, forward
 from ledger.records.authorisation import Obligation
 from ledger.records.catalogue import Term
 from ledger.rules.graph import nodes_of
@@ -32,7 +32,9 @@ def owing(*codes: str, due: str | None = "2026-03-01") -> Yield:
 
 def standing(life: Yield, days: int = 0) -> dict[str, str]:
     """How each obligation stands so many days from now."""
-    found = obligations_of(life.draft(), nodes_of(life.tip.state), "P-1", life.now + days * DAY_MS)
+    found = obligations_of(
+        life.draft(), Onward(nodes_of(life.tip.state)), "P-1", life.now + days * DAY_MS
+    )
     return {one.code: one.standing for one in found}
 
 
@@ -73,7 +75,7 @@ def test_a_moratorium_is_kept_or_breached(day: str, expected: str) -> None:
 def test_an_unknown_permit_is_not_found() -> None:
     life = Yield()
     with pytest.raises(NotFoundError):
-        obligations_of(life.draft(), {}, "P-9", life.now)
+        obligations_of(life.draft(), Onward({}), "P-9", life.now)
 
 
 @pytest.mark.parametrize(

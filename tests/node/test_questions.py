@@ -3,33 +3,15 @@
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import pytest
 
-from ledger.chain import Tip
 from ledger.encoding import encode_time
 from ledger.errors import AllianceError
 from ledger.records.use import AccessBody
-from node.store import Store, answer
 from tests.ledger.lives import ANALYST, DAY_MS, Life
 from tests.ledger.test_rules_imports import agreement, data
-from tests.node.test_store import fill
-
-
-class Asked:
-    """A store and its head, asked as the route does."""
-
-    def __init__(self, store: Store, tip: Tip) -> None:
-        self.store, self.tip = store, tip
-
-    def __call__(self, name: str, **params: str) -> list[dict[str, Any]]:
-        given = [(key.rstrip("_"), value) for key, value in params.items()]
-        found = answer(self.store, self.tip, name, given)
-        assert found["head"]["size"] == self.tip.size
-        rows: list[dict[str, Any]] = msgspec.json.decode(msgspec.json.encode(found["rows"]))
-        return rows
+from tests.support.reports import Asked, asking
 
 
 @pytest.fixture(scope="module")
@@ -56,12 +38,8 @@ def life() -> Life:
 
 @pytest.fixture(scope="module")
 def asked(life: Life, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
-    path: Path = tmp_path_factory.mktemp("questions") / "ledger.db"
-    fill(path, life.world, life.applied, len(life.applied))
-    store = Store.open(path)
-    tip = store.load(life.world.genesis, life.world.bundle, lambda *_: True)
-    yield Asked(store, tip)
-    store.close()
+    with asking(life, tmp_path_factory.mktemp("questions") / "ledger.db") as found:
+        yield found
 
 
 def uses_in(life: Life, *names: str) -> list[tuple[AccessBody, tuple[str, ...]]]:
@@ -130,15 +108,11 @@ def test_a_permit_ends_soon_and_was_never_used(tmp_path: Path) -> None:
     life = Life()
     life.permit()
     life.step("activate")
-    fill(tmp_path / "ledger.db", life.world, life.applied, len(life.applied))
-    store = Store.open(tmp_path / "ledger.db")
-    tip = store.load(life.world.genesis, life.world.bundle, lambda *_: True)
-    asked = Asked(store, tip)
-    (row,) = asked("permits", within="30")
-    assert (row["status"], row["due"]) == ("ACTIVE", ["NEVER_USED"])
-    (row,) = asked("permits", within="3650")
-    assert row["due"] == ["EXPIRING", "NEVER_USED"]
-    store.close()
+    with asking(life, tmp_path / "ledger.db") as asked:
+        (row,) = asked("permits", within="30")
+        assert (row["status"], row["due"]) == ("ACTIVE", ["NEVER_USED"])
+        (row,) = asked("permits", within="3650")
+        assert row["due"] == ["EXPIRING", "NEVER_USED"]
 
 
 def test_what_a_member_gave_and_took(asked: Asked) -> None:
@@ -176,5 +150,5 @@ def test_other_questions_are_refused(
 
 def test_a_parameter_is_given_once(asked: Asked) -> None:
     with pytest.raises(AllianceError) as caught:
-        answer(asked.store, asked.tip, "uses", [("dataset", "D1"), ("dataset", "D2")])
+        asked.reports.page(asked.view, "uses", [("dataset", "D1"), ("dataset", "D2")], asked.local)
     assert caught.value.rule == "Q2"
