@@ -56,8 +56,8 @@ from node.forms import (
     has_form,
 )
 from node.httpsig import NO_BODY, Request, sign_request
-from node.tls import Trust, context_of, is_wrong_certificate
 from node.merging import USE_KEY, merged
+from node.tls import Trust, context_of, is_wrong_certificate
 
 PAYLOADS_PATH: Final = "/api/v1/payloads"
 ATTACHMENTS_PATH: Final = "/api/v1/attachments"
