@@ -6,8 +6,8 @@ from typing import Final
 
 from cli.access_texts import ACCESS_TEXTS
 from cli.certificate_texts import RIGHTS_TEXTS, Text
-from cli.story_texts import STORY_TEXTS
 from cli.question_texts import QUESTION_TEXTS
+from cli.story_texts import STORY_TEXTS
 
 FRAME: dict[str, Text] = {
     "error": Text("Error {rule}: {sentence}", "错误 {rule}：{sentence}"),
