@@ -12,6 +12,11 @@ ACCESS_TEXTS: Final[dict[str, Text]] = {
         "Next certificate: pin {pin}, until {until}", "下一证书：固定值 {pin}，有效至 {until}"
     ),
     "tls-address": Text("Others reach this node at {address}", "其他成员的访问地址：{address}"),
+    "login-address": Text("Open {address}", "请打开 {address}"),
+    "login-good": Text(
+        "Good for {seconds} seconds, and once. Give it to nobody.",
+        "{seconds} 秒内有效，且只能使用一次。请勿交给他人。",
+    ),
     "tls-restart": Text(
         "A node that runs without TLS takes it up when it starts again.",
         "未启用 TLS 的运行中节点须重启后生效。",

@@ -21,6 +21,7 @@ from cli import (
     importing,
     joining,
     keys,
+    login,
     membership,
     observing,
     operate,
@@ -71,6 +72,7 @@ operate.app.command("rotate")(signing("officer")(membership.rotate))
 app.add_typer(keys.app, name="keys")
 app.add_typer(apikeys.app, name="apikey")
 app.add_typer(tls.app, name="tls")
+app.command("login")(at_place(login.login))
 app.add_typer(vault.app, name="vault")
 app.command("erase", context_settings=TAKES_ID)(signing("officer")(vault.erase))
 app.add_typer(records.member, name="member")

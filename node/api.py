@@ -408,9 +408,10 @@ class Api:
         """GET /health: whether it works, for everybody; how far it is, for who says who asks."""
         if request.state.author is None:
             return _json({"status": self.driver.status, "time_ms": int(time.time() * 1000)})
-        return _json(await run_in_threadpool(self._health))
+        return _json(await run_in_threadpool(self.health))
 
-    def _health(self) -> dict[str, object]:
+    def health(self) -> dict[str, object]:
+        """How far the node is, for who says who asks."""
         driver, tip = self.driver, self.driver.final.tip
         published, members = driver.published, tip.config
         return {

@@ -49,6 +49,7 @@ from node.forms import (
     Chunk,
     Described,
     Health,
+    Opening,
     Posted,
     Report,
     Row,
@@ -373,6 +374,14 @@ class NodeClient(_Connection):
     def vault(self) -> dict[str, Any]:
         """What the node's vault holds and misses, and who read restricted payloads."""
         return self._object(self._get("/api/v1/vault"))
+
+    def login(self) -> tuple[str, int]:
+        """A code that opens a session of a browser in the name of the signer, and for how many
+        seconds it is good. Raises `ForbiddenError` (P1, P2).
+        """
+        response = self._post("/api/v1/sessions", b"", NO_BODY)
+        answer = self._answer(response, Opening)
+        return answer["code"], answer["seconds"]
 
     # --- queries ----------------------------------------------------------------------------------
 

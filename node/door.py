@@ -3,6 +3,7 @@
 A route is put on an application through `Door.guard`, which refuses one that nobody decided on.
 """
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -17,6 +18,7 @@ from node.identity import Authors, Identity
 from node.limits import STRANGERS, Limits
 from node.permission import access_of, check_permission
 from node.policy import check_in_time
+from node.sessions import Sessions
 
 Handler = Callable[[Request], Awaitable[Response]]
 BODILESS: Final = frozenset({"GET", "HEAD"})
@@ -29,6 +31,7 @@ class Door:
         self.api_keys = ApiKeys(driver.config.key_dir / "apikeys")
         self.limits = Limits()
         self._org = driver.org
+        self.sessions = Sessions()
         self._authors = Authors(driver, self.api_keys)
 
     def guard(self, route: str, handler: Handler) -> Handler:
@@ -38,18 +41,36 @@ class Door:
         async def answer(request: Request) -> Response:
             author = None
             if not access.is_open or _says_who(request):
-                author = self._authors.identify(request)
+                is_page = access.page and not _says_who(request)
+                author = self._of_session(request) if is_page else self._authors.identify(request)
                 check_permission(author, route, self._org)
                 check_in_time(author, route)
-                _check_no_body(author, request)
+                if not is_page:
+                    _check_no_body(author, request)
             request.state.author = author
             with self.limits.request(author.name if author else STRANGERS):
                 response = await handler(request)
             # What is answered to one author is not for the next one behind the same proxy.
             response.headers.setdefault("Cache-Control", "no-store")
+            response.headers.setdefault("X-Content-Type-Options", "nosniff")
             return response
 
         return answer
+
+    def _of_session(self, request: Request) -> Identity:
+        """Who a browser's session stands for, as the chain has it now. Raises `AuthenticationError`
+        (P8, H5).
+        """
+        now_s = int(time.time())
+        session = self.sessions.find(request.cookies.get(cookie_name(request), ""), now_s)
+        request.state.session = session
+        return self._authors.of_key(session.kid, now_s)
+
+
+def cookie_name(request: Request) -> str:
+    """The cookie of this node's sessions: browsers keep one jar for all ports of a host."""
+    _host, _colon, port = request.headers.get("host", "").rpartition(":")
+    return f"alliance-{port}" if port.isascii() and port.isdigit() else "alliance"
 
 
 def author_of(request: Request) -> Identity:

@@ -102,6 +102,13 @@ class Row(TypedDict):
     system: str
 
 
+class Opening(TypedDict):
+    """What opens a session of a browser."""
+
+    code: str
+    seconds: int
+
+
 class Accesses(TypedDict):
     """A page of `/api/v1/accesses`; `next` asks for the one after it."""
 

@@ -86,6 +86,10 @@ class Authors:
             return Identity(kid, self._driver.org, "node", "node")
         return identity_of(tip, kid, now_s * 1000)
 
+    def of_key(self, kid: str, now_s: int) -> Identity:
+        """Whom a key stands for now. Raises `AuthenticationError` (H5)."""
+        return identity_of(self._driver.final.tip, kid, now_s * 1000)
+
     def _of_api_key(self, given: str) -> Identity:
         """The system that an API key is bound to; its key on the chain must be in force."""
         found = self._api_keys.find(given, int(time.time()))

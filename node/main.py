@@ -30,6 +30,7 @@ from node.replication import Replication
 from node.store import Store
 from node.tls import tls_of
 from node.vault import Vault, open_vault
+from node.web import Pages
 
 MAX_CONNECTIONS: Final = 512
 """Connections of one address at a time; beyond that uvicorn answers 503 by itself."""
@@ -112,6 +113,7 @@ def create_app(config: Config, clock: Clock | None = None) -> FastAPI:
     app.state.vault = vault
     app.state.forgetting = api.forgetting
     api.install(app)
+    Pages(api).install(app)
     return app
 
 
@@ -186,6 +188,7 @@ def serve(config: Config) -> None:
             limit_concurrency=MAX_CONNECTIONS,
             **tls_of(config, config.host),
             proxy_headers=False,
+            server_header=False,
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=max(1, config.stop_ms // 1000),

@@ -18,18 +18,28 @@ ALWAYS: Final = (400, 401, 403, 404, 422, 429, 500, 503)
 """Any request may be malformed, without an author, of one who may not, for another name, too
 much, or meet a node that stops.
 """
+FORM: Final = "application/x-www-form-urlencoded"
+PAGE: Final = "text/html"
 BODIES: Final[dict[str, tuple[str, ...]]] = {
+    "POST /login": (FORM,),
+    "POST /logout": (FORM,),
     "POST /api/v1/entries": (ENTRY_TYPE, BUNDLE_TYPE),
     "POST /api/v1/erasures": (JSON,),
     "POST /api/v1/payloads": (DEPOSIT_TYPE,),
     "PUT /api/v1/attachments/{commit}/{number}": (BYTES,),
 }
 SUCCESS: Final[dict[str, tuple[int, ...]]] = {
+    "POST /login": (303,),
+    "POST /logout": (303,),
+    "POST /api/v1/sessions": (201,),
     "POST /api/v1/entries": (200, 201, 202),
     "POST /api/v1/erasures": (202,),
     "POST /api/v1/payloads": (201,),
 }
 BESIDES: Final[dict[str, tuple[int, ...]]] = {
+    "POST /login": (413,),
+    "POST /logout": (413,),
+    "POST /api/v1/sessions": (413,),
     "POST /api/v1/entries": (409, 413, 507),
     "POST /api/v1/erasures": (410, 413, 507),
     "POST /api/v1/payloads": (410, 413, 507),
@@ -53,6 +63,11 @@ TYPES: Final[dict[str, str]] = {
 QUERIES: Final[dict[str, tuple[str, ...]]] = {
     "GET /blocks": ("from", "limit"),
     "GET /justifications": ("from", "limit"),
+    "GET /": ("lang",),
+    "GET /login": ("code", "lang"),
+    "GET /pages/uses": ("lang",),
+    "GET /pages/credit": ("lang", "object"),
+    "GET /pages/erasures": ("lang",),
     "GET /api/v1/accesses": (
         "after", "activity", "count", "dataset", "finding", "from", "limit", "org", "person",
         "request", "seq", "sort", "system", "to",
@@ -86,6 +101,7 @@ def describe() -> bytes:
                 "securitySchemes": {
                     "signature": {"type": "http", "scheme": "signature"},
                     "apiKey": {"type": "http", "scheme": "bearer"},
+                    "session": {"type": "apiKey", "in": "cookie", "name": "alliance"},
                 },
             },
         }
@@ -111,6 +127,8 @@ def _operation(route: str, path: str, access: Access) -> dict[str, Any]:
 
 
 def _schemes(access: Access) -> list[dict[str, list[str]]]:
+    if access.page:
+        return [{"session": []}, *SECURITY[:1]]
     return SECURITY if access.scope else SECURITY[:1]
 
 
@@ -119,12 +137,15 @@ def _parameter(name: str, place: str, *, required: bool) -> dict[str, Any]:
 
 
 def _responses(route: str) -> dict[str, Any]:
-    kind = TYPES.get(route, JSON)
+    is_page = ROUTES[route].page
+    kind = PAGE if is_page else TYPES.get(route, JSON)
     good = {
         str(status): {"description": "done", "content": {kind: {}}}
         for status in SUCCESS.get(route, (200,))
     }
-    problem = {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    problem: dict[str, Any] = {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    if is_page:
+        problem[PAGE] = {}
     bad = {
         str(status): {"description": "a problem document", "content": problem}
         for status in sorted({*ALWAYS, *BESIDES.get(route, ())})

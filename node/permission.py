@@ -21,6 +21,8 @@ class Access(NamedTuple):
     """Whether it is for the people and systems of the node's own organisation alone."""
     is_open: bool = False
     """Whether it answers without an author."""
+    page: bool = False
+    """Whether it is for browsers: the session of one is an author here, and nowhere else."""
 
 
 EVERYBODY: Final[frozenset[Role]] = frozenset({
@@ -32,6 +34,8 @@ OVERSEERS: Final[frozenset[Role]] = frozenset({
     "node", "officer", "committee", "ethics", "checker", "auditor",
 })  # fmt: skip
 """Those who see all records: a permissioned log that some members see less of could be split."""
+PEOPLE: Final = EVERYBODY - {"node", "system"}
+"""Who may have a browser."""
 OPERATORS: Final[frozenset[Role]] = frozenset({"node", "officer", "system"})
 
 ROUTES: Final[dict[str, Access]] = {
@@ -73,6 +77,14 @@ ROUTES: Final[dict[str, Access]] = {
     "GET /blocks": Access(OVERSEERS | {"system"}, "log"),
     "GET /justifications": Access(OVERSEERS | {"system"}, "log"),
     "GET /metrics": Access(OPERATORS, "metrics", own=True),
+    "POST /api/v1/sessions": Access(PEOPLE),
+    "GET /login": Access(EVERYBODY, is_open=True, page=True),
+    "POST /login": Access(EVERYBODY, is_open=True, page=True),
+    "POST /logout": Access(PEOPLE, page=True),
+    "GET /": Access(PEOPLE, page=True),
+    "GET /pages/uses": Access(PEOPLE - {"registrar"}, page=True),
+    "GET /pages/credit": Access(PEOPLE, page=True),
+    "GET /pages/erasures": Access(frozenset({"officer", "auditor"}), own=True, page=True),
 }
 """Every route of a node (method and path) and who may use it."""
 

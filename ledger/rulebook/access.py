@@ -42,4 +42,22 @@ ACCESS: dict[str, Rule] = {
         "Ask your organisation's officer, or an auditor.",
         "请联系本机构的授权负责人或审计员。",
     ),
+    "P7": Rule(
+        "The code is unknown, was used before, or is older than {seconds} seconds.",
+        "代码未知、已使用，或已超过 {seconds} 秒。",
+        "Run `alliance login` again, and open its address at once.",
+        "请重新运行 `alliance login`，并立即打开其给出的地址。",
+    ),
+    "P8": Rule(
+        "There is no session, or it is over.",
+        "没有会话，或会话已结束。",
+        "Run `alliance login` on your machine.",
+        "请在您的电脑上运行 `alliance login`。",
+    ),
+    "P9": Rule(
+        "What was sent does not come from a page of this node and session.",
+        "所提交的内容并非来自本节点本会话的页面。",
+        "Open the page anew, and send its form. If you did not send anything, another site tried to: close it.",
+        "请重新打开页面并提交其表单。如非您本人提交，则为其他网站所为，请将其关闭。",
+    ),
 }

@@ -76,4 +76,10 @@ TRANSPORT: dict[str, Rule] = {
         "Wait for the answers, then send the same request again.",
         "请等待答复后重发同一请求。",
     ),
+    "H14": Rule(
+        "All {limit} sessions or codes of this node are in use.",
+        "本节点的 {limit} 个会话或代码均已占用。",
+        "Wait {seconds} seconds, then try again.",
+        "请等待 {seconds} 秒后重试。",
+    ),
 }

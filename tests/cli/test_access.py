@@ -150,3 +150,15 @@ def test_the_key_that_asks_is_the_one_that_is_named(chain: Chain) -> None:
     assert (refused.code, "P1" in refused.err) == (20, True)
     assert chain("findings", "--key", "log").code == 20
     assert chain("findings", "--key", "nobody").code == 14
+
+
+def test_a_browser_is_let_in_with_what_the_command_prints(chain: Chain) -> None:
+    made = chain.json("login", "--key", "committee")
+    assert made["address"].startswith(f"{chain.url}/login?code={made['code']}&")
+    assert chain("login", "--lang", "zh").out.startswith(f"请打开 {chain.url}/login?code=")
+    with httpx.Client(base_url=chain.url, headers={"origin": chain.url}) as browser:
+        opened = browser.post("/login", data={"code": made["code"]})
+        assert opened.status_code == 303
+        assert "committee" in browser.get("/").text
+    refused = chain("login", "--key", "system", "--lang", "en")
+    assert (refused.code, "P1" in refused.err) == (20, True)

@@ -22,7 +22,8 @@ def access_table() -> str:
     for route, access in ROUTES.items():
         shown = re.sub(r"\{(\w+):path\}", r"{\1}", route)
         marks = ["yes" if role in access.roles else "-" for role in roles]
-        special = "open" if access.is_open else "own" if access.own else ""
+        marks_of = {"open": access.is_open, "own": access.own, "page": access.page}
+        special = ", ".join(name for name, so in marks_of.items() if so)
         rows.append([f"`{shown}`", *marks, special, access.scope or "-"])
     lines = [head, ["---"] * len(head), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
