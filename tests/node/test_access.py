@@ -119,6 +119,7 @@ def test_every_route_of_a_node_stands_in_the_table(tmp_path: Path) -> None:
     home = make_home(make_world(), tmp_path / "home")
     app = create_app(make_config(home))
     app.state.driver.store.close()
+    app.state.vault.close()
     routes = {
         f"{method} {route.path}" for route in app.routes for method in route.methods - {"HEAD"}
     }
@@ -129,6 +130,7 @@ def test_a_route_that_nobody_decided_on_is_not_put_up(tmp_path: Path) -> None:
     home = make_home(make_world(), tmp_path / "home")
     app = create_app(make_config(home))
     app.state.driver.store.close()
+    app.state.vault.close()
 
     async def handler(_request: Any) -> Any:  # noqa: ANN401
         return None

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from ledger.crypto import encrypt_private_key
 from ledger.errors import AllianceError, ConfigError
@@ -163,8 +164,13 @@ def test_homes_that_are_refused(home: Path, world: World, name: str) -> None:
     assert rule_of(lambda: open_driver(load_config(home))) == rule
 
 
+def _close(app: FastAPI) -> None:
+    app.state.driver.stop()
+    app.state.vault.close()
+
+
 def test_a_second_node_on_one_home_is_refused(home: Path) -> None:
     first = create_app(load_config(home))
     assert rule_of(lambda: create_app(load_config(home))) == "O2.locked"
-    first.state.driver.stop()
-    create_app(load_config(home)).state.driver.stop()
+    _close(first)
+    _close(create_app(load_config(home)))

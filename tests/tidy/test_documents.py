@@ -67,6 +67,7 @@ def routes(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     home = make_home(make_world(), tmp_path_factory.mktemp("node") / "home")
     app = create_app(make_config(home))
     app.state.driver.store.close()
+    app.state.vault.close()
     return {
         f"{method} {plain_route(route.path)}"  # type: ignore[attr-defined]
         for route in app.routes
