@@ -208,10 +208,10 @@ CREDIT = {
         "请用协议、决定或决议的叶哈希注明依据。",
     ),
     "W45": Rule(
-        "The certificate is valid from its day to {limit} at most, and not over already.",
-        "凭证有效期自基准日起至多到 {limit}，且不得已经届满。",
-        "Set valid_until within the policy's term.",
-        "请将 valid_until 设在策略期限之内。",
+        "The certificate is valid from its day, which has come, to {limit} at most, and not over already.",
+        "凭证有效期自基准日起至多到 {limit}；基准日不得晚于当前，有效期不得已经届满。",
+        "Set as_of to a day that has come, and valid_until within the policy's term.",
+        "请将 as_of 设为不晚于今日的日期，并将 valid_until 设在策略期限之内。",
     ),
     "W46": Rule(
         "The certificate names {certificate} as the one that it replaces, which is not the one in force.",
@@ -227,6 +227,12 @@ UPKEEP = {
         "编号为 {dispute} 的争议已在链上。",
         "Use a new id.",
         "请使用新的编号。",
+    ),
+    "W50.claimant": Rule(
+        "{org} objects in its own name, and not in that of {claimant}.",
+        "{org} 只能以本机构的名义提出争议，不得以 {claimant} 的名义提出。",
+        "Name the own organisation, or one of its units or people, as the claimant.",
+        "请以本机构、本机构的科室或人员为争议提出方。",
     ),
     "W51": Rule(
         "There are {limit} open disputes on this record already.",

@@ -260,13 +260,21 @@ def check_certificate(
         raise RefusedError("W42", digest=calculation.digest)
     for right in body.rights:
         check_party(draft, right.holder)
+        if right.until is not None:
+            decode_date(right.until)
         basis = draft.decision(right.basis)
         if basis is None or basis.status != "EFFECTIVE":
             raise RefusedError("W44", right=right.right)
-    limit = add_months(body.as_of, notice.parameters.certificate_months)
-    if not body.as_of <= body.valid_until <= limit or end_of(body.valid_until) < at.time_ms:
-        raise RefusedError("W45", limit=limit)
+    _check_term(body, notice, at)
     _check_succession(draft, body)
+
+
+def _check_term(body: CertificateBody, notice: NoticeState, at: At) -> None:
+    """W45: in force now, and not for longer than the policy of the notice allows."""
+    is_current = decode_date(body.as_of) <= at.time_ms <= end_of(body.valid_until)
+    limit = add_months(body.as_of, notice.parameters.certificate_months)
+    if not (is_current and body.as_of <= body.valid_until <= limit):
+        raise RefusedError("W45", limit=limit)
 
 
 def notice_by(draft: Draft, leaf: str, target: str) -> NoticeState:

@@ -49,9 +49,11 @@ def apply_dispute(
     body: DisputeBody = entry.record.body
     if draft.get(DisputeState, "dispute", body.dispute_id) is not None:
         raise RefusedError("W50", dispute=body.dispute_id)
+    if body.claimant.org != signer.org:
+        raise RefusedError("W50.claimant", org=signer.org, claimant=body.claimant.org)
     check_party(draft, body.claimant)
     target = draft.resolved.get(unb64url(body.target, 32))
-    orgs = {signer.org, body.claimant.org, *([target.org] if target else [])}
+    orgs = {signer.org, *([target.org] if target else [])}
     state = DisputeState(
         claimant=body.claimant,
         leaf=b64url(entry.leaf),

@@ -270,6 +270,8 @@ def check_policy_body(body: PolicyBody) -> None:
         raise RefusedError("G9")
     if body.attribution is not None:
         check_attribution(body.attribution)
+    if body.vocabulary is not None:
+        unb64url(body.vocabulary, 32)
 
 
 def check_attribution(given: Attribution) -> None:

@@ -73,11 +73,24 @@ def apply_result(
         study=study,
     )
     changes: Changes = {state_key("result", body.result_id): state}
-    if before is not None and ("correct", before.status) in RESULT:
+    codes = _result_findings(draft, body, states, state)
+    is_other = before is not None and before.study != study
+    if is_other or not _speaks_for(draft, study, signer.org):
+        # Whoever it is registers a result of its own, and changes nobody else's.
+        codes.add("NOT_APPLICANT")
+    elif before is not None and ("correct", before.status) in RESULT:
         name = _named(draft, before.leaf, "result")
         changes[state_key("result", name)] = _moved(before, "correct")
-    codes = _result_findings(draft, body, states, state)
     return Outcome(changes, tuple(sorted(codes)), subjects)
+
+
+def _speaks_for(draft: Draft, name: str, org: str) -> bool:
+    """Whether an organisation leads a study, has people on its team, or computes for it."""
+    study = draft.get(StudyState, "study", name)
+    if study is None:
+        unreachable("the node of a study and its state stand together")
+    nodes = {node.partition("/")[0] for node in study.body.compute_nodes}
+    return org in {study.body.lead_org, *(one.org for one in study.body.team), *nodes}
 
 
 def _named(draft: Draft, leaf: str, kind: str) -> str:
@@ -198,6 +211,8 @@ def apply_review(
 ) -> Outcome:
     """A review is always recorded; whether it counts, its findings say."""
     body: EgressReviewBody = entry.record.body
+    for digest in (body.checklist_hash, *(one.digest for one in body.file_votes)):
+        unb64url(digest, 32)
     name = name_at(draft, body.request, "egress-request")
     request = None if name is None else draft.get(EgressState, "egress", name)
     if name is None or request is None:
@@ -357,6 +372,8 @@ def apply_publication(
     """A publication is evidence, also of what should not have been published."""
     body: PublicationBody = entry.record.body
     decode_date(body.published_on)
+    if body.ack_root is not None:
+        unb64url(body.ack_root, 32)
     result = result_by(draft, body.result)
     codes: set[str] = set()
     if not result.released:

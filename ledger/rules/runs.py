@@ -47,7 +47,8 @@ def apply_run(
     for one in body.used:
         if (one.digest if one.kind == "file" else one.name) is None:
             raise RefusedError("U9")
-    for digest in (body.code_digest, body.image_digest, *body.generated):
+    inputs = (one.digest for one in body.used)
+    for digest in (body.code_digest, body.image_digest, *body.generated, *inputs):
         if digest is not None:
             unb64url(digest, 32)
     codes: set[str] = {"BACKFILLED"} if happened < oldest_ms(draft, at) else set()

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from ledger.encoding import encode_time
+from ledger.errors import MalformedError
 from ledger.records.catalogue import Party
 from ledger.records.rights import ContributionConfirmBody, Right
 from ledger.rules.credit import MAX_PARTS, held_parties
@@ -165,6 +166,7 @@ def test_a_certificate_takes_the_committee_and_the_custodians(credited: Yield) -
         ("W45", {"valid_until": "2029-12-31"}),
         ("W45", {"valid_until": "2026-01-01"}),
         ("W45", {"as_of": "2026-01-01", "valid_until": "2026-01-05"}),
+        ("W45", {"as_of": "2099-01-01", "valid_until": "2099-12-31"}),
         ("W46", {"supersedes": "result"}),
         ("W40", {"notice": "result"}),
     ],
@@ -176,6 +178,27 @@ def test_a_certificate_that_says_more_than_the_chain_is_refused(
     named = {"result": credited.result_leaf}
     given = {key: named.get(value, value) for key, value in changes.items()}
     refused(rule, lambda: credited.certify(**given))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"as_of": "not-a-date"},
+        {"as_of": "2026-02-30"},
+        {"rights": "for ever!!"},
+    ],
+)
+def test_days_of_a_certificate_are_days(credited: Yield, changes: dict[str, Any]) -> None:
+    """Of a text where a month is looked for no node may fall over: it would, on every node."""
+    credited.notice()
+    if "rights" in changes:
+        until = changes["rights"]
+        basis, holder = credited.decision_leaf, Party(org="h1")
+        right = Right(basis=basis, holder=holder, right="use", scope="research", until=until)
+        changes = {"rights": (right,)}
+    with pytest.raises(MalformedError) as found:
+        credited.certify(**changes)
+    assert found.value.rule == "B5"
 
 
 def test_a_certificate_waits_for_the_end_of_its_notice(credited: Yield) -> None:
@@ -258,10 +281,16 @@ def test_a_later_policy_changes_no_certificate_in_the_making(credited: Yield) ->
 
 def test_shares_in_dispute_are_held(credited: Yield) -> None:
     claim = credited.node(credited.result_leaf).parts[0].leaf
-    credited.object_to(claim, claimant=Party(org="h3"))
+    credited.object_to(claim, by="officer", org="h3", claimant=Party(org="h3"))
     held = held_parties(credited.draft(), walk_from(credited.draft(), credited.result_leaf))
     assert held == {f"pid:{ANALYST}", "org:h3"}
-    credited.object_to(credited.versions["D1"], dispute_id="DIS-2", claimant=Party(org="h3"))
+    credited.object_to(
+        credited.versions["D1"],
+        by="officer",
+        org="h3",
+        claimant=Party(org="h3"),
+        dispute_id="DIS-2",
+    )
     held = held_parties(credited.draft(), walk_from(credited.draft(), credited.result_leaf))
     assert held == {f"pid:{ANALYST}", "org:h3", "org:h1"}
 

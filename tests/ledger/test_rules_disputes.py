@@ -54,7 +54,15 @@ def test_open_disputes_on_a_record_are_bounded(life: Yield) -> None:
 
 
 def test_a_claimant_is_known(life: Yield) -> None:
-    refused("D11", lambda: life.object_to(life.result_leaf, claimant=Party(org="h9")))
+    stranger = Party(org="h2", person="f" * 32)
+    refused("D11", lambda: life.object_to(life.result_leaf, claimant=stranger))
+
+
+def test_nobody_objects_in_the_name_of_another_organisation(life: Yield) -> None:
+    """It would bar that organisation from ruling, and hold its shares: two members that name each
+    other member in turn would rule on everything alone.
+    """
+    refused("W50.claimant", lambda: life.object_to(life.versions["D1"], claimant=Party(org="h3")))
 
 
 def test_parties_do_not_rule(life: Yield) -> None:
@@ -69,7 +77,7 @@ def test_parties_do_not_rule(life: Yield) -> None:
 def test_the_votes_of_parties_do_not_count() -> None:
     life = Yield()
     life.credited()
-    dispute = life.object_to(life.versions["D1"], claimant=Party(org="h1"), dispute_id="DIS-7")
+    dispute = life.object_to(life.versions["D1"], dispute_id="DIS-7")
     assert life.value("dispute", "DIS-7").parties == ("h1", "h2")
     life.raise_quorum()
     ruling = life.rule(dispute, org="h3")

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from ledger.errors import MalformedError
 from ledger.records.catalogue import Term
-from ledger.records.outputs import ResultFile
+from ledger.records.outputs import FileVote, ResultFile
 from ledger.records.use import Used
 from tests.ledger.lives import ANALYST, DIGEST, LEADER, STRANGER, person_key
 from tests.ledger.yields import FILES, OUTPUT, Yield, checker_key, refused
@@ -66,6 +67,46 @@ def test_what_is_wrong_with_the_runs_of_a_result_is_a_finding(life: Yield) -> No
 def test_a_result_that_is_replaced_is_corrected(life: Yield) -> None:
     life.result(result_id="RES-2", supersedes=life.result_leaf)
     assert life.value("result", "RES-1").status == "CORRECTED"
+
+
+def test_nobody_replaces_the_result_of_another_study(life: Yield) -> None:
+    """A corrected result is never released or published again: a rival would only have to say that
+    its own result supersedes it.
+    """
+    mine = life.result_leaf
+    body = life.result_body(result_id="RES-2", supersedes=mine)
+    life.put("result", body, by="officer", org="h3", at_ms=life.now)
+    assert life.findings == ("NOT_APPLICANT",)
+    life.study(study_no="S-2")
+    life.result(result_id="RES-3", supersedes=mine, generated_by=())
+    assert life.findings == ("NOT_APPLICANT", "NO_RUN", "OUTPUT_NOT_IN_RUN")
+    assert life.value("result", "RES-1").status == "REGISTERED"
+
+
+def test_who_speaks_for_a_study_registers_its_results(life: Yield) -> None:
+    """Its leading organisation, those of its people, and those that compute for it."""
+    for number, (org, by) in enumerate([("h2", person_key(ANALYST)), ("h1", "officer")]):
+        body = life.result_body(result_id=f"RES-1{number}")
+        life.put("result", body, by=by, org=org, at_ms=life.now)
+        assert life.findings == ()
+    life.put("result", life.result_body(result_id="RES-20"), by="officer", org="h3", at_ms=life.now)
+    assert life.findings == ("NOT_APPLICANT",)
+
+
+def test_hashes_are_hashes(life: Yield) -> None:
+    """A field for a hash is no place for a text: the guard reads none of them."""
+    text = "a note of 43 characters, on a person ......"
+    life.egress()
+    with pytest.raises(MalformedError):
+        life.check("c2", checklist_hash=text)
+    with pytest.raises(MalformedError):
+        life.check("c2", file_votes=(FileVote(digest=text, vote="approve"),))
+    with pytest.raises(MalformedError):
+        life.publish(ack_root=text)
+    with pytest.raises(MalformedError):
+        life.run(run_id="run-2", used=(Used(digest=text, kind="dataset", name="D1@1"),))
+    with pytest.raises(MalformedError):
+        life.policy(vocabulary=text)
 
 
 def test_two_reviewers_release_what_leaves(life: Yield) -> None:

@@ -363,8 +363,9 @@ class Yield(Life):
             "dispute_id": "DIS-1",
             "target": target,
         }
+        by, org = changes.pop("by", person_key(ANALYST)), changes.pop("org", "h2")
         body = DisputeBody(**{**fields, **changes})
-        return self.put("dispute", body, by=person_key(ANALYST), org="h2", at_ms=self.now)
+        return self.put("dispute", body, by=by, org=org, at_ms=self.now)
 
     def rule(self, dispute: str, outcome: Any = "rejected", org: str = "h3", **changes: Any) -> str:  # noqa: ANN401
         """The committee rules, under a resolution of its own."""
