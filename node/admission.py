@@ -20,7 +20,7 @@ from ledger.errors import (
     SignatureError,
 )
 from ledger.merkle import leaf_hash, tree_hash
-from ledger.notes import Note, NoteSignature, decode_checkpoint, decode_note, verify_note
+from ledger.notes import Note, NoteKey, NoteSignature, decode_checkpoint, decode_note, verify_note
 from ledger.records import decode_entry
 from ledger.records.envelope import Entry
 from ledger.records.seal import SealEntry, decode_seal
@@ -33,6 +33,9 @@ REMEMBERED_BYTES: Final = 32 << 20
 """Bytes of the signed messages that are remembered; the oldest are checked again."""
 AROUND: Final = 400
 """What remembering one takes besides the message, in bytes."""
+HEARD: Final = 1_024
+"""Cosigned tree heads that are remembered; the oldest are checked again."""
+HEARD_BYTES: Final = 2_048
 PARSED_BYTES: Final = 16 << 20
 """Bytes of the entries that are remembered as parsed; the oldest are parsed again."""
 
@@ -174,6 +177,51 @@ class Cosigned(NamedTuple):
     """The line of that member's log key, where it came along; unchecked."""
 
 
+class _Heard:
+    """Words on tree heads that were checked: a member repeats its newest one for as long as there
+    is nothing newer, and everybody hands it on.
+
+    Known by all the bytes of a note, under the configuration in force.
+    """
+
+    def __init__(self) -> None:
+        self._config = b""
+        self._known: dict[bytes, list[Cosigned]] = {}
+        self._lock = Lock()
+        self._keys: dict[tuple[str, bytes], tuple[str, NoteKey]] = {}
+
+    def keys(self, tip: Tip) -> dict[tuple[str, bytes], tuple[str, NoteKey]]:
+        """The cosigner keys that count, with their organisations, worked out once for each
+        configuration. The head of a boundary block is the old members' to cosign; who counts, the
+        head says.
+        """
+        with self._lock:
+            if self._config != tip.config.config_hash:
+                configs = (tip.config, *(boundary.config for boundary in tip.boundaries[-1:]))
+                self._config, self._known = tip.config.config_hash, {}
+                self._keys = {
+                    (key.name, key.key_id): (org, key)
+                    for config in configs
+                    for org, key in cosigner_keys(config, tip.origin).items()
+                }
+            return self._keys
+
+    def find(self, tip: Tip, data: bytes) -> list[Cosigned] | None:
+        """What was found in this note, if it was checked."""
+        with self._lock:
+            known = self._config == tip.config.config_hash
+            return self._known.get(data) if known else None
+
+    def keep(self, tip: Tip, data: bytes, words: list[Cosigned]) -> None:
+        """It was checked; notes that are larger than any of ours are checked again."""
+        if words and len(data) <= HEARD_BYTES:
+            with self._lock:
+                if self._config == tip.config.config_hash:
+                    self._known[data] = words
+                    while len(self._known) > HEARD:
+                        self._known.pop(next(iter(self._known)))
+
+
 class Delivery(NamedTuple):
     """What one message brought, every signature but those inside blocks checked."""
 
@@ -195,6 +243,7 @@ class Admission:
         self.parsed = Parsed()
         self._reading = _Reading()
         self._votes = Signatures()
+        self._heard = _Heard()
 
     def forget(self, entries: Sequence[Entry]) -> None:
         """These stand in a final block, or nowhere."""
@@ -275,7 +324,7 @@ class Admission:
                 rejected += 1
         for data in exchange.cosignatures:
             try:
-                found.cosigned.extend(self.cosigned(tip, decode_note(data)))
+                found.cosigned.extend(self._heard_words(tip, data))
             except AllianceError:
                 rejected += 1
         return found._replace(rejected=rejected)
@@ -306,6 +355,14 @@ class Admission:
             self.entries(tip, [raw for raw in raws[:-1] if raw not in self.parsed])
         return body
 
+    def _heard_words(self, tip: Tip, data: bytes) -> list[Cosigned]:
+        """Raises as `cosigned`."""
+        words = self._heard.find(tip, data)
+        if words is None:
+            words = self.cosigned(tip, decode_note(data))
+            self._heard.keep(tip, data, words)
+        return words
+
     def cosigned(self, tip: Tip, note: Note) -> list[Cosigned]:
         """The members' words on a tree head, of those lines that are members' cosignatures.
 
@@ -314,13 +371,7 @@ class Admission:
         size = decode_checkpoint(note.text).size
         words: list[Cosigned] = []
         log = next((line for line in note.signatures if line.name == tip.origin), None)
-        # The head of a boundary block is the old members' to cosign; who counts, the head says.
-        configs = (tip.config, *(boundary.config for boundary in tip.boundaries[-1:]))
-        keys = {
-            (key.name, key.key_id): (org, key)
-            for config in configs
-            for org, key in cosigner_keys(config, tip.origin).items()
-        }
+        keys = self._heard.keys(tip)
         for line in note.signatures[: len(keys) + 1]:
             org, key = keys.get((line.name, line.key_id), ("", None))
             if key is not None:

@@ -54,12 +54,12 @@ class Queue:
         self._closed = False
         self.dropped = 0
 
-    def put(self, part: Exchange) -> None:
+    def put(self, *parts: Exchange) -> None:
         """Never waits; the oldest makes room."""
-        size, items = size_of(part), items_of(part)
+        sized = [(part, size_of(part), items_of(part)) for part in parts]
         with self._wake:
-            self._parts.append((part, size, items))
-            self._bytes += size
+            self._parts += sized
+            self._bytes += sum(size for _part, size, _items in sized)
             while self._bytes > MAX_QUEUED_BYTES and len(self._parts) > 1:
                 self._bytes -= self._parts.popleft()[1]
                 self.dropped += 1
@@ -239,19 +239,18 @@ class Links:
 
     # --- the carrier ---
 
-    def send(self, to: str | None, item: Exchange) -> None:
+    def send(self, to: str | None, *items: Exchange) -> None:
         """To one of them, or to all: members, and whoever else has been heard lately."""
         with self._lock:
             links = list(self._links.values())
         for link in links:
             if to is None and link.peer.role == "former":
                 continue
-            if to is None and link.peer.role == "observer":
-                link_item = msgspec.structs.replace(item, entries=())
-            else:
-                link_item = item
             if to == link.peer.name or (to is None and self._is_there(link)):
-                link.queue.put(link_item)
+                parts = items
+                if to is None and link.peer.role == "observer":
+                    parts = tuple(msgspec.structs.replace(item, entries=()) for item in items)
+                link.queue.put(*parts)
 
     def _is_there(self, link: Link) -> bool:
         """Whether what is put into its queue leaves it: this node knows the way, or is asked."""

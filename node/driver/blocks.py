@@ -22,7 +22,7 @@ from node.admission import Body, bound_body, info_of
 from node.driver.mempool import Mempool
 from node.driver.state import State
 from node.logs import log_event
-from node.store.database import Overlay
+from node.store.database import Overlay, unpack
 
 
 class Blocks:
@@ -44,9 +44,9 @@ class Blocks:
 
     def _saved(self) -> list[Body]:
         bodies: list[Body] = []
-        for bundle in self._state.store.candidates():
+        for packed in self._state.store.candidates():
             try:
-                bodies.append(bound_body(decode_bundle(bundle))[0])
+                bodies.append(bound_body(decode_bundle(unpack(packed)))[0])
             except AllianceError as error:
                 log_event(CRITICAL, "saved-block-damaged", rule=error.rule)
         return bodies

@@ -10,8 +10,8 @@ from node.wire import Exchange
 class Carrier(Protocol):
     """The way to the others. Calls never wait and never fail; what is lost is offered again."""
 
-    def send(self, to: str | None, item: Exchange) -> None:
-        """To one of them by name, or to all."""
+    def send(self, to: str | None, *items: Exchange) -> None:
+        """To one of them by name, or to all; what is given together travels together."""
 
     def heard(self) -> dict[str, int]:
         """When each other member was last heard, by organisation: POSIX ms, 0 for never."""
@@ -33,7 +33,7 @@ class Carrier(Protocol):
 class Nobody:
     """The way to nobody: a node that is not on a network yet."""
 
-    def send(self, to: str | None, item: Exchange) -> None:
+    def send(self, to: str | None, *items: Exchange) -> None:
         """There is nobody to tell."""
 
     def heard(self) -> dict[str, int]:

@@ -29,6 +29,8 @@ BEAT_MS: Final = 5_000
 IDLE_BEAT_MS: Final = 15_000
 """How often the others are told where this node stands (consensus.md 2.10)."""
 MAX_OFFERED: Final = 500
+MANY: Final = 64
+"""So many new entries are not kept until the end of the turn."""
 MAX_AHEAD: Final = 4_096
 """Heights above the final one of which blocks are kept."""
 
@@ -156,9 +158,7 @@ class Gossip:
         # Who left is not told anything unasked, and may lack the words on its last block.
         if summary.final_height < state.final.tip.height or peer.role == "former":
             words = self._heads.cosigning.newest if peer.role != "member" else ()
-            state.carrier.send(
-                peer.name, state.message(summary=state.machine.summary(), cosignatures=words)
-            )
+            state.say(peer.name, summary=state.machine.summary(), cosignatures=words)
 
     def _learn_presence(self, peer: Peer, status: agree.Status, now_ms: int) -> None:
         """A member's heartbeat: is this node's clock fit to lead, is that member's key in use
@@ -167,7 +167,7 @@ class Gossip:
         both = self._presence.learn(peer.name, status, now_ms)
         if both:
             # It cannot hear its other self, and must (consensus.md 2.12).
-            self._state.carrier.send(peer.name, self._state.message(facts=both))
+            self._state.say(peer.name, facts=both)
         fit, offset = self._presence.is_clock_fit(), self._presence.offset_ms()
         if fit != self.clock_fit:
             self.clock_fit = fit
@@ -182,8 +182,10 @@ class Gossip:
     def share(self, entries: Sequence[Entry]) -> None:
         """Tell the others at once: whoever leads may put them into a block."""
         if entries:
-            raws = tuple(entry.raw for entry in entries)
-            self._state.carrier.send(None, self._state.message(entries=raws))
+            self._state.say(None, entries=tuple(entry.raw for entry in entries))
+            if len(entries) >= MANY:
+                # The others check their signatures while this turn goes on.
+                self._state.send()
 
     def say(self, effect: Saying) -> None:
         """Who is meant is settled now: the numbers of members change with the epoch."""
@@ -198,7 +200,7 @@ class Gossip:
             if isinstance(effect, agree.Fetch):
                 want = Want(block=effect.block, first=effect.first)
                 for peer in [to] if to is not None else self._next_peer():
-                    state.carrier.send(peer, state.message(wants=(want,)))
+                    state.say(peer, wants=(want,))
                 continue
             blocks = [
                 bundle
@@ -206,7 +208,7 @@ class Gossip:
                 if isinstance(fact, agree.Proposal)
                 for bundle in self._blocks.bundle_of(fact.vote.block)
             ]
-            state.carrier.send(to, state.message(blocks=tuple(blocks), facts=tuple(effect.facts)))
+            state.say(to, blocks=tuple(blocks), facts=tuple(effect.facts))
 
     def _next_peer(self) -> list[str]:
         """Any other member, each in turn, of those that can be reached if any can."""
@@ -228,13 +230,11 @@ class Gossip:
         self._gossip_ms = now_ms + (SYNC_MS if busy else IDLE_SYNC_MS)
         state, own = self._state, self._heads.cosigning.own
         offered = [entry.raw for entry in self._mempool.late_by(now_ms)[:MAX_OFFERED]]
-        state.carrier.send(
+        state.say(
             None,
-            state.message(
-                summary=state.machine.summary(),
-                entries=tuple(offered),
-                cosignatures=(own,) if own else (),
-            ),
+            summary=state.machine.summary(),
+            entries=tuple(offered),
+            cosignatures=(own,) if own else (),
         )
 
     def _is_busy(self) -> bool:

@@ -132,4 +132,4 @@ class Heads:
         self._tell()
 
     def _tell(self) -> None:
-        self._state.carrier.send(None, self._state.message(cosignatures=(self.cosigning.own,)))
+        self._state.say(None, cosignatures=(self.cosigning.own,))

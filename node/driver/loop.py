@@ -394,6 +394,7 @@ class Driver:
         self._keep_promises(promised)
         self._heads.cosign_late()
         gossip.release()
+        state.send()
         if self.status != self._said_status:
             self._said_status = self.status
             log_event(WARNING, "status-changed", status=self.status)
@@ -483,6 +484,7 @@ class Driver:
         self._settle_all(error, taken)
         self._mempool.drop_all()
         self._gossip.outbox.clear()
+        self._state.unsay()
         self._deadline = None
 
     def _settle_all(self, error: AllianceError, taken: Sequence[Submission]) -> None:

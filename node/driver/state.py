@@ -1,6 +1,8 @@
 """What the parts of a driver share. The writer's thread alone changes it; any may read it."""
 
 from collections import Counter
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final
 
 from ledger.chain import Applied
@@ -39,6 +41,7 @@ class State:
         self.carrier: Carrier = Nobody()
         self.counters: Counter[str] = Counter()
         self.alarms: Counter[str] = Counter()
+        self._said: list[tuple[str | None, Exchange]] = []
 
     @property
     def alone(self) -> bool:
@@ -61,6 +64,22 @@ class State:
         if found is None:
             unreachable("an observer is silent")
         return found[0]
+
+    def say(self, to: str | None, **parts: Any) -> None:
+        """To one of the others by name, or to all, at the end of this turn: each of them gets one
+        request for a turn, however much there is to say (consensus.md 2.14).
+        """
+        self._said.append((to, self.message(**parts)))
+
+    def send(self) -> None:
+        """What was said leaves; all that it rests on is durable."""
+        said, self._said = self._said, []
+        for to, group in groupby(said, itemgetter(0)):
+            self.carrier.send(to, *(item for _to, item in group))
+
+    def unsay(self) -> None:
+        """The turn has failed: nothing of it leaves."""
+        self._said.clear()
 
     def message(self, **parts: Any) -> Exchange:
         """What this node says to others."""

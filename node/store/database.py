@@ -5,6 +5,7 @@ Truth is `block` and what stands beside it; `derive` and `state_rows` make the r
 `rebuild` makes it again. The history tree and the rule state live in memory; both are derived.
 """
 
+import sqlite3
 import time
 import zlib
 from bisect import bisect_right
@@ -15,7 +16,7 @@ from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
 from threading import Lock as Mutex
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import msgspec
 from sqlalchemy import Connection
@@ -80,6 +81,9 @@ class Store:
             self._writer = open_engine(path, writer=True)
             self._readers = open_engine(path, writer=False)
             self._connection: Connection = self._writer.connect()
+            # A turn is some twenty small statements: SQLAlchemy's part of each is most of it. It
+            # begins and ends the transactions; what is inside goes to the connection itself.
+            self._sqlite = cast("sqlite3.Connection", self._connection.connection.driver_connection)
             with self._connection.begin():
                 schema.TRUTH.create_all(self._connection)
                 schema.DERIVED.create_all(self._connection)
@@ -112,6 +116,10 @@ class Store:
         self._written = 0
         self._open: list[Applied] = []
         self._fresh: list[StoredBlock] = []
+        self._packed: dict[bytes, tuple[int, bytes]] = {}
+        """The bodies of candidates as they lie on disk, by block id: a block that becomes final is
+        not compressed a second time.
+        """
         with self._mutex:
             self._cache.clear()
 
@@ -173,10 +181,10 @@ class Store:
 
     def _many(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
         if rows:
-            self._connection.exec_driver_sql(statement, list(rows))
+            self._sqlite.executemany(statement, rows)
 
     def _one(self, statement: str, *values: object) -> int:
-        return self._connection.exec_driver_sql(statement, values).rowcount
+        return self._sqlite.execute(statement, values).rowcount
 
     def found(self, genesis: Applied, bundle: bytes, checkpoint: bytes) -> None:
         """Put block 0 into an empty database; `checkpoint` is empty where this node is no member of
@@ -222,6 +230,7 @@ class Store:
     ) -> None:
         seal = block.seal.seal
         leaves = b"".join([*(entry.leaf for entry in block.entries), block.seal.leaf])
+        packed = self._packed.get(block.seal.leaf)
         self._fresh.append(
             StoredBlock(
                 seal.height,
@@ -241,7 +250,7 @@ class Store:
             seal.height,
             seal.start,
             block.tip.size,
-            zlib.compress(body, 1),
+            packed[1] if packed else zlib.compress(body, 1),
             leaves,
             zlib.compress(msgspec.json.encode(block.findings), 1),
             certificate,
@@ -323,14 +332,17 @@ class Store:
         """Rows and saved bodies that a commit has made obsolete."""
         self._one("DELETE FROM journal WHERE epoch = ? AND view <= ?", epoch, view)
         self._one("DELETE FROM candidate WHERE height <= ?", height)
+        self._packed = {k: held for k, held in self._packed.items() if held[0] > height}
 
     def save_candidate(self, block_id: bytes, height: int, body: bytes) -> None:
         """The body of a block that is voted on."""
+        packed = zlib.compress(body, 1)
+        self._packed[block_id] = height, packed
         self._one(
             "INSERT OR REPLACE INTO candidate (id, height, body) VALUES (?, ?, ?)",
             block_id,
             height,
-            body,
+            packed,
         )
 
     def save_accusations(self, rows: Sequence[tuple[int, int, int, bytes, bytes, bytes]]) -> None:
@@ -686,7 +698,7 @@ class Store:
         return [row[0] for row in self.select("SELECT body FROM waiting")]
 
     def candidates(self) -> list[bytes]:
-        """The saved bodies above the final block."""
+        """The saved bodies above the final block, as they lie on disk: `unpack` them."""
         return [row[0] for row in self.select("SELECT body FROM candidate ORDER BY height")]
 
     def cosigned(self) -> tuple[int, bytes]:
@@ -782,6 +794,14 @@ class Overlay:
         here = self._leaves.keys() & set(leaves)
         rest = [leaf for leaf in leaves if leaf not in here]
         return here.union(self._below.known_leaves(rest)) if rest else here
+
+
+def unpack(packed: bytes) -> bytes:
+    """A body from the disk. Raises `StorageError` (O2.corrupt)."""
+    try:
+        return zlib.decompress(packed)
+    except zlib.error as error:
+        raise StorageError("O2.corrupt", what="body", height=0) from error
 
 
 def locate(index: int, raw: bytes) -> Located:

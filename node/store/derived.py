@@ -4,6 +4,7 @@ made again.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from ledger.chain import Applied, History
@@ -27,6 +28,9 @@ INSERT_ACCESS: Final = (
 INSERT_POSTING: Final = "INSERT INTO posting (subject, idx) VALUES (?, ?)"
 INSERT_TERM: Final = "INSERT INTO term (id, kind, text) VALUES (?, ?, ?)"
 COUNT_TERM: Final = "UPDATE term SET count = count + ? WHERE id = ?"
+
+_WORDS: Final = itemgetter(2, 3, 4, 5, 9, 10, 11, 12, 13)
+"""The columns whose words are counted."""
 
 AccessRow = tuple[int, int, int, int, int, int, int, int, int, int, int, int, int, int]
 
@@ -90,6 +94,7 @@ def derive(block: Applied, terms: Terms) -> Rows:
     kids: dict[bytes, int] = {}
     types: Counter[str] = Counter()
     events = _Events(terms, rows.accesses)
+    singles: dict[tuple[str, tuple[str, ...]], list[tuple[int, AccessBody, str]]] = {}
     codes: Counter[tuple[str, ...]] = Counter(block.findings)
     for entry, found in zip(block.entries, block.findings, strict=True):
         statement, record = entry.statement, entry.record
@@ -100,14 +105,21 @@ def derive(block: Applied, terms: Terms) -> Rows:
         rows.leaves.append((int.from_bytes(entry.leaf[:8], "big", signed=True), index))
         types[record.type] += 1
         if record.type == "access":
-            events.add(index * EVENTS, (record.body,), (record.at,), statement.iss, found)
+            alike = singles.setdefault((statement.iss, found), [])
+            alike.append((index * EVENTS, record.body, record.at))
         elif record.type == "access-batch":
             batch = record.body.events
-            times = [event.at for event in batch]
-            events.add(index * EVENTS + 1, batch, times, statement.iss, found)
+            first = index * EVENTS + 1
+            numbers = range(first, first + len(batch))
+            events.add(numbers, batch, [event.at for event in batch], statement.iss, found)
         if record.type != "access" and not (record.type == "access-batch" and record.body.events):
             rows.others.append((index, entry))
         index += 1
+    for (org, found), alike in singles.items():
+        # Together: what one access of its own costs around its row is more than the row.
+        places, bodies, times = zip(*alike, strict=True)
+        events.add(places, bodies, times, org, found)
+    rows.accesses.sort(key=itemgetter(0))  # SQLite appends what comes in order
     rows.leaves.append((int.from_bytes(block.seal.leaf[:8], "big", signed=True), index))
     _count(rows, terms, types, codes)
     return rows
@@ -126,25 +138,25 @@ class _Events:
 
     def add(
         self,
-        row: int,
+        numbers: Sequence[int],
         events: Sequence[AccessBody | AccessEvent],
         times: Sequence[str],
         org: str,
         found: tuple[str, ...],
     ) -> None:
-        """The accesses of one entry as rows; `row` is the place of the first."""
+        """Accesses with the same observer and findings as rows with these numbers."""
         codes = ",".join(found)
         observer = self.terms.intern("org", org)
         findings = self.terms.intern("findings", codes) if codes else ABSENT
         try:
-            self.rows += self._rows(row, events, times, observer, findings)
+            self.rows += self._rows(numbers, events, times, observer, findings)
         except KeyError:
             self._learn(events)
-            self.rows += self._rows(row, events, times, observer, findings)
+            self.rows += self._rows(numbers, events, times, observer, findings)
 
     def _rows(
         self,
-        row: int,
+        numbers: Sequence[int],
         events: Sequence[AccessBody | AccessEvent],
         times: Sequence[str],
         observer: int,
@@ -170,7 +182,7 @@ class _Events:
                 observer,
                 findings,
             )
-            for number, (event, at) in enumerate(zip(events, times, strict=True), row)
+            for number, event, at in zip(numbers, events, times, strict=True)
         ]
 
     def _asked(self, request: Source | str) -> tuple[int, int]:
@@ -196,10 +208,10 @@ class _Events:
 
 def _count(rows: Rows, terms: Terms, types: Counter[str], codes: Counter[tuple[str, ...]]) -> None:
     counts = rows.counts
-    if rows.accesses:
-        columns = list(zip(*rows.accesses, strict=True))
-        for column in (2, 3, 4, 5, 9, 10, 11, 12, 13):
-            counts.update(columns[column])
+    # Many rows of a block have the same words: these are counted as one.
+    for words, number in Counter(map(_WORDS, rows.accesses)).items():
+        for word in words:
+            counts[word] += number
     for kind, number in types.items():
         counts[terms.intern("type", kind)] += number
     for found, number in codes.items():

@@ -73,7 +73,7 @@ journal = Table(
 candidate = Table(
     "candidate",
     TRUTH,
-    # Bodies of blocks that are voted on and not yet final (several members only).
+    # Bodies of blocks that are voted on and not yet final (several members only), as in `block`.
     Column("id", BLOB, primary_key=True),
     Column("height", Integer, nullable=False),
     Column("body", BLOB, nullable=False),

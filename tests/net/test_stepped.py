@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from ledger.consensus import Vote
+from ledger.consensus import Proposal, Vote
 from ledger.encoding import decode_bundle, encode_bundle
 from node.driver import Outcome
 from node.wire import Exchange
 from tests.sim.replay import replay
 from tests.support.node import peer_of
-from tests.support.stepped import PowerCut, Stepped, published
+from tests.support.stepped import Post, PowerCut, Stepped, published
 from tests.support.world import GENESIS_MS, World, make_world, uuid7
 
 FOUR = ("h1", "h2", "h3", "h4")
@@ -201,6 +201,33 @@ def test_a_silent_member_costs_one_second_once(stepped: Make) -> None:
 
 
 # --- clocks (2.18, 3.6 row 15) --------------------------------------------------------------------
+
+
+def test_a_turn_says_all_it_has_to_say_to_a_member_in_one_request(
+    stepped: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """2.14: what a leader has to say of a new record (the record, its block, its vote) does not
+    cost the others three requests.
+    """
+    net = stepped()
+    net.run(2_000)
+    requests: list[tuple[str | None, tuple[Exchange, ...]]] = []
+    send = Post.send
+
+    def noted(post: Post, to: str | None, *items: Exchange) -> None:
+        requests.append((to, items))
+        send(post, to, *items)
+
+    monkeypatch.setattr(Post, "send", noted)
+    leader = leader_of(net, net.views()["h1"])
+    future = net.submit(leader, net.world.access(seq=1))
+    ((to, items),) = requests
+    assert to is None
+    assert any(item.entries for item in items)
+    words = [fact for item in items for fact in item.facts]
+    assert [type(word) for word in words] == [Proposal, Vote]
+    net.run(500)
+    published(future)
 
 
 @pytest.mark.parametrize("jump_ms", [3_600_000, -3_600_000, 4_000])

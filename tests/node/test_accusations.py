@@ -61,8 +61,8 @@ class Recorder(Nobody):
     def __init__(self) -> None:
         self.sent: list[Exchange] = []
 
-    def send(self, _to: str | None, item: Exchange) -> None:
-        self.sent.append(item)
+    def send(self, _to: str | None, *items: Exchange) -> None:
+        self.sent += items
 
     def others(self) -> list[str]:
         return ["h2"]

@@ -14,11 +14,21 @@ from ledger.crypto import EDDSA, verify
 from ledger.encoding import b64url, decode_bundle, encode_bundle
 from ledger.errors import BusyError, LimitError, MalformedError
 from ledger.merkle import tree_hash
+from ledger.notes import (
+    Checkpoint,
+    Note,
+    NoteKey,
+    Verified,
+    cosign,
+    encode_checkpoint,
+    encode_note,
+    verify_note,
+)
 from ledger.records import decode_entry
 from ledger.records.envelope import Entry
 from ledger.records.seal import Previous, decode_seal
 from node import admission, httpsig, shares
-from node.admission import Delivery, Parsed, Signatures
+from node.admission import Admission, Delivery, Parsed, Signatures
 from node.driver import intake
 from node.httpsig import Head, Key, Request, Verifier, sign_request
 from node.main import open_driver
@@ -236,3 +246,40 @@ def test_a_member_fills_its_own_share_only(monkeypatch: pytest.MonkeyPatch) -> N
     assert held.admit(1, entries[5:], {entries[0].id_key}) == entries[5:7]
     monkeypatch.setattr(shares, "MAX_BYTES", len(entries[0].raw))
     assert held.admit(3, entries, ()) == entries[:1]
+
+
+def test_a_word_on_a_head_that_comes_again_is_not_checked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = make_world(FOUR)
+    tip, two = world.genesis.tip, peer_of("h2")
+    checked: list[bytes] = []
+
+    def counted(note: Note, keys: tuple[NoteKey, ...]) -> list[Verified]:
+        checked.append(note.text)
+        return verify_note(note, keys)
+
+    monkeypatch.setattr(admission, "verify_note", counted)
+    monkeypatch.setattr(admission, "HEARD", 2)
+    admitted = Admission(Signatures())
+    text = encode_checkpoint(Checkpoint(tip.origin, tip.size, tip.tree.root()))
+
+    def words(time_s: int, *, spoiled: bool = False) -> int:
+        name = f"h2.cosigner.{tip.origin.partition('/')[0]}"
+        line = cosign(text, name, world.keys["h2"].cosigner, time_s)
+        if spoiled:
+            line = line._replace(payload=line.payload[:-1] + bytes((line.payload[-1] ^ 1,)))
+        item = Exchange(
+            v=1, pin=world.genesis.seal.leaf, cosignatures=(encode_note(Note(text, (line,))),)
+        )
+        return len(admitted.delivery(tip, two, item).cosigned)
+
+    assert [words(1), words(1), len(checked)] == [1, 1, 1]
+    assert [words(1, spoiled=True), words(1, spoiled=True), len(checked)] == [0, 0, 3]
+    assert [words(2), words(3), words(1), len(checked)] == [1, 1, 1, 6], "the oldest made room"
+    # Under another configuration other keys may count.
+    assert len(admitted._heard._known) == 2
+    later = tip._replace(config=msgspec.structs.replace(tip.config, epoch=tip.config.epoch + 1))
+    assert admitted._heard.find(later, encode_note(Note(text, ()))) is None
+    admitted._heard.keys(later)
+    assert not admitted._heard._known

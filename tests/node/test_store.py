@@ -10,7 +10,7 @@ import pytest
 
 from ledger.chain import Applied
 from ledger.crypto import verify
-from ledger.encoding import b64url
+from ledger.encoding import b64url, encode_bundle
 from ledger.errors import ConfigError, StorageError
 from ledger.notes import Checkpoint, Note, cosign, encode_checkpoint, encode_note, sign_note
 from ledger.records.use import CorrectionBody
@@ -387,3 +387,41 @@ def test_the_file_is_set_up_for_durability(path: Path, world: World) -> None:
     assert error.value.rule == "O3.failed"
     store.close()
     assert not list(path.parent.glob("*-wal"))
+
+
+def test_the_body_of_a_candidate_is_compressed_once(
+    tmp_path: Path, world: World, blocks: list[Applied], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was voted on lies on the disk before it is final: as the block that it becomes."""
+    store = Store.open(tmp_path / "ledger.db")
+    store.found(blocks[0], world.bundle, note_of(world, blocks[0]))
+    block, bundle = (
+        blocks[1],
+        encode_bundle([*(e.raw for e in blocks[1].entries), blocks[1].seal.raw]),
+    )
+    packed: list[bytes] = []
+    compress = zlib.compress
+    monkeypatch.setattr(
+        database_module.zlib,
+        "compress",
+        lambda data, level: packed.append(data) or compress(data, level),
+    )
+    with store.transaction():
+        store.save_candidate(block.seal.leaf, 1, bundle)
+        store.save_candidate(blocks[2].seal.leaf, 2, b"of another block")
+    first, second = store.candidates()
+    assert [database_module.unpack(first), database_module.unpack(second)] == [
+        bundle,
+        b"of another block",
+    ]
+    with pytest.raises(StorageError, match=r"O2\.corrupt"):
+        database_module.unpack(first[:-1])
+    with store.transaction():
+        store.advance_cosigned(store.cosigned(), (block.tip.size, block.tip.tree.root()))
+        store.append(block, b"certificate", note_of(world, block))
+        store.clear_journal(0, 1, 1)
+    assert packed.count(bundle) == 1
+    assert store.select("SELECT body FROM block WHERE height = 1")[0][0] == first
+    assert store.candidates() == [second]
+    assert list(store._packed) == [blocks[2].seal.leaf], "what is final is not kept"
+    store.close()

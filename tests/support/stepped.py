@@ -53,10 +53,11 @@ class Post:
         self.net = net
         self.org = org
 
-    def send(self, to: str | None, item: Exchange) -> None:
+    def send(self, to: str | None, *items: Exchange) -> None:
         """To one of them by name, or to all."""
         for name in self.others() if to is None else [self._node(to)]:
-            self.net.post(self.org, name, item)
+            for item in items:
+                self.net.post(self.org, name, item)
 
     def _node(self, name: str) -> str:
         """Which node a peer's name means: one without a vote goes by its key."""
