@@ -60,7 +60,7 @@ BUNDLE_TYPE: Final = "application/vnd.alliance.entries"
 BLOCKS_TYPE: Final = "application/vnd.alliance.blocks"
 MAX_BLOCKS: Final = 64
 MAX_JUSTIFICATIONS: Final = 4_096
-PAGE_BYTES: Final = 16 << 20
+PAGE_BYTES: Final = 4 << 20
 """Blocks are joined in memory: a page ends with the one that reaches this."""
 LOOPBACK: Final = re.compile(
     r"\A(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]{1,5})?\Z", re.ASCII | re.IGNORECASE

@@ -9,6 +9,7 @@ from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from ledger.errors import AuthenticationError, InvariantError
 from node.apikeys import ApiKeys
@@ -21,6 +22,7 @@ from node.policy import check_in_time
 from node.sessions import Sessions
 
 Handler = Callable[[Request], Awaitable[Response]]
+PIECE_BYTES: Final = 64 << 10
 BODILESS: Final = frozenset({"GET", "HEAD"})
 
 
@@ -53,9 +55,19 @@ class Door:
             # What is answered to one author is not for the next one behind the same proxy.
             response.headers.setdefault("Cache-Control", "no-store")
             response.headers.setdefault("X-Content-Type-Options", "nosniff")
+            if len(response.body) > PIECE_BYTES:
+                return self._sending(author.name if author else STRANGERS, response)
             return response
 
         return answer
+
+    def _sending(self, name: str, response: Response) -> Response:
+        """A large answer, whose bytes count as this author's until they have been read. Raises as
+        `Limits.take`.
+        """
+        size = len(response.body)
+        self.limits.take(name, size)
+        return InPieces(response, lambda: self.limits.give_back(name, size))
 
     def _of_session(self, request: Request) -> Identity:
         """Who a browser's session stands for, as the chain has it now. Raises `AuthenticationError`
@@ -65,6 +77,27 @@ class Door:
         session = self.sessions.find(request.cookies.get(cookie_name(request), ""), now_s)
         request.state.session = session
         return self._authors.of_key(session.kid, now_s)
+
+
+class InPieces(Response):
+    """An answer that leaves piece by piece, each when the one before has left."""
+
+    def __init__(self, whole: Response, sent: Callable[[], None]) -> None:
+        super().__init__(whole.body, whole.status_code)
+        self.raw_headers = whole.raw_headers
+        self._sent = sent
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        """Send it."""
+        try:
+            start = {"status": self.status_code, "headers": self.raw_headers}
+            await send({"type": "http.response.start", **start})
+            for at in range(0, len(self.body), PIECE_BYTES):
+                piece = bytes(self.body[at : at + PIECE_BYTES])
+                more = at + PIECE_BYTES < len(self.body)
+                await send({"type": "http.response.body", "body": piece, "more_body": more})
+        finally:
+            self._sent()
 
 
 def cookie_name(request: Request) -> str:

@@ -22,7 +22,7 @@ MAX_AT_A_TIME: Final = 64
 MAX_STRANGERS: Final = 128
 """Requests without an author that may be in work at a time: open routes."""
 MAX_ARRIVING_BYTES: Final = 256 << 20
-"""Bodies of all authors that may be on their way at a time."""
+"""Bodies of all authors, and large answers to them, that may be on their way at a time."""
 MAX_AUTHORS: Final = 65_536
 STRANGERS: Final = ""
 
@@ -75,7 +75,7 @@ class Limits:
         try:
             yield arriving
         finally:
-            self._give_back(name, arriving.taken)
+            self.give_back(name, arriving.taken)
 
     def take(self, name: str, count: int) -> None:
         """So many bytes have come. Raises `LimitError` (H13) for an author with more than half of
@@ -89,7 +89,8 @@ class Limits:
             self._arriving[name] += count
             self._bytes += count
 
-    def _give_back(self, name: str, count: int) -> None:
+    def give_back(self, name: str, count: int) -> None:
+        """So many bytes are here no more."""
         with self._lock:
             self._arriving[name] -= count
             self._bytes -= count

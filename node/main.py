@@ -22,6 +22,7 @@ from ledger.errors import ConfigError, ensure
 from node.api import Api
 from node.clock import Clock
 from node.config import Config, check_listening
+from node.connections import MAX_CONNECTIONS, bounded_protocol
 from node.driver import Driver
 from node.keyring import load_keyring, settle_keys
 from node.links import Links
@@ -32,8 +33,6 @@ from node.tls import tls_of
 from node.vault import Vault, open_vault
 from node.web import Pages
 
-MAX_CONNECTIONS: Final = 512
-"""Connections of one address at a time; beyond that uvicorn answers 503 by itself."""
 YOUNG: Final = 100_000
 """New values between two looks of the garbage collector."""
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
@@ -145,6 +144,7 @@ async def _listening(config: Config, app: ASGIApp) -> AsyncIterator[None]:
             app,
             host=config.peer_host,
             port=config.peer_port,
+            http=bounded_protocol(),
             limit_concurrency=MAX_CONNECTIONS,
             **tls_of(config, config.peer_host),
             log_config=None,
@@ -185,6 +185,7 @@ def serve(config: Config) -> None:
             app,
             host=config.host,
             port=config.port,
+            http=bounded_protocol(),
             limit_concurrency=MAX_CONNECTIONS,
             **tls_of(config, config.host),
             proxy_headers=False,

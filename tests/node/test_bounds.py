@@ -1,13 +1,17 @@
 """What one member can make this node hold, at most; and that it takes no room of another one."""
 
+import asyncio
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import msgspec
 import pytest
+from starlette.requests import Request as HttpRequest
+from starlette.responses import Response
 
 from ledger.chain import Tip
 from ledger.crypto import EDDSA, verify
@@ -27,8 +31,9 @@ from ledger.notes import (
 from ledger.records import decode_entry
 from ledger.records.envelope import Entry
 from ledger.records.seal import Previous, decode_seal
-from node import admission, httpsig, shares
+from node import admission, httpsig, limits, shares
 from node.admission import Admission, Delivery, Parsed, Signatures
+from node.door import PIECE_BYTES, Door
 from node.driver import intake
 from node.httpsig import Head, Key, Request, Verifier, sign_request
 from node.main import open_driver
@@ -283,3 +288,42 @@ def test_a_word_on_a_head_that_comes_again_is_not_checked_again(
     assert admitted._heard.find(later, encode_note(Note(text, ()))) is None
     admitted._heard.keys(later)
     assert not admitted._heard._known
+
+
+def test_a_large_answer_counts_until_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asks for much and reads nothing fills the room of its own, and no more."""
+    large = bytes(range(256)) * 1_024
+    monkeypatch.setattr(limits, "MAX_ARRIVING_BYTES", 3 * len(large))
+    driver = open_driver(make_config(make_home(make_world(), tmp_path / "home")))
+    door = Door(driver)
+
+    async def answer(_request: Any) -> Response:  # noqa: ANN401
+        return Response(large)
+
+    guarded = door.guard("GET /health", answer)
+    scope = {"type": "http", "method": "GET", "path": "/health", "headers": []}
+    left: list[bytes] = []
+
+    async def read(message: Any) -> None:  # noqa: ANN401
+        left.append(message.get("body", b""))
+
+    async def go_away(_message: Any) -> None:  # noqa: ANN401
+        raise OSError("gone")
+
+    async def main() -> None:
+        first = await guarded(HttpRequest(scope))
+        with pytest.raises(LimitError, match="H13"):
+            await guarded(HttpRequest(scope))
+        assert first.headers["content-length"] == str(len(large))
+        await first(scope, None, read)  # type: ignore[arg-type]
+        assert b"".join(left) == large
+        assert max(map(len, left)) <= PIECE_BYTES
+        second = await guarded(HttpRequest(scope))
+        with pytest.raises(OSError, match="gone"):
+            await second(scope, None, go_away)  # type: ignore[arg-type]
+        assert await guarded(HttpRequest(scope))
+
+    asyncio.run(main())
+    driver.stop()
