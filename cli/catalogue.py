@@ -30,6 +30,7 @@ from cli.records import (
 )
 from cli.screen import say, show, tell, wants_json
 from cli.session import Recorded, Session
+from cli.studies import Title, texts
 from ledger.encoding import b64url
 from ledger.errors import AllianceError, ConfigError, ConflictError, MalformedError
 from ledger.records.use import Source
@@ -130,6 +131,11 @@ def register_version(
     coverage: Annotated[str | None, typer.Option(help="FROM=TO, two dates.")] = None,
     term: Annotated[list[str] | None, typer.Option(help="Use term, CODE or CODE=P1,P2.")] = None,
     source: Annotated[list[str] | None, typer.Option(help="Leaf hash of a source version.")] = None,
+    title: Title = None,
+    acknowledgement: Annotated[
+        str | None, typer.Option(help="How to acknowledge it; kept in the vault.")
+    ] = None,
+    citation: Annotated[str | None, typer.Option(help="How to cite it; vault.")] = None,
     resolution: Resolution = None,
     valid_days: ValidDays = 30,
 ) -> None:
@@ -158,7 +164,12 @@ def register_version(
             "version": name,
         }
         refs = resolution_ref(session, resolution)
-        report(session, write(session, "dataset-version", fields, refs=refs, valid_days=valid_days))
+        given = {"title": title, "acknowledgement": acknowledgement, "citation": citation}
+        payloads = texts(session, "dataset-version", given)
+        recorded = write(
+            session, "dataset-version", fields, refs=refs, payloads=payloads, valid_days=valid_days
+        )
+        report(session, recorded)
 
 
 # --- uses ---

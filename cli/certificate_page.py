@@ -14,12 +14,14 @@ from ledger.attribution import DATASET, INDICATOR, RESULT, RUN
 from ledger.certificates import VerifiedCertificate
 from ledger.chain import Applied
 from ledger.encoding import b64url, encode_time
-from ledger.records.authorisation import AccessDecisionBody
+from ledger.records.authorisation import AccessDecisionBody, AccessRequestBody
 from ledger.records.catalogue import DatasetVersionBody
 from ledger.records.governance import GenesisBody
-from ledger.records.outputs import ResultBody
+from ledger.records.outputs import PublicationBody, ResultBody
 from ledger.records.rights import NoticeBody
+from ledger.records.use import ComputeRunBody
 from ledger.rules.graph import party_name
+from ledger.rules.standing import EthicsState, status_at
 
 Pair = tuple[Text, str | Text]
 """A label and its value; a value that is a sentence has both languages."""
@@ -72,10 +74,12 @@ def page_of(found: VerifiedCertificate, genesis: Applied, check_at: str | None =
         status=found.status + (" · DISPUTED" if found.disputed else ""),
         code=code_of(found, genesis, check_at),
         sections=(
-            _summary(found),
+            _summary(found, check_at),
             _object(found),
+            *_statements(found),
             _rights(found),
             _provenance(found),
+            _outgoing(found),
             _data(found),
             _obligations(found),
             _acknowledgements(found),
@@ -101,16 +105,40 @@ def _alliance(genesis: Applied) -> Text:
     return Text(genesis.tip.origin, genesis.tip.origin)
 
 
-def _summary(found: VerifiedCertificate) -> Section:
+def _suite(genesis: Applied) -> str:
+    body = genesis.entries[0].record.body
+    return body.suite if isinstance(body, GenesisBody) else "-"
+
+
+def _summary(found: VerifiedCertificate, check_at: str | None) -> Section:
     body = found.body
+    where: tuple[Pair, ...] = ((_say("page-check-at"), check_at),) if check_at else ()
     pairs: tuple[Pair, ...] = (
         (_say("page-no"), body.cert_no),
         (_say("page-status"), found.status + ("".join(f" · DISPUTED {d}" for d in found.disputed))),
         (_say("page-as-of"), body.as_of),
         (_say("page-issued"), encode_time(found.own.time_ms)),
         (_say("page-until"), body.valid_until),
+        (_say("page-language"), "中文, English"),
     )
-    return Section(_say("page-title"), pairs)
+    return Section(_say("page-title"), (*pairs, *where))
+
+
+def titled(found: VerifiedCertificate, leaf: str, name: str) -> str:
+    """A name on the chain, with the title that was disclosed for it."""
+    kind = found.records[leaf].entry.record.type
+    title = found.disclosed.get((leaf, f"{kind}/title"))
+    return f"{name}  {title}" if title else name
+
+
+def named(found: VerifiedCertificate) -> dict[str, str]:
+    """How people who consented are named, by their party (`pid:...`)."""
+    return {
+        part.party: name
+        for node in found.calculation.nodes
+        for part in node.parts
+        if (name := found.disclosed.get((part.leaf, "contribution/name"))) is not None
+    }
 
 
 def _object(found: VerifiedCertificate) -> Section:
@@ -121,6 +149,13 @@ def _object(found: VerifiedCertificate) -> Section:
         (_say("page-kind"), found.body.object_kind),
         (_say("page-name"), names[found.body.object]),
     ]
+    title = found.disclosed.get((found.body.object, f"{entry.record.type}/title"))
+    if title is not None:
+        pairs.append((_say("page-object-title"), title))
+    pairs += [
+        (_say("page-pid"), f"{one.pid_type}:{one.pid_value}  {one.published_on}")
+        for one in _publications(found)
+    ]
     if isinstance(body, DatasetVersionBody | ResultBody):
         pairs.append((_say("page-digest"), body.content_digest))
     if isinstance(body, ResultBody):
@@ -129,6 +164,30 @@ def _object(found: VerifiedCertificate) -> Section:
             for one in body.files
         ]
     return Section(_say("page-object"), tuple(pairs))
+
+
+def _publications(found: VerifiedCertificate) -> list[PublicationBody]:
+    """Where the object appeared, as far as the file tells."""
+    bodies = (record.entry.record.body for record in found.records.values())
+    return [
+        body
+        for body in bodies
+        if isinstance(body, PublicationBody) and body.result == found.body.object
+    ]
+
+
+STATEMENTS: Final = ("source", "processing", "scenario", "update-period")
+
+
+def _statements(found: VerifiedCertificate) -> tuple[Section, ...]:
+    """What registration of data as intellectual property asks for, as the issuer stated it."""
+    leaf = b64url(found.own.entry.leaf)
+    pairs: tuple[Pair, ...] = tuple(
+        (_say(f"page-{name}"), text)
+        for name in STATEMENTS
+        if (text := found.disclosed.get((leaf, f"certificate/{name}"))) is not None
+    )
+    return (Section(_say("page-statements"), pairs),) if pairs else ()
 
 
 def _rights(found: VerifiedCertificate) -> Section:
@@ -145,7 +204,18 @@ def _rights(found: VerifiedCertificate) -> Section:
     )
     names = ("right", "holder", "scope", "term", "exclusive", "basis")
     columns = tuple(_say(f"page-{name}") for name in names)
-    return Section(_say("page-rights"), table=Table(columns, (16, 22, 18, 12, 8, 24), rows))
+    people = named(found)
+    authors = [
+        people.get(part.party, part.party)
+        for node in found.calculation.nodes
+        if node.leaf == found.body.object
+        for part in node.parts
+        if part.role in ("analyst", "author", "contributor")
+    ]
+    # Authorship is a line of its own: it is no right that could be handed on.
+    authorship: tuple[Pair, ...] = ((_say("page-authorship"), ", ".join(authors) or "-"),)
+    table = Table(columns, (16, 22, 18, 12, 8, 24), rows)
+    return Section(_say("page-rights"), authorship, table)
 
 
 KINDS: Final = {
@@ -172,16 +242,42 @@ def _provenance(found: VerifiedCertificate) -> Section:
             if node.kind == kind:
                 who = {part.role: part.party for part in node.parts}
                 note = who.get("custodian") or who.get("compute_provider")
-                pairs.append(
-                    (_say(f"page-{name}"), f"{node.name}" + (f"  ({note})" if note else ""))
-                )
+                shown = titled(found, node.leaf, node.name) + (f"  ({note})" if note else "")
+                pairs.append((_say(f"page-{name}"), shown + _code_of(found, node.leaf)))
+    now = found.head.seal.seal.time_ms
+    for name, state in sorted(found.ethics.items()):
+        pairs.append((_say("page-ethics"), _ethics_line(name, state, now)))
     counted = sum(edge.counts for edge in used)
     pairs.append((_say("page-coverage"), _say("page-coverage-of", n=counted, m=len(used))))
     return Section(_say("page-provenance"), tuple(pairs))
 
 
+def _code_of(found: VerifiedCertificate, leaf: str) -> str:
+    """The digest of the program of a run."""
+    body = found.records[leaf].entry.record.body
+    code = body.code_digest if isinstance(body, ComputeRunBody) else None
+    return f"\nSHA-256 {code}" if code else ""
+
+
+def _ethics_line(name: str, state: EthicsState, now_ms: int) -> str:
+    first, last = encode_time(state.from_ms)[:10], encode_time(state.until_ms)[:10]
+    return f"{name}  ({state.committee_org})  {first} – {last}  {status_at(state.spans, now_ms)}"
+
+
+def _outgoing(found: VerifiedCertificate) -> Section:
+    """What of the object left the alliance, and who reviewed it."""
+    pairs: list[Pair] = []
+    for name, state in sorted(found.egress.items()):
+        reviewers = ", ".join(f"{one.reviewer} ({one.org})" for one in state.reviews) or "-"
+        released = f"{len(state.released)}/{len(state.files)}"
+        pairs.append((_say("page-egress"), f"{name}  {state.status}  {released}"))
+        pairs.append((_say("page-reviewers"), reviewers))
+    lines = () if pairs else (_say("page-nothing"),)
+    return Section(_say("page-outgoing"), tuple(pairs), lines=lines)
+
+
 def _data(found: VerifiedCertificate) -> Section:
-    """How the data are classified; and, of every run, whether it was recorded at a member's."""
+    """How the data are classified; what was assessed; and where the runs took place."""
     rows: list[tuple[str, ...]] = []
     for record in found.records.values():
         body = record.entry.record.body
@@ -199,7 +295,28 @@ def _data(found: VerifiedCertificate) -> Section:
             )
     names = ("dataset", "class", "level", "identifiability", "hgr", "terms")
     columns = tuple(_say(f"page-{name}") for name in names)
-    return Section(_say("page-data"), table=Table(columns, (24, 12, 14, 14, 12, 24), tuple(rows)))
+    table = Table(columns, (24, 12, 14, 14, 12, 24), tuple(rows))
+    return Section(_say("page-data"), _compliance(found), table)
+
+
+def _compliance(found: VerifiedCertificate) -> tuple[Pair, ...]:
+    """Impact assessments by their commitments; runs that were not at a member's are findings."""
+    pairs: list[Pair] = [
+        (_say("page-impact"), f"{record.entry.record.body.request_id}  {payload.commit}")
+        for record in found.records.values()
+        if isinstance(record.entry.record.body, AccessRequestBody)
+        for payload in record.entry.record.payloads
+        if payload.schema == "access-request/impact-assessment"
+    ]
+    runs = [
+        record
+        for record in found.records.values()
+        if isinstance(record.entry.record.body, ComputeRunBody)
+    ]
+    inside = sum("NODE_NOT_MEMBER" not in record.findings for record in runs)
+    said = "page-inside-all" if inside == len(runs) else "page-coverage-of"
+    pairs.append((_say("page-inside"), _say(said, n=inside, m=len(runs))))
+    return tuple(pairs)
 
 
 def _obligations(found: VerifiedCertificate) -> Section:
@@ -213,14 +330,22 @@ def _obligations(found: VerifiedCertificate) -> Section:
     columns = tuple(_say(f"page-{name}") for name in ("permit", "code", "params", "due"))
     lines = () if rows else (_say("page-nothing"),)
     table = Table(columns, (25, 25, 30, 20), rows) if rows else None
-    return Section(_say("page-obligations"), table=table, lines=lines)
+    names = {node.leaf: node.name for node in found.calculation.nodes}
+    pairs: tuple[Pair, ...] = tuple(
+        (_say(f"page-{kind}"), f"{names[leaf]}: {text}")
+        for kind in ("acknowledgement", "citation")
+        for (leaf, schema), text in sorted(found.disclosed.items())
+        if schema == f"dataset-version/{kind}" and leaf in names
+    )
+    return Section(_say("page-obligations"), pairs, table, lines)
 
 
 def _acknowledgements(found: VerifiedCertificate) -> Section:
     names = {node.leaf: node.name for node in found.calculation.nodes}
+    people = named(found)
     rows = tuple(
         (
-            row.party,
+            "  ".join((people[row.party], row.party)) if row.party in people else row.party,
             row.local_role or row.credit_role or row.role,
             row.degree or "-",
             row.contributor_type,
@@ -264,6 +389,8 @@ def _notice(found: VerifiedCertificate) -> Section:
             (_say("page-opens"), body.opens),
             (_say("page-closes"), body.closes),
         ]
+    if found.body.supersedes is not None:
+        pairs.append((_say("page-supersedes"), found.body.supersedes))
     return Section(_say("page-notice"), (*pairs, (_say("page-outcome"), outcome)))
 
 
@@ -280,6 +407,7 @@ def _evidence(found: VerifiedCertificate, genesis: Applied) -> Section:
         (_say("page-cosigners"), ", ".join(org for org, _time in head.cosigners)),
         (_say("page-approved"), ", ".join(f"{vote.org} ({vote.capacity})" for vote in approving)),
         (_say("page-pin"), b64url(genesis.seal.leaf)),
+        (_say("page-suite"), f"{_suite(genesis)}, alliance-certificate/1"),
         (_say("page-verify"), _say("page-verify-how")),
     )
     return Section(_say("page-evidence"), pairs)

@@ -33,6 +33,12 @@ COMMANDS: Final[dict[str, Text]] = {
         "Acknowledgement set: {count} rows. No parameter takes anybody off it.",
         "致谢集合：{count} 行。任何参数都不能将人移除。",
     ),
+    "claim-name": Text(
+        "Certificates made from now on may print this name. `alliance erase {commit}` withdraws "
+        "your consent; copies that were handed out cannot be recalled.",
+        "此后制作的凭证可印出该姓名。可用 `alliance erase {commit}` 撤回同意；"
+        "已交付的副本无法收回。",
+    ),
     "trace-row": Text(
         "{indent}{kind} {name}  ({rel})  {action}", "{indent}{kind} {name}（{rel}）  {action}"
     ),
@@ -131,6 +137,29 @@ PAGE: Final[dict[str, Text]] = {
     "page-issued": Text("Issued", "颁发时间"),
     "page-until": Text("Valid until", "有效期至"),
     "page-status": Text("Status", "状态"),
+    "page-language": Text("Languages", "语言"),
+    "page-check-at": Text("Current status at", "当前状态查询"),
+    "page-object-title": Text("Title", "标题"),
+    "page-pid": Text("Published as", "发表标识"),
+    "page-statements": Text("Statements of the issuer", "颁发方陈述"),
+    "page-source": Text("Source of the data", "数据来源说明"),
+    "page-processing": Text("Processing rules", "处理规则"),
+    "page-scenario": Text("Application scenario", "应用场景"),
+    "page-update-period": Text("Update period", "更新周期"),
+    "page-authorship": Text("Authorship (no right that can be handed on)", "署名（不可转让）"),
+    "page-ethics": Text("Ethics approval", "伦理批准"),
+    "page-outgoing": Text("What left the alliance", "出域情况"),
+    "page-egress": Text("Request, status, files released", "申请、状态、放行文件数"),
+    "page-reviewers": Text("Reviewed by", "审查人"),
+    "page-impact": Text("Impact assessment (commitment)", "影响评估（承诺值）"),
+    "page-inside": Text("Runs recorded at members of the alliance", "在联盟成员处记录的运行"),
+    "page-inside-all": Text(
+        "{n} of {m}; no transfer across the border is recorded", "{n} / {m}；无跨境传输记录"
+    ),
+    "page-acknowledgement": Text("Acknowledgement", "致谢用语"),
+    "page-citation": Text("Citation", "引用格式"),
+    "page-supersedes": Text("Supersedes", "取代"),
+    "page-suite": Text("Algorithms and format", "算法与格式"),
     "page-object": Text("Object", "对象"),
     "page-kind": Text("Kind", "类别"),
     "page-name": Text("Name on the chain", "链上名称"),

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cli.audit import EXIT_STEP, read_file
-from cli.certificate_page import as_html, page_of
+from cli.certificate_page import as_html, named, page_of
 from cli.certificate_pdf import as_pdf
 from cli.certificate_texts import LIMITS
 from cli.options import Json, Lang
@@ -71,6 +71,14 @@ def as_value(found: VerifiedCertificate, genesis: Applied) -> dict[str, object]:
         "calc_digest": found.body.calc_digest,
         "shares": {row.party: row.basis_points for row in found.calculation.shares.rows},
         "acknowledgements": sorted({row.party for row in found.calculation.acknowledgements}),
+        "titles": {
+            names.get(leaf, leaf): text
+            for (leaf, schema), text in sorted(found.disclosed.items())
+            if schema.endswith("/title")
+        },
+        "names": named(found),
+        "egress": {name: state.status for name, state in sorted(found.egress.items())},
+        "ethics": sorted(found.ethics),
         "records": len(found.records),
         "not_proven": [say(f"no-limits-{name}") for name in LIMITS],
     }
@@ -104,7 +112,11 @@ def as_lines(found: VerifiedCertificate, genesis: Applied) -> list[str]:
     ]
     if found.disputed:
         lines.append(say("certificate-disputed", ids=", ".join(found.disputed)))
-    lines += [f"   {row.basis_points:>6}  {row.party}" for row in order]
+    people = named(found)
+    lines += [
+        f"   {row.basis_points:>6}  {row.party}  {people.get(row.party, '')}".rstrip()
+        for row in order
+    ]
     lines.append(say("certificate-limits-title"))
     return [*lines, *(f"   - {say(f'no-limits-{name}')}" for name in LIMITS)]
 

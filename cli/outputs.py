@@ -14,6 +14,7 @@ from cli.options import TAKES_ID, Place, signing
 from cli.records import Reason, ValidDays, report, write
 from cli.session import Session
 from cli.statements import clock_ms
+from cli.studies import Title, texts
 from ledger.encoding import b64url, encode_time
 from ledger.errors import MalformedError
 from ledger.rules.entitlement import EgressState, ResultState
@@ -87,6 +88,7 @@ def register_result(
         list[str] | None, typer.Option(help="CODE@VERSION of an indicator.")
     ] = None,
     supersedes: Annotated[str | None, typer.Option(help="The result that it replaces.")] = None,
+    title: Title = None,
 ) -> None:
     """Register a result, bound to its files by their digests."""
     prints = fingerprints(files)
@@ -101,7 +103,8 @@ def register_result(
             "study": study_leaf(session, study),
             "supersedes": object_leaf(session, supersedes) if supersedes else None,
         }
-        report(session, write(session, "result", fields))
+        payloads = texts(session, "result", {"title": title})
+        report(session, write(session, "result", fields, payloads=payloads))
 
 
 def described(found: Fingerprint) -> dict[str, str]:

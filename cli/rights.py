@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 import typer
@@ -16,9 +16,11 @@ from cli.records import Reason, Resolution, ValidDays, report, resolution_ref, w
 from cli.screen import progress, say, show
 from cli.session import Session
 from cli.statements import DAY_MS, clock_ms
+from cli.studies import texts
 from ledger.attribution import CREDITED, Calculation
 from ledger.certificates import (
     CertificateFile,
+    Opening,
     encode_certificate,
     evidence_of,
     state_keys,
@@ -26,7 +28,7 @@ from ledger.certificates import (
 )
 from ledger.crypto import verify
 from ledger.encoding import encode_time
-from ledger.errors import MalformedError, NotFoundError
+from ledger.errors import ErasedError, ForbiddenError, MalformedError, NotFoundError
 from ledger.provenance import backward
 from ledger.records.rights import CertificateBody
 from ledger.rules.entitlement import CertificateState
@@ -36,6 +38,9 @@ contribution = typer.Typer(no_args_is_help=True, help="Who did what for data and
 certificate = typer.Typer(no_args_is_help=True, help="Certificates of rights (权益凭证).")
 dispute = typer.Typer(no_args_is_help=True, help="Objections, and the committee's rulings.")
 finding = typer.Typer(no_args_is_help=True, help="Findings, one by one.")
+
+NAME: Final = "contribution/name"
+"""How a person wants to be named on certificates; the claim that commits to it is the consent."""
 
 Object = Annotated[
     str, typer.Argument(metavar="OBJECT", help="RESULT, SERIES@VERSION, CODE@VERSION or leaf hash.")
@@ -63,18 +68,30 @@ def claim(
         str | None, typer.Option(help="ORG/UNIT or ORG:PID; default: who signs.")
     ] = None,
     local_role: Annotated[str | None, typer.Option(help="The house's own word for it.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="How you want to be named on certificates: your consent; vault."),
+    ] = None,
 ) -> None:
-    """Claim a part in an object; it counts once it is confirmed."""
+    """Claim a part in an object; it counts once it is confirmed. Who gives a name consents to its
+    disclosure on certificates; `alliance erase` withdraws that for later ones.
+    """
     with Session(place) as session:
-        own = f"{session.author.org}:{session.subject_of_key}"
+        claimed = party_of(party or f"{session.author.org}:{session.subject_of_key}")
         fields = {
             "credit_role": role,
             "degree": degree,
             "local_role": local_role,
             "object": object_leaf(session, target),
-            "party": party_of(party or own),
+            "party": claimed,
         }
-        report(session, write(session, "contribution", fields))
+        person = claimed.get("person")
+        if name is not None and person is None:
+            raise MalformedError("X2", field="name")
+        group = f"person:{person}"
+        payloads = texts(session, "contribution", {"name": name}, group=group, tier="T2")
+        further = [say("claim-name", commit=one.commit) for one in payloads]
+        report(session, write(session, "contribution", fields, payloads=payloads), further)
 
 
 def confirm(
@@ -265,6 +282,10 @@ def issue(
     supersedes: Annotated[
         str | None, typer.Option(help="Number of the one that it replaces.")
     ] = None,
+    source: Annotated[str | None, typer.Option(help="Where its data come from; vault.")] = None,
+    processing: Annotated[str | None, typer.Option(help="How they were processed; vault.")] = None,
+    scenario: Annotated[str | None, typer.Option(help="What it is good for; vault.")] = None,
+    update_period: Annotated[str | None, typer.Option(help="How often it is renewed.")] = None,
     valid_days: ValidDays = 30,
 ) -> None:
     """Sign a certificate; it takes effect when committee and custodians have endorsed it."""
@@ -286,7 +307,15 @@ def issue(
             "supersedes": object_leaf(session, supersedes) if supersedes else None,
             "valid_until": until,
         }
-        report(session, write(session, "certificate", fields, valid_days=valid_days))
+        given = {
+            "source": source,
+            "processing": processing,
+            "scenario": scenario,
+            "update-period": update_period,
+        }
+        payloads = texts(session, "certificate", given)
+        recorded = write(session, "certificate", fields, payloads=payloads, valid_days=valid_days)
+        report(session, recorded)
 
 
 def export_certificate(
@@ -295,10 +324,15 @@ def export_certificate(
     out: Annotated[
         Path | None, typer.Option(help="The file; default: NO.certificate.json.")
     ] = None,
+    nameless: Annotated[
+        bool, typer.Option("--without-names", help="Pseudonyms only, in spite of consent.")
+    ] = False,
 ) -> None:
-    """Write a certificate file: all that proves it to whoever holds the genesis file."""
+    """Write a certificate file: all that proves it to whoever holds the genesis file, with titles,
+    and with the names of those who consented as far as the key in use may read them.
+    """
     with Session(place) as session:
-        file = certificate_file(session, number)
+        file = certificate_file(session, number, nameless)
         verify_certificate(file, session.genesis, verify)
     data = encode_certificate(file)
     path = out or Path(f"{number.replace('/', '-')}.certificate.json")
@@ -307,7 +341,7 @@ def export_certificate(
     show({"file": str(path), "receipts": len(file.receipts), "bytes": len(data)}, lines)
 
 
-def certificate_file(session: Session, number: str) -> CertificateFile:
+def certificate_file(session: Session, number: str, nameless: bool = False) -> CertificateFile:
     """All that proves a certificate, asked for piece by piece. Raises `NotFoundError` (O6) or, when
     the node can no longer work it out as it was, W66.
     """
@@ -324,20 +358,63 @@ def certificate_file(session: Session, number: str) -> CertificateFile:
     leaves = [body.notice, *evidence_of(found)]
     if found.policy not in (*leaves, session.genesis_leaf):
         leaves.insert(1, found.policy)
+    more, keys = _around(session, body.object, found)
+    leaves += [leaf for leaf in more if leaf not in leaves]
     receipts: list[Receipt] = [own]
     with progress("collecting", len(leaves)) as advance:
         for leaf in leaves:
             receipts.append(session.receipt(leaf))
             advance(1)
     states: list[StateAnswer] = [
-        session.proven_state(*key.split("/", 1))[2] for key in state_keys(body, state.leaf)
+        session.proven_state(*key.split("/", 1))[2]
+        for key in (*state_keys(body, state.leaf), *keys)
     ]
     return CertificateFile(
         calculation=found,
         format="alliance-certificate/1",
+        openings=_openings(session, receipts, nameless),
         receipts=tuple(receipts),
         states=tuple(states),
     )
+
+
+def _around(session: Session, leaf: str, found: Calculation) -> tuple[list[str], list[str]]:
+    """What else belongs on the page, as the node tells of it: records (requests, publications) by
+    leaf hash, and values of the state (egress, ethics) by key.
+    """
+    before = session.trace(leaf).rows
+    after = session.trace(leaf, "dataset-withdrawn").rows
+    decided = [node.leaf for node in found.nodes if node.kind == "access-decision"]
+    asked: list[str] = [session.entry(one).entry.record.body.request for one in decided]
+    leaves = [*asked, *(row.leaf for row in after if row.kind == "publication")]
+    keys = [f"ethics/{row.name}" for row in before if row.kind == "ethics"]
+    keys += [f"egress/{row.name}" for row in after if row.kind == "egress-request"]
+    return leaves, sorted(set(keys))
+
+
+DISCLOSED: Final = frozenset({
+    "certificate/processing", "certificate/scenario", "certificate/source",
+    "certificate/update-period", "contribution/name", "dataset-version/acknowledgement",
+    "dataset-version/citation", "dataset-version/title", "result/title", "study/title",
+})  # fmt: skip
+"""What a certificate's page prints of what people wrote."""
+
+
+def _openings(session: Session, receipts: Sequence[Receipt], nameless: bool) -> tuple[Opening, ...]:
+    """The payloads that the page prints, as far as they are there and the key may read them."""
+    openings: dict[str, Opening] = {}
+    for receipt in receipts:
+        for payload in session.verified(receipt).entry.record.payloads:
+            if payload.schema not in DISCLOSED or (nameless and payload.schema == NAME):
+                continue
+            try:
+                held = session.client.payload(payload.commit)
+            except (NotFoundError, ErasedError, ForbiddenError):
+                continue
+            openings[payload.commit] = Opening(
+                commit=payload.commit, payload=held.payload, salt=held.salt
+            )
+    return tuple(openings[commit] for commit in sorted(openings))
 
 
 # --- disputes, findings ---

@@ -9,7 +9,9 @@ import secrets
 import shutil
 import sys
 import time
-from typing import Final, NamedTuple
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import typer
@@ -33,6 +35,9 @@ PURPOSE: Final = "DUO:0000040"
 PATIENCE_S: Final = (3, 15, 60)
 """How long the notice is open: the shortest that the machine is fast enough for."""
 
+TRIES: Final = 30
+"""So many seconds members have to fetch each other's titles."""
+
 COHORTS: Final = {
     "hospital": "case,sofa,lactate,died\n1,7,2.1,0\n2,11,5.6,1\n3,4,1.2,0\n4,9,3.9,1\n",
     "clinic": "case,sofa,lactate,died\n1,5,1.7,0\n2,12,6.3,1\n3,8,2.8,0\n",
@@ -54,6 +59,17 @@ with open(sys.argv[2], "w", newline="", encoding="utf-8") as file:
         table.writerow((name, f"{sum(group) / len(group):.2f}"))
 print(f"{len(rows)} rows read")
 '''
+TITLES: Final = {
+    "hospital": "Sepsis, the hospital's cases",
+    "clinic": "Sepsis, the second hospital's cases",
+    "standard": "Sepsis standard data 脓毒症标准数据集",
+    "study": "Mortality in sepsis by SOFA class 脓毒症病死率研究",
+    "result": "Table of mortality by SOFA class 病死率表",
+}
+"""What people write goes to the vault; records commit to it."""
+THANKS: Final = "We thank the intensive care units of both hospitals."
+ANALYST: Final = "Li Xiaoyan 李晓燕"
+"""The one person of the story who consents to being named on certificates."""
 CHECKED: Final = {
     "version": "1.0.2",
     "results": {
@@ -125,7 +141,8 @@ def _data(life: Life) -> None:
         file.write_text(COHORTS[name], encoding="utf-8")
         series = f"sepsis-{name}"
         life.do(house, "officer", "dataset", "register", series, "--openness", "conditional")
-        done = life.do(house, "officer", "version", "register", series, "1", file, *TERMS)
+        titled = ("--title", TITLES[name], "--acknowledgement", THANKS)
+        done = life.do(house, "officer", "version", "register", series, "1", file, *TERMS, *titled)
         sources.append(done["leaf"])
     standard = life.folder / "sepsis-standard.csv"
     head = COHORTS["hospital"].splitlines()[0]
@@ -137,6 +154,7 @@ def _data(life: Life) -> None:
     )  # fmt: skip
     derived = life.do(
         cast.centre, "officer", "version", "register", "sepsis-standard", "1", standard, *TERMS,
+        "--title", TITLES["standard"], "--citation", "Sepsis standard data, version 1 (2026).",
         *(word for leaf in sources for word in ("--source", leaf)),
     )  # fmt: skip
     life.agree(derived["leaf"], [(cast.hospital, "officer"), (cast.clinic, "officer")])
@@ -157,7 +175,7 @@ def _study(life: Life, people: People) -> None:
         hospital, "officer", "study", "register", STUDY, "--pi", f"{hospital.org}={people.lead}",
         "--member", f"analyst:{hospital.org}={people.analyst}", "--from", today, "--until", end,
         "--purpose", "disease", "--disease", "icd10:A41.9", "--design", design,
-        "--compute-node", cast.centre.org, "--title", "Mortality in sepsis by SOFA class",
+        "--compute-node", cast.centre.org, "--title", TITLES["study"],
     )  # fmt: skip
     life.agree(done["leaf"], [(hospital, "lead")])
     life.do(
@@ -174,7 +192,8 @@ def _request(life: Life) -> None:
     life.show(hospital, "request", "match", "--study", STUDY, "--dataset", STANDARD)
     done = life.do(
         hospital, "officer", "request", "submit", REQUEST, "--study", STUDY, "--dataset",
-        STANDARD, "--ethics", "ETH-1", "--variables", "sofa, died",
+        STANDARD, "--ethics", "ETH-1", "--variables", "sofa, died", "--impact",
+        "No person can be told from these tables.",
     )  # fmt: skip
     life.agree(done["leaf"], [(hospital, "lead")])
     life.do(cast.centre, "committee", "review", REQUEST, "--stage", "completeness")
@@ -246,7 +265,7 @@ def _result(life: Life, run: str) -> None:
     table = life.folder / "mortality.csv"
     made = life.do(
         hospital, "lead", "result", "register", RESULT, table, "--study", STUDY, "--kind",
-        "report", "--run", run, "--indicator", INDICATOR,
+        "report", "--run", run, "--indicator", INDICATOR, "--title", TITLES["result"],
     )  # fmt: skip
     life.holds(made["findings"] == [], "result", made["findings"])
     sdc, profile = life.folder / "results.json", life.folder / "thresholds.yaml"
@@ -290,7 +309,9 @@ def _credit(life: Life) -> None:
     )
     for house, key, target, role, degree in claims:
         words = ("contribution", "claim", target, "--role", role, "--degree", degree)
-        claim = life.do(house, key, *words)
+        # The analyst wants to be named; the others stay pseudonyms.
+        name = ("--name", ANALYST) if key == "analyst" else ()
+        claim = life.do(house, key, *words, *name)
         done = life.do(house, "officer", "contribution", "confirm", claim["leaf"])
         life.holds(done["decision"] == "EFFECTIVE", "contribution", done["decision"])
     life.show(cast.hospital, "credit", RESULT)
@@ -306,7 +327,9 @@ def _certificate(life: Life) -> None:
     rights = ("--right", f"use={life.cast.hospital.org}@{permit}")
     done = life.do(
         chair, "committee", "certificate", "issue", CERTIFICATE, "--notice", "NOTICE-1", "--kind",
-        "report", *rights, "--until", _days(700),
+        "report", *rights, "--until", _days(700), "--source", "Records of two hospitals.",
+        "--processing", "De-identified at home, put into one form by the data centre.",
+        "--scenario", "Research on sepsis.", "--update-period", "yearly",
     )  # fmt: skip
     life.by_committee(done["leaf"], life.cast.centre)
 
@@ -332,17 +355,31 @@ def _stranger(life: Life) -> None:
     away = life.folder / "stranger"
     away.mkdir()
     file, genesis = away / "certificate.json", away / "genesis"
-    house = life.cast.clinic
-    life.show(house, "certificate", "export", CERTIFICATE, "--out", file)
+    # Whoever exports it discloses names as far as its own key may read them.
+    house = life.cast.hospital
     shutil.copyfile(house.home / "genesis", genesis)
     words = ("certificate", "verify", file, "--genesis", genesis)
-    found = life.scene.ask(*words)
+    found = _export(life, file, words)
     life.holds((found["verdict"], found["status"]) == ("valid", "ISSUED"), "certificate", found)
     life.holds(sum(found["shares"].values()) == 10_000, "shares", found["shares"])
+    life.holds(list(found["names"].values()) == [ANALYST], "names", found["names"])
+    life.holds(len(found["titles"]) == len(TITLES), "titles", found["titles"])
     life.scene.run(*words, home=False)
     page = away / "certificate.pdf"
     life.scene.run("certificate", "print", file, "--genesis", genesis, "--out", page, home=False)
     life.holds(page.read_bytes().startswith(b"%PDF-"), "page")
+
+
+def _export(life: Life, file: Path, check: Sequence[str | Path]) -> dict[str, Any]:
+    """The file, and what it says; again until the titles of all members have come here."""
+    house = life.cast.hospital
+    for _ in range(TRIES):
+        life.show(house, "certificate", "export", CERTIFICATE, "--out", file)
+        found: dict[str, Any] = life.scene.ask(*check)
+        if len(found["titles"]) == len(TITLES):
+            break
+        time.sleep(1)
+    return found
 
 
 def attribution() -> bytes:

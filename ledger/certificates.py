@@ -2,8 +2,10 @@
 file and the genesis file (domain.md D10; SPEC 12.6).
 
 The file is canonical JSON. It carries the calculation in full, the receipt of every record that the
-calculation names, and the state of the certificate at a published head. The verifier works the
-shares out again and takes every key, policy and format from the genesis.
+calculation names, the state of the certificate at a published head, and what else belongs on its
+page: how the approvals and the egress of its object stand, and payloads that are disclosed, each
+with the salt that opens a commitment. The verifier works the shares out again and takes every key,
+policy and format from the genesis.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,16 +15,18 @@ import msgspec
 
 from ledger.attribution import CREDITED, DATASET, INDICATOR, RESULT, RUN, Calculation, calculate
 from ledger.chain import Applied
-from ledger.encoding import b64url, decode_date
+from ledger.encoding import b64url, decode_date, unb64url
 from ledger.errors import ProofError
 from ledger.members import Verify
 from ledger.notes import decode_note
 from ledger.provenance import Node, backward
-from ledger.records.envelope import ENCODE, Shape, decode_shape
+from ledger.records.envelope import ENCODE, Digest, Shape, decode_shape
 from ledger.records.governance import DEFAULT_ATTRIBUTION, GenesisBody, PolicyBody
+from ledger.records.payloads import check_commitment, decode_payload
 from ledger.records.rights import CertificateBody, ContributionBody, NoticeBody
-from ledger.rules.entitlement import CertificateState, Disputed
+from ledger.rules.entitlement import CertificateState, Disputed, EgressState
 from ledger.rules.graph import party_name
+from ledger.rules.standing import EthicsState
 from ledger.rules.structure import DAY_MS
 from ledger.rules.values import DecisionState
 from ledger.verify import (
@@ -41,6 +45,14 @@ STEPS: Final = ("certificate", "decision", "evidence", "calculation", "status")
 Status = Literal["ISSUED", "SUPERSEDED", "REVOKED", "EXPIRED"]
 
 
+class Opening(Shape, frozen=True, kw_only=True):
+    """A payload that a record of the file commits to, disclosed by whoever made the file."""
+
+    commit: Digest
+    payload: dict[str, msgspec.Raw]
+    salt: Digest
+
+
 class CertificateFile(Shape, frozen=True, kw_only=True):
     """What is handed out. `receipts` begin with the certificate's own, the notice's and the
     policy's (the last is absent where the genesis set the policy).
@@ -48,6 +60,7 @@ class CertificateFile(Shape, frozen=True, kw_only=True):
 
     calculation: Calculation
     format: Literal["alliance-certificate/1"]
+    openings: tuple[Opening, ...] = ()
     receipts: tuple[Receipt, ...]
     states: tuple[StateAnswer, ...]
 
@@ -58,7 +71,13 @@ class VerifiedCertificate(NamedTuple):
     body: CertificateBody
     calculation: Calculation
     decision: DecisionState
+    disclosed: dict[tuple[str, str], str]
+    """Texts by the leaf hash of their record and their schema (`study/title`)."""
     disputed: tuple[str, ...]
+    egress: dict[str, EgressState]
+    """How requests to let the object out stand, by their ids."""
+    ethics: dict[str, EthicsState]
+    """How ethics approvals of its studies stand, by their ids."""
     head: Head
     notice: VerifiedReceipt
     own: VerifiedReceipt
@@ -107,7 +126,7 @@ def verify_certificate(
     """Everything that a certificate file claims, from the genesis alone; `passed` is told each step
     of `STEPS` as it passes.
 
-    Raises `ProofError` (W60 to W66, V*, M*, N*, A*) or `MalformedError`.
+    Raises `ProofError` (W60 to W68, V*, M*, N*, A*, T2) or `MalformedError`.
     """
     records = {}
     for receipt in file.receipts:
@@ -122,13 +141,26 @@ def verify_certificate(
         raise ProofError("W61", certificate=body.cert_no)
     passed("decision")
     notice = _check_evidence(file.calculation, body, records)
+    disclosed = _disclosed(file.openings, records)
+    egress, ethics = _further(values, file.calculation, body, leaf)
     passed("evidence")
     _check_calculation(file.calculation, body, records, genesis)
     passed("calculation")
     status, disputed = _status(values, body, leaf, head)
     passed("status")
     return VerifiedCertificate(
-        body, file.calculation, decision, disputed, head, notice, own, records, status
+        body=body,
+        calculation=file.calculation,
+        decision=decision,
+        disclosed=disclosed,
+        disputed=disputed,
+        egress=egress,
+        ethics=ethics,
+        head=head,
+        notice=notice,
+        own=own,
+        records=records,
+        status=status,
     )
 
 
@@ -174,6 +206,49 @@ def _check_evidence(
     if (shown.object, shown.draft_hash) != (body.object, body.calc_digest):
         raise ProofError("W62", leaf=body.notice)
     return notice
+
+
+def _disclosed(
+    openings: tuple[Opening, ...], records: dict[str, VerifiedReceipt]
+) -> dict[tuple[str, str], str]:
+    """W67: each payload is one that a record of the file commits to."""
+    named = {
+        payload.commit: (leaf, payload.schema)
+        for leaf, found in records.items()
+        for payload in found.entry.record.payloads
+    }
+    texts: dict[tuple[str, str], str] = {}
+    for opening in openings:
+        place = named.get(opening.commit)
+        if place is None:
+            raise ProofError("W67", commit=opening.commit)
+        data = ENCODE(opening.payload)
+        check_commitment(opening.commit, unb64url(opening.salt), data)
+        text = decode_payload(data).get("text")
+        if isinstance(text, str):
+            texts[place] = text
+    return texts
+
+
+def _further(
+    values: dict[str, Shape | None], calculation: Calculation, body: CertificateBody, leaf: str
+) -> tuple[dict[str, EgressState], dict[str, EthicsState]]:
+    """W68: what else the file proves of the state is of its object and its studies."""
+    names = {(node.kind, node.name) for node in calculation.nodes}
+    targets = {(node.kind, node.name) for node in calculation.nodes if node.leaf == body.object}
+    egress: dict[str, EgressState] = {}
+    ethics: dict[str, EthicsState] = {}
+    for key, value in values.items():
+        name = key.partition("/")[2]
+        if key in state_keys(body, leaf):
+            continue
+        if isinstance(value, EgressState) and (RESULT, value.result) in targets:
+            egress[name] = value
+        elif isinstance(value, EthicsState) and ("study", value.study) in names:
+            ethics[name] = value
+        else:
+            raise ProofError("W68", key=key)
+    return egress, ethics
 
 
 def _agrees(node: Node, records: dict[str, VerifiedReceipt]) -> bool:

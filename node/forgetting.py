@@ -41,6 +41,8 @@ VALID_MS: Final = 7 * 86_400_000
 """How long an erasure may wait until it is included."""
 MONTH_MS: Final = 31 * 86_400_000
 ANSWER_S: Final = 30
+CONSENTS: Final = frozenset({"contribution/name"})
+"""Payloads that a person agreed to have disclosed, and may take back at any time."""
 ACTIVE: Final = frozenset({"ACTIVE", "SUSPENDED"})
 
 
@@ -99,7 +101,8 @@ class Forgetting:
 
     def _check_one(self, commit: str) -> None:
         holding = self._vault.holding(commit)
-        self._check_people(holding.group)
+        if holding.schema not in CONSENTS:
+            self._check_people(holding.group)
         months = self._retention(holding.schema)
         for named in self._vault.named(commit):
             since_ms = self._recorded_ms(named)

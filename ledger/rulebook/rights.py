@@ -339,6 +339,18 @@ FILES = {
         "Use the certificate file that was handed out when it was issued.",
         "请使用颁发时交付的凭证文件。",
     ),
+    "W67": Rule(
+        "The file discloses {commit}, which none of its records commits to.",
+        "该文件披露了 {commit}，但其中没有记录承诺该内容。",
+        "Do not use it. Ask a node for the certificate file again.",
+        "请勿使用。请重新向节点获取凭证文件。",
+    ),
+    "W68": Rule(
+        "The file speaks of {key}, which has nothing to do with what is certified.",
+        "该文件提及 {key}，但与所认证的对象无关。",
+        "Do not use it. Ask a node for the certificate file again.",
+        "请勿使用。请重新向节点获取凭证文件。",
+    ),
 }
 
 RIGHTS_RULES: dict[str, Rule] = {**ATTRIBUTION, **OUTPUTS, **CREDIT, **UPKEEP, **FILES}

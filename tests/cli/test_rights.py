@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from cli.interface import Alliance
+from cli.outputs import object_leaf
 from cli.statements import clock_ms
 from ledger.encoding import encode_time
 from ledger.records.governance import DEFAULT_ATTRIBUTION
@@ -105,7 +107,8 @@ def test_what_leaves_takes_two_reviewers_of_two_houses(life: Chain) -> None:
 
 def certify(life: Chain, name: str, number: str) -> str:
     """Contributions, notice and certificate of a result; the certificate's leaf."""
-    claimed = life.json("contribution", "claim", name, "--role", "formal-analysis")
+    named = ("--name", "Li Xiaoyan 李晓燕")
+    claimed = life.json("contribution", "claim", name, "--role", "formal-analysis", *named)
     life.json("contribution", "confirm", claimed["leaf"])
     closes = encode_time(clock_ms() + 2_500)
     shown = life.json("certificate", "notice", f"N-{number}", name, "--closes", closes)
@@ -114,7 +117,8 @@ def certify(life: Chain, name: str, number: str) -> str:
     permit = life.json("permit", "show", "P-1")["terms"]["decision"]
     right = f"use=h1@{permit}"
     until = encode_time(clock_ms() + 300 * 86_400_000)[:10]
-    words = ("--notice", f"N-{number}", "--kind", "paper", "--right", right, "--until", until)
+    words = ("--notice", f"N-{number}", "--kind", "paper", "--right", right, "--until", until,
+             "--source", "两家医院的病历")  # fmt: skip
     issued = life.json("certificate", "issue", number, *words)
     assert issued["decision"] == "PENDING"
     assert life.json("endorse", issued["leaf"], "--key", "officer")["findings"] == []
@@ -160,6 +164,38 @@ def test_a_certificate_from_claim_to_page(certified: Chain, tmp_path: Path) -> N
     for said in ("权益凭证", "CERT-2", checked["leaf"], "不证明", "<svg", f"pid:{ANALYST}"):
         assert said in text
     assert "src=" not in text
+
+
+def test_names_are_printed_by_consent(certified: Chain, tmp_path: Path) -> None:
+    life = certified
+    file, genesis, page = tmp_path / "c.json", life.home / "genesis", tmp_path / "c.html"
+
+    def names(*more: str) -> tuple[dict[str, str], str]:
+        life.json("certificate", "export", "CERT-2", "--out", file, *more)
+        call("certificate", "print", file, "--genesis", genesis, "--out", page)
+        checked = call("certificate", "verify", file, "--genesis", genesis, "--json").json
+        return checked["names"], page.read_text("utf-8")
+
+    found, text = names()
+    assert found == {f"pid:{ANALYST}": "Li Xiaoyan 李晓燕"}
+    for said in ("Li Xiaoyan 李晓燕", "两家医院的病历", "脓毒症队列", "EA-S-1"):
+        assert said in text
+    found, text = names("--without-names")
+    assert (found, "李晓燕" in text, "脓毒症队列" in text) == ({}, False, True)
+    # The consent is withdrawn, although the analyst is on a permit that is in force.
+    with Alliance(life.home, key="officer") as alliance:
+        session = alliance._session
+        nodes = session.credit(object_leaf(session, "RES-2")).calculation.nodes
+        claim = next(part.leaf for node in nodes for part in node.parts if node.leaf != part.leaf)
+        (payload,) = session.entry(claim).entry.record.payloads
+    assert life.json("erase", payload.commit)["erased"] == [payload.commit]
+    found, text = names()
+    assert (found, "李晓燕" in text) == ({}, False)
+
+
+def test_a_unit_has_no_name_to_give(life: Chain) -> None:
+    words = ("contribution", "claim", "SEPSIS@1", "--role", "data-curation", "--party", "h1/icu")
+    assert life(*words, "--name", "Li").code == 10
 
 
 def test_a_spoilt_file_is_refused_at_its_step(certified: Chain, tmp_path: Path) -> None:

@@ -3,22 +3,31 @@ refused by the rule that it breaks.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from ledger.certificates import (
     STEPS,
     CertificateFile,
+    Opening,
     VerifiedCertificate,
+    _check_evidence,
+    _status,
     decode_certificate,
     encode_certificate,
+    state_keys,
     verify_certificate,
 )
 from ledger.crypto import verify
-from ledger.encoding import encode_time
-from ledger.errors import AllianceError, MalformedError
+from ledger.encoding import b64url, encode_time, unb64url
+from ledger.errors import AllianceError, MalformedError, ProofError
+from ledger.records import decode_entry
+from ledger.records.payloads import commitment, make_deposit, reference
 from ledger.records.rights import Order
+from ledger.verify import Receipt, verify_receipt
 from tests.ledger.lives import DAY_MS
 from tests.ledger.papers import Papers
 from tests.ledger.yields import OUTPUT, Yield
@@ -155,6 +164,25 @@ def with_another_custodian(file: CertificateFile) -> CertificateFile:
     return msgspec.structs.replace(file, calculation=calculation)
 
 
+def without_a_node(file: CertificateFile) -> CertificateFile:
+    """The record of some dataset is missing; everything else is as it was."""
+    leaf = next(one.leaf for one in file.calculation.nodes if one.kind == "dataset-version")
+    kept = tuple(one for one in file.receipts if leaf_of(one) != leaf)
+    assert len(kept) == len(file.receipts) - 1
+    return msgspec.structs.replace(file, receipts=kept)
+
+
+def leaf_of(receipt: Receipt) -> str:
+    return b64url(decode_entry(unb64url(receipt.entry)).leaf)
+
+
+def with_what_nobody_committed_to(file: CertificateFile) -> CertificateFile:
+    salt, payload = b"s" * 32, {"text": msgspec.Raw(b'"Anything"')}
+    commit = commitment(salt, b'{"text":"Anything"}')
+    opening = Opening(commit=commit, payload=payload, salt=b64url(salt))
+    return msgspec.structs.replace(file, openings=(opening,))
+
+
 Change = Callable[[CertificateFile], CertificateFile]
 
 
@@ -168,6 +196,8 @@ Change = Callable[[CertificateFile], CertificateFile]
         (without_dispute, "W65"),
         (without_last, "W62"),
         (without_notice, "W62"),
+        (without_a_node, "W62"),
+        (with_what_nobody_committed_to, "W67"),
         (with_another_person, "W62"),
         (with_another_custodian, "W62"),
         (with_other_parameters, "W63"),
@@ -184,6 +214,80 @@ def test_a_changed_file_is_refused_by_its_rule(
     with pytest.raises(AllianceError) as refused:
         check(issued[0], change(file))
     assert refused.value.rule == rule
+
+
+def test_the_notice_showed_this_very_digest() -> None:
+    """The committee may sign only what was shown: a file whose notice showed another one."""
+    life = Yield()
+    leaf = life.certified()
+    file = Papers(life).certificate(leaf)
+    body = check(life, file).body
+    notice = verify_receipt(file.receipts[1], life.world.genesis.tip, verify)
+    shown = notice.entry.record
+    other = msgspec.structs.replace(shown.body, draft_hash=body.ack_root)
+    spoilt = replace(
+        notice, entry=replace(notice.entry, record=msgspec.structs.replace(shown, body=other))
+    )
+    records = {
+        b64url(found.entry.leaf): found
+        for found in (verify_receipt(one, life.world.genesis.tip, verify) for one in file.receipts)
+    }
+    assert _check_evidence(file.calculation, body, records) == notice
+    with pytest.raises(ProofError, match="W62"):
+        _check_evidence(file.calculation, body, {**records, body.notice: spoilt})
+
+
+def test_a_number_stands_for_one_certificate() -> None:
+    """The state of the number names another record: the file is of one that never had it."""
+    life = Yield()
+    leaf = life.certified()
+    body = check(life, Papers(life).certificate(leaf)).body
+    state = life.value("certificate", body.cert_no)
+    head = check(life, Papers(life).certificate(leaf)).head
+    keys = state_keys(body, leaf)
+    values: dict[str, Any] = dict.fromkeys(keys)
+    values[f"certificate/{body.cert_no}"] = state
+    assert _status(values, body, leaf, head) == ("ISSUED", ())
+    for other in (msgspec.structs.replace(state, leaf=body.notice), None):
+        values[f"certificate/{body.cert_no}"] = other
+        with pytest.raises(ProofError) as refused:
+            _status(values, body, leaf, head)
+        assert refused.value.rule == "W65"
+
+
+def test_titles_and_names_are_what_records_committed_to() -> None:
+    life = Yield()
+    life.credited()
+    said = make_deposit({"text": "Two houses 两家"}, b"t" * 32, "T1", "certificate/source", ("h1",))
+    life.notice()
+    later = encode_time(life.now + DAY_MS)
+    fields: dict[str, Any] = {"not_after": later, "payloads": (reference(said),)}
+    leaf = life.put("certificate", life.certificate_body(), by="committee", **fields)
+    life.endorse(leaf, "h2", "committee")
+    life.endorse(leaf, "h1", "officer")
+    file = Papers(life).certificate(leaf)
+    opening = Opening(commit=reference(said).commit, payload=said.payload, salt=said.salt)
+    opened = msgspec.structs.replace(file, openings=(opening,))
+    assert check(life, opened).disclosed == {(leaf, "certificate/source"): "Two houses 两家"}
+    assert check(life, file).disclosed == {}
+    lie = msgspec.structs.replace(opening, payload={"text": msgspec.Raw(b'"Another"')})
+    with pytest.raises(ProofError, match="T2"):
+        check(life, msgspec.structs.replace(file, openings=(lie,)))
+
+
+def test_a_file_tells_how_ethics_and_egress_of_its_object_stand(
+    issued: tuple[Yield, str], file: CertificateFile
+) -> None:
+    life, _leaf = issued
+    papers = Papers(life)
+    approval = life.ethics_body().approval_id
+    told = msgspec.structs.replace(file, states=(*file.states, papers.answer(f"ethics/{approval}")))
+    found = check(life, told)
+    assert (list(found.ethics), found.egress) == ([approval], {})
+    for key in ("member/h1", "egress/NONE", "ethics/NONE"):
+        strange = msgspec.structs.replace(file, states=(*file.states, papers.answer(key)))
+        with pytest.raises(ProofError, match="W68"):
+            check(life, strange)
 
 
 def test_a_file_shows_how_the_certificate_stood() -> None:
