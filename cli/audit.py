@@ -13,6 +13,7 @@ from cli.forks import Comparison, compare
 from cli.offline import Audit, Held, Report, Step
 from cli.options import Json, Lang
 from cli.screen import explain, finding_text, language, local_time, progress, say, show, wants_json
+from cli.usage import Group
 from ledger.chain import check_genesis
 from ledger.consensus import Certificate
 from ledger.crypto import verify
@@ -355,15 +356,18 @@ def comparison_lines(found: Comparison, folders: tuple[Path, Path], held: Held) 
     return lines
 
 
-class AuditGroup(typer.core.TyperGroup):
+class AuditGroup(Group):
     """`alliance audit FOLDER` beside `audit receipt` and `audit drill`: what is no command is a
     folder. The command for it is called DIR, as hardly any folder is.
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401
         """Put the command `DIR` before a folder or its options."""
-        if args and args[0] not in self.commands and args[0] not in ("--help", "-h"):
-            args = ["DIR", *args]
+        first = args[0] if args else ""
+        before = args[: 2 if first == "--lang" else first.startswith("--lang=")]
+        after = args[len(before) :]
+        if after and after[0] not in self.commands and after[0] != "--help":
+            args = [*before, "DIR", *after]
         return super().parse_args(ctx, args)
 
 

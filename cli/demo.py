@@ -16,7 +16,7 @@ from cli.alliance import show_alliance
 from cli.catalogue import hand_out, use_file
 from cli.idash import Line, read_lines
 from cli.options import Lang, Place
-from cli.screen import say
+from cli.screen import language, say
 from cli.session import Session
 from cli.stage import (
     LEFT_OUT,
@@ -49,12 +49,12 @@ def demo(
     alone: Annotated[
         bool, typer.Option("--alone", help="One institution instead of four; so without a log.")
     ] = False,
-    lang: Lang = None,
+    lang: Lang = None,  # noqa: ARG001
 ) -> None:
     """Found a chain, record real uses, ask, prove, copy, audit: all of it in a minute or two."""
     started = time.monotonic()
     clean(out)
-    scene = make_scene(context, out, lang)
+    scene = make_scene(context, out)
     files = sorted(data.glob("node[0-9]*.tsv"))
     if files and not alone:
         typer.echo(say("demo-title-four"))
@@ -67,10 +67,10 @@ def demo(
     typer.echo("\n" + say("demo-done", seconds=round(time.monotonic() - started), out=str(out)))
 
 
-def make_scene(context: typer.Context, out: Path, lang: str | None) -> Demo:
+def make_scene(context: typer.Context, out: Path) -> Demo:
     """A stage in this folder, where commands are run by the program that runs now."""
     root: Any = context.find_root().command
-    tail = ["--lang", lang] if lang else []
+    tail = ["--lang", language()]
 
     def command(words: list[str]) -> None:
         # What stands behind two dashes is a command of somebody else's.

@@ -42,12 +42,14 @@ from cli.audit import audit_app
 from cli.demo import demo
 from cli.doctor import doctor
 from cli.options import TAKES_ID, at_place, signing
-from cli.screen import EXIT_INTERNAL, EXIT_INTERRUPTED, exit_code, explain, say
+from cli.screen import EXIT_INTERNAL, EXIT_INTERRUPTED, exit_code, explain, foresee, say
 from cli.tour import tour
+from cli.usage import Root, in_both_languages
 from ledger.errors import AllianceError
 
 app = typer.Typer(
     name="alliance",
+    cls=Root,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -121,6 +123,8 @@ app.command("tour")(tour)
 COMMANDS = catalogue.__name__
 """The catalogue's commands register themselves when the module is read."""
 
+in_both_languages(app)
+
 
 def run(arguments: list[str] | None = None) -> None:
     """The console script. Errors leave as one sentence and an exit code, never as a traceback."""
@@ -130,8 +134,10 @@ def run(arguments: list[str] | None = None) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and give its exit code."""
+    words = sys.argv[1:] if arguments is None else arguments
+    foresee(words)
     try:
-        get_command(app)(arguments, prog_name="alliance")
+        get_command(app)(words, prog_name="alliance")
     except AllianceError as error:
         explain(error)
         return exit_code(error)

@@ -7,15 +7,27 @@ from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple, TypeVar
 
 import typer
+from typer.core import TyperGroup
 
-from cli.screen import LANGUAGES, say, set_explain, set_json, set_language
+from cli.screen import LANGUAGES, UsageError, set_explain, set_json, set_language
 
 
-def _check_language(value: str | None) -> str | None:
+def _check_language(context: typer.Context, value: str | None) -> str | None:
     if value is not None and value not in LANGUAGES:
-        raise typer.BadParameter(say("bad-language"))
-    set_language(value)
+        path, choices = context.command_path, ", ".join(LANGUAGES)
+        raise UsageError("X10.choice", command=path, word="--lang", choices=choices)
+    if value is not None or not isinstance(context.command, TyperGroup):
+        # Before a command that is still to be read, what was foreseen stands.
+        set_language(value or _language_before(context))
     return value
+
+
+def _language_before(context: Any) -> str | None:  # noqa: ANN401
+    while (context := context.parent) is not None:
+        given: str | None = context.params.get("lang")
+        if given is not None:
+            return given
+    return None
 
 
 def _check_json(value: bool) -> bool:

@@ -32,8 +32,10 @@ from ledger.rulebook.findings import FINDINGS
 from ledger.rulebook.reasons import REASONS
 
 EXIT_INTERNAL: Final = 1
+EXIT_USAGE: Final = 2
 EXIT_INTERRUPTED: Final = 130
 EXIT_CODES: Final[Mapping[str, int]] = {
+    "usage": EXIT_USAGE,
     "malformed": 10,
     "too-large": 10,
     "signature": 11,
@@ -51,6 +53,13 @@ EXIT_CODES: Final[Mapping[str, int]] = {
     "forbidden": 20,
 }
 """From the code of an error to the exit code of the command (README, "Exit codes")."""
+
+
+class UsageError(AllianceError):
+    """Words that no command can be made of."""
+
+    code = "usage"
+
 
 LANGUAGES: Final = ("en", "zh")
 _LANGUAGE: ContextVar[str | None] = ContextVar("language", default=None)
@@ -106,6 +115,24 @@ def show(result: object, lines: Iterable[str]) -> None:
         return
     for line in lines:
         typer.echo(printable(line))
+
+
+def foresee(words: Iterable[str]) -> None:
+    """Speak the language, and in the form, that these words will ask for: what is wrong with them
+    is found before they are all read.
+    """
+    chosen, before = None, ""
+    set_json(False)
+    for word in words:
+        if word == "--":
+            break
+        if word == "--json":
+            set_json(True)
+        given = word if before == "--lang" else word.removeprefix("--lang=")
+        if given in LANGUAGES and (before == "--lang" or given != word):
+            chosen = given
+        before = word
+    set_language(chosen)
 
 
 def printable(text: str) -> str:

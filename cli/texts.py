@@ -17,7 +17,6 @@ FRAME: dict[str, Text] = {
         "Interrupted. What was acknowledged is recorded; run the same command again to go on.",
         "已中断。已确认的内容均已记录；重新运行同一命令即可继续。",
     ),
-    "bad-language": Text("Languages are en and zh.", "语言可选 en 或 zh。"),
 }
 
 REGISTER: dict[str, Text] = {

@@ -27,12 +27,12 @@ def tour(
     keep: Annotated[
         Path | None, typer.Option(help="A new folder for everything; kept at the end.")
     ] = None,
-    lang: Lang = None,
+    lang: Lang = None,  # noqa: ARG001
 ) -> None:
     """Walk through one whole life of a data use, from the first key to an audit."""
     with _folder(keep) as out:
         typer.echo(say("tour-welcome", folder=str(out)))
-        scene = make_scene(context, out, lang)
+        scene = make_scene(context, out)
         house = House(ORG, scene.home)
         life = Life(scene, Cast(house, house, house, (house,)), settle=_go_on, pause=pause_of(yes))
         _take(life)

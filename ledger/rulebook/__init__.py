@@ -16,6 +16,7 @@ from ledger.rulebook.receipts import RECEIPTS
 from ledger.rulebook.rights import RIGHTS_RULES
 from ledger.rulebook.rule import Rule
 from ledger.rulebook.transport import TRANSPORT
+from ledger.rulebook.usage import USAGE
 from ledger.rulebook.vault import VAULT
 
 __all__ = ["RULES", "Rule"]
@@ -32,6 +33,7 @@ RULES: dict[str, Rule] = {
     **CONSENSUS,
     **OPERATION,
     **TRANSPORT,
+    **USAGE,
     **ACCESS,
     **VAULT,
 }

@@ -1,0 +1,149 @@
+"""What every command has in common with every other: it speaks both languages, in its help and of
+words that it does not know, and `--lang` may stand before its name or after it.
+"""
+
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any, Final
+
+import typer
+from typer._click.exceptions import (
+    BadOptionUsage,
+    BadParameter,
+    MissingParameter,
+    NoArgsIsHelpError,
+    NoSuchOption,
+)
+from typer._click.exceptions import UsageError as ClickError
+from typer.core import TyperCommand, TyperGroup, TyperOption
+
+from cli.help import USAGE, in_words
+from cli.options import Lang
+from cli.screen import EXIT_INTERRUPTED, UsageError, language
+
+EXTRA: Final = re.compile(r"Got unexpected extra argument\(s\) \((.*)\)", re.S)
+"""The one mistake for which click has neither a class nor a place to be asked."""
+
+
+class Command(TyperCommand):
+    """A command whose help is in the language of this run."""
+
+    def format_usage(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401
+        """Write the line of how it is called."""
+        words = " ".join(self.collect_usage_pieces(ctx))
+        formatter.write_usage(ctx.command_path, words, prefix=USAGE[language()])
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401
+        """Print the help."""
+        with in_words(self, ctx, language()):
+            super().format_help(ctx, formatter)
+
+
+class Group(TyperGroup):
+    """A group whose help, and whose word on commands that it lacks, is in the language of this
+    run.
+    """
+
+    format_usage = Command.format_usage
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401
+        """Print the help."""
+        with in_words(self, ctx, language()):
+            super().format_help(ctx, formatter)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401
+        """The command of this name. Raises `UsageError` (X10.unknown, X10.near)."""
+        if args[0] not in self.commands:
+            near = get_close_matches(args[0], self.commands)
+            raise unknown(ctx.command_path, args[0], near)
+        return super().resolve_command(ctx, args)
+
+
+class Root(Group):
+    """`alliance` itself: what click finds wrong leaves as every other error does."""
+
+    def make_context(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401
+        """Read the words before the command. Raises `UsageError` (X10)."""
+        try:
+            return super().make_context(*args, **options)
+        except ClickError as error:
+            raise in_house_form(error) from None
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401
+        """Read the rest and run the command. Raises `UsageError` (X10)."""
+        try:
+            return super().invoke(ctx)
+        except ClickError as error:
+            raise in_house_form(error) from None
+        except (typer.Abort, EOFError):
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+def in_house_form(error: ClickError) -> Exception:
+    """The rule of ours that stands for what click says; help stays what it is."""
+    context: Any = error.ctx
+    command = "alliance" if context is None else context.command_path
+    if isinstance(error, NoArgsIsHelpError):
+        return error
+    if isinstance(error, NoSuchOption):
+        return unknown(command, error.option_name, error.possibilities or ())
+    if isinstance(error, BadParameter):
+        return _bad_value(command, error)
+    if isinstance(error, BadOptionUsage):
+        flags = [
+            p
+            for p in context.command.params
+            if error.option_name in p.opts and getattr(p, "is_flag", False)
+        ]
+        rule = "X10.flag" if flags else "X10.alone"
+        return UsageError(rule, command=command, word=error.option_name)
+    extra = EXTRA.match(error.message)
+    if extra is not None:
+        return UsageError("X10.extra", command=command, word=extra[1])
+    if isinstance(context.command, TyperGroup):
+        # Options alone, and no command after them.
+        return NoArgsIsHelpError(context)
+    return UsageError("X10.words", command=command)
+
+
+def unknown(command: str, word: str, near: Iterable[str]) -> UsageError:
+    """A command or an option that is not there; with those that are spelled nearly so."""
+    found = "`, `".join(near)
+    if not found:
+        return UsageError("X10.unknown", command=command, word=word)
+    return UsageError("X10.near", command=command, word=word, near=found)
+
+
+def _bad_value(command: str, error: BadParameter) -> UsageError:
+    param: Any = error.param
+    word = param.opts[0] if isinstance(param, TyperOption) else param.display_name_raw
+    if isinstance(error, MissingParameter):
+        return UsageError("X10.missing", command=command, word=word)
+    kind = param.type_descriptor
+    if kind.is_choice:
+        choices = ", ".join(str(choice) for choice in kind.choices)
+        return UsageError("X10.choice", command=command, word=word, choices=choices)
+    if kind.is_ranged:
+        least, most = kind.parameter_info.min, kind.parameter_info.max
+        bounds = ("" if least is None else f"{least}<=", "" if most is None else f"<={most}")
+        return UsageError("X10.range", command=command, word=word, range=f"{bounds[0]}x{bounds[1]}")
+    rule = "X10.number" if kind.annotation is int else "X10.value"
+    return UsageError(rule, command=command, word=word)
+
+
+def _spoken(lang: Lang = None) -> None:
+    """What stands before the name of a command."""
+
+
+def in_both_languages(app: typer.Typer) -> None:
+    """Give the commands below this one their help in both languages, and the groups `--lang`."""
+    app.callback()(_spoken)
+    for command in app.registered_commands:
+        command.cls = Command
+    for group in app.registered_groups:
+        inner = group.typer_instance
+        if inner is not None:
+            if not isinstance(inner.info.cls, type):
+                inner.info.cls = Group
+            in_both_languages(inner)
