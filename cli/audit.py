@@ -361,7 +361,7 @@ class AuditGroup(Group):
     folder. The command for it is called DIR, as hardly any folder is.
     """
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401
         """Put the command `DIR` before a folder or its options."""
         first = args[0] if args else ""
         before = args[: 2 if first == "--lang" else first.startswith("--lang=")]

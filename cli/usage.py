@@ -26,31 +26,34 @@ EXTRA: Final = re.compile(r"Got unexpected extra argument\(s\) \((.*)\)", re.S)
 """The one mistake for which click has neither a class nor a place to be asked."""
 
 
-class Command(TyperCommand):
-    """A command whose help is in the language of this run."""
+class Spoken:
+    """What commands and groups have in common: their help is in the language of this run."""
 
-    def format_usage(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401
+    def format_usage(self: Any, ctx: Any, formatter: Any) -> None:  # noqa: ANN401
         """Write the line of how it is called."""
         words = " ".join(self.collect_usage_pieces(ctx))
         formatter.write_usage(ctx.command_path, words, prefix=USAGE[language()])
 
-    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401
+    def format_help(self: Any, ctx: Any, formatter: Any) -> None:  # noqa: ANN401
         """Print the help."""
         with in_words(self, ctx, language()):
-            super().format_help(ctx, formatter)
+            super().format_help(ctx, formatter)  # type: ignore[misc]
+
+    def parse_args(self: Any, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401
+        """Read the words; what click finds wrong knows in which command."""
+        try:
+            return super().parse_args(ctx, args)  # type: ignore[misc]
+        except ClickError as error:
+            error.ctx = error.ctx or ctx
+            raise
 
 
-class Group(TyperGroup):
-    """A group whose help, and whose word on commands that it lacks, is in the language of this
-    run.
-    """
+class Command(Spoken, TyperCommand):
+    """A command that does something."""
 
-    format_usage = Command.format_usage
 
-    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401
-        """Print the help."""
-        with in_words(self, ctx, language()):
-            super().format_help(ctx, formatter)
+class Group(Spoken, TyperGroup):
+    """A group of commands."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401
         """The command of this name. Raises `UsageError` (X10.unknown, X10.near)."""
@@ -96,8 +99,8 @@ def in_house_form(error: ClickError) -> Exception:
             for p in context.command.params
             if error.option_name in p.opts and getattr(p, "is_flag", False)
         ]
-        rule = "X10.flag" if flags else "X10.alone"
-        return UsageError(rule, command=command, word=error.option_name)
+        word = error.option_name
+        return UsageError("X10.flag" if flags else "X10.alone", command=command, word=word)
     extra = EXTRA.match(error.message)
     if extra is not None:
         return UsageError("X10.extra", command=command, word=extra[1])
@@ -125,11 +128,10 @@ def _bad_value(command: str, error: BadParameter) -> UsageError:
         choices = ", ".join(str(choice) for choice in kind.choices)
         return UsageError("X10.choice", command=command, word=word, choices=choices)
     if kind.is_ranged:
-        least, most = kind.parameter_info.min, kind.parameter_info.max
-        bounds = ("" if least is None else f"{least}<=", "" if most is None else f"<={most}")
-        return UsageError("X10.range", command=command, word=word, range=f"{bounds[0]}x{bounds[1]}")
-    rule = "X10.number" if kind.annotation is int else "X10.value"
-    return UsageError(rule, command=command, word=word)
+        bounds = param._get_number_range_help_str()
+        return UsageError("X10.range", command=command, word=word, range=bounds)
+    is_number = kind.annotation is int
+    return UsageError("X10.number" if is_number else "X10.value", command=command, word=word)
 
 
 def _spoken(lang: Lang = None) -> None:

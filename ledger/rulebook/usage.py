@@ -33,8 +33,8 @@ USAGE: dict[str, Rule] = {
     "X10.flag": Rule(
         "`{word}` takes no value.",
         "`{word}` 不带取值。",
-        "Leave out the sign = and what stands after it.",
-        "请去掉等号及其后的内容。",
+        "Leave out = and what stands after it; see `{command} --help`.",
+        "请去掉 = 及其后的内容；另请查看 `{command} --help`。",
     ),
     "X10.extra": Rule(
         "`{command}` takes fewer words: `{word}` is too much.",

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import pytest
 
-from cli.screen import EXIT_CODES
+from cli.screen import EXIT_CODES, UsageError
 from ledger import errors
 from ledger.errors import (
     AllianceError,
@@ -38,6 +38,7 @@ from ledger.rulebook import (
     receipts,
     rights,
     transport,
+    usage,
     vault,
 )
 from ledger.rulebook import bytes as bytes_of
@@ -47,7 +48,7 @@ from node.problems import STATUS, problem_of
 ROOT = Path(__file__).parents[2]
 CLASSES = [
     kind
-    for kind in (*vars(errors).values(), UnreachableError, RemoteError)
+    for kind in (*vars(errors).values(), UnreachableError, RemoteError, UsageError)
     if isinstance(kind, type) and issubclass(kind, AllianceError)
 ]
 NAMES = {kind.__name__ for kind in CLASSES}
@@ -172,6 +173,7 @@ CHAPTERS = {
     "RECEIPTS": receipts.RECEIPTS,
     "RIGHTS_RULES": rights.RIGHTS_RULES,
     "TRANSPORT": transport.TRANSPORT,
+    "USAGE": usage.USAGE,
     "VAULT": vault.VAULT,
 }
 
@@ -220,7 +222,8 @@ def test_every_class_has_one_short_code_that_status_and_exit_code_know() -> None
         assert re.fullmatch(r"[a-z]+(-[a-z]+)*", kind.code)
         assert kind.__doc__
         assert kind.code in EXIT_CODES or kind is RemoteError
-    answered = {kind.code for kind in own} - {UnreachableError.code, RemoteError.code}
+    of_commands = {UnreachableError.code, RemoteError.code, UsageError.code}
+    answered = {kind.code for kind in own} - of_commands
     assert answered <= set(STATUS)
 
 

@@ -31,8 +31,6 @@ DESIGN = re.compile(
     r"\b(?:architecture|consensus|definitions|domain|formats|performance|style)\.md[^)\n]*"
 )
 """Pages of the design number their clauses by themselves."""
-USAGE = 2
-"""What click leaves with after wrong words."""
 
 
 def read(name: str) -> str:
@@ -177,7 +175,7 @@ def documented_codes() -> dict[str, dict[int, str]]:
 @pytest.mark.parametrize("name", [*READMES, "cli/main.py"])
 def test_exit_codes_are_those_of_the_table(name: str) -> None:
     meanings = documented_codes()[name]
-    general = {0, EXIT_INTERNAL, USAGE, EXIT_INTERRUPTED}
+    general = {0, EXIT_INTERNAL, EXIT_INTERRUPTED}
     assert set(meanings) == general | set(EXIT_CODES.values()) | audit_codes()
     if name == READMES[1]:
         return
