@@ -33,11 +33,13 @@ from cli.fingerprints import Fingerprint, content_digest, fingerprints
 from cli.options import DEFAULT_HOME, Place
 from cli.outbox import TRY_LATER, Begun, Outbox, Sent, ending_of
 from cli.outputs import described, object_leaf, study_leaf
+from cli.questions import ask, write_proofs
 from cli.session import Recorded, Session
 from cli.statements import clock_ms
 from ledger.encoding import b64url, encode_time
 from ledger.errors import AllianceError, ConflictError, MalformedError
 from node.client import UnreachableError
+from node.forms import Report
 
 BUCKETS: Final = ((0, "0"), (9, "1-9"), (99, "10-99"), (999, "100-999"))
 """How many records a use gave: exact numbers stay outside the ledger (domain.md D12)."""
@@ -170,6 +172,24 @@ class Alliance:
         """Send what waits; gives what became of each. Raises what says "later", see `Outbox`."""
         with self._sending:
             return list(self._outbox.send(self._session))
+
+    def report(self, name: str, **params: str | int) -> Report:
+        """The whole answer to one of the committee's questions (`uses`, `provenance`, `coverage`,
+        `permits`, `credit`, `egress`, `consequences`, `member`, `committee`, `copies`, `person`,
+        `certificate`), all pages at one head. A parameter that is a word of Python ends with `_`:
+        `alliance.report("uses", dataset="GTEx", from_="2026-01-01")`.
+
+        Raises `ForbiddenError` for who may not ask it, `NotFoundError` or `MalformedError` as the
+        node says.
+        """
+        given = {key.rstrip("_"): value for key, value in params.items()}
+        return ask(self._session, name, given)
+
+    def prove(self, report: Report, folder: Path) -> int:
+        """Write the receipts of every record that an answer names, each checked first, for an
+        auditor; gives their number. Raises `ProofError` or `ConfigError` (X1.file).
+        """
+        return write_proofs(self._session, report, folder)
 
     @property
     def waiting(self) -> int:

@@ -29,6 +29,7 @@ from cli import (
     outputs,
     questions,
     records,
+    registers,
     reports,
     rights,
     runs,
@@ -111,6 +112,7 @@ app.add_typer(rights.finding, name="finding")
 app.add_typer(importing.app, name="import")
 app.command("accesses")(at_place(reports.accesses))
 app.add_typer(questions.app, name="report")
+app.add_typer(registers.app, name="register")
 app.command("proof", context_settings=TAKES_ID)(at_place(reports.proof))
 app.command("subject")(at_place(reports.subject))
 app.command("state", context_settings=TAKES_ID)(at_place(reports.state))

@@ -26,6 +26,12 @@ FRAME: Final[dict[str, Text]] = {
     ),
     "report-proving": Text("Proving", "取证"),
     "report-written": Text("Written to {file}.", "已写入 {file}。"),
+    "register-texts": Text("Texts from the vault", "保管库文本"),
+    "register-done": Text(
+        "{count} agreements at block {height}, {size} entries; {known} of {wanted} texts are held"
+        " here.",
+        "共 {count} 份协议，区块 {height}，条目 {size}；本节点持有文本 {known}/{wanted}。",
+    ),
     "report-rows-title": Text("Rows", "明细"),
     "report-about": Text("This answer", "本答案"),
     "report-notes-title": Text("What this answer cannot know", "本答案无法知晓的事项"),

@@ -119,7 +119,7 @@ def asking(name: str, words: Words) -> Callable[..., None]:
 def ask(
     session: Session,
     name: str,
-    given: Mapping[str, str],
+    given: Mapping[str, str | int],
     first: bool = False,
     after: str | None = None,
 ) -> Report:

@@ -197,10 +197,13 @@ def committee(ground: Ground, asked: Asked) -> Answer:
     window = asked.window()
     rows, spans = [], []
     for name, state in ground.all(RequestState, "request").items():
-        asked_ms = ground.sealed_ms(state.height)
+        # The height in the state is that of the newest change; the newest submission is earlier.
+        submitted = ground.index_of(state.leaf)
+        asked_at = state.height if submitted is None else ground.store.height_of(submitted)
+        asked_ms = ground.sealed_ms(asked_at)
         if not window.from_ms <= asked_ms < window.to_ms:
             continue
-        decision = _decision_on(ground, name, state)
+        decision = _decision_on(ground, name, asked_at)
         decided_ms = None if decision is None else _decided_ms(ground, *decision)
         if decided_ms is not None:
             spans.append(decided_ms - asked_ms)
@@ -223,25 +226,16 @@ Decision = tuple[str, DecisionState]
 """The record of a decision and how it stands."""
 
 
-def _decision_on(ground: Ground, name: str, state: RequestState) -> Decision | None:
-    """The newest effective decision on a request: on any of its submissions."""
-    leaves = [
-        node.leaf for node in ground.graph.nodes.values()
-        if node.kind == "access-request" and node.name == name
-    ]  # fmt: skip
-    found = [
-        (leaf, decision)
-        for leaf in (*ground.after(leaves, "decides", "access-decision"), *_others(ground, name))
-        if (decision := ground.get(DecisionState, "decision", leaf)) is not None
-        and decision.type == "access-decision"
-        and decision.status == "EFFECTIVE"
-        and decision.height >= state.height
-    ]
-    return min(found, key=lambda one: one[1].height, default=None)
-
-
-def _others(ground: Ground, name: str) -> list[str]:
-    return [ground.leaf_at(index) for index in ground.posted(f"request:{name}")]
+def _decision_on(ground: Ground, name: str, asked_at: int) -> Decision | None:
+    """The first decision on a request that took effect since it was submitted: later ones amend."""
+    for index in ground.posted(f"request:{name}"):
+        leaf = ground.leaf_at(index)
+        decision = ground.get(DecisionState, "decision", leaf)
+        if decision is None or decision.height < asked_at:
+            continue
+        if (decision.type, decision.status) == ("access-decision", "EFFECTIVE"):
+            return leaf, decision
+    return None
 
 
 def _decided_ms(ground: Ground, leaf: str, decision: DecisionState) -> int:

@@ -220,8 +220,6 @@ def _imported_row(
         org_name=body.org_name,
         org_kind=body.org_kind,
         controllers=(body.org_name,),
-        valid_from=body.period.from_,
-        valid_until=body.period.to,
         datasets=tuple(
             DataItem(
                 dataset=one.dataset,

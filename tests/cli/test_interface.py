@@ -19,7 +19,14 @@ import pytest
 from cli.interface import Alliance, QueuedWarning
 from cli.outbox import Outbox
 from ledger.encoding import decode_time
-from ledger.errors import ConfigError, ConflictError, MalformedError, NotFoundError, RefusedError
+from ledger.errors import (
+    ConfigError,
+    ConflictError,
+    ForbiddenError,
+    MalformedError,
+    NotFoundError,
+    RefusedError,
+)
 from node.client import UnreachableError
 from tests.cli.conftest import Chain, call, serving
 from tests.cli.test_lives import register
@@ -400,3 +407,20 @@ def test_a_run_and_its_result_wait_together_for_the_node(home: Path, tmp_path: P
             assert recorded is not None
             assert recorded.findings == ("RUN_FLAGGED",)  # It named no permit.
             assert body_of(alliance, recorded.id)[1].generated_by == (run.leaf,)
+
+
+def test_any_question_from_python(chain: Chain, tmp_path: Path) -> None:
+    with Alliance(chain.home) as alliance:
+        with alliance.use("GTEx", person="ext:ward:77"):
+            pass
+        with pytest.raises(ForbiddenError, match="P1"):
+            alliance.report("permits")
+    with Alliance(chain.home, key="officer") as alliance:
+        report = alliance.report("uses", dataset="GTEx", from_="2020-01-01")
+        (row,) = [one for one in report["rows"] if one.get("person") == "ext:ward:77"]
+        assert (row["uses"], report["question"], report["next"]) == (1, "Q1", None)
+        count = alliance.prove(report, tmp_path / "proofs")
+        files = list((tmp_path / "proofs" / "receipts").glob("*.json"))
+        assert count == len(files) > 0
+    for file in files[:1]:
+        assert call("audit", "receipt", file, "--genesis", chain.home / "genesis").code == 0

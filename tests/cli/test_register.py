@@ -1,5 +1,8 @@
 """A national register of data releases: taken over as it stands, or named with the reason."""
 
+import csv
+import io
+import json
 import re
 import zipfile
 from collections import Counter
@@ -225,6 +228,7 @@ def test_the_real_register_is_taken_over_whole(tmp_path: Path) -> None:
         assert used == expected
         check_agreements(chain, releases)
         check_questions(chain, releases)
+        check_registers(chain, releases)
         for wanted in ("Births", "Hospital Episode Statistics Critical Care"):
             found = chain.json("accesses", "--dataset", code_of(wanted), "--all")["rows"]
             assert len(found) == sum(cells[2] == wanted for cells in releases)
@@ -268,6 +272,26 @@ def check_questions(chain: Chain, releases: list[list[str]]) -> None:
     for row in chain.json("report", "member", "h1")["rows"]:
         given[row["dataset"], row["org"]] += row["uses"]
     assert given == {(name, org): n for org, of in taken.items() for name, n in of.items()}
+
+
+def check_registers(chain: Chain, releases: list[list[str]]) -> None:
+    """The registers made from the chain give back every agreement and release that went in."""
+    found = json.loads(chain("register", "agreements").out)
+    versions = {
+        f"{one['reference']}-v{version['version']}": version
+        for one in found
+        for version in one["versions"]
+    }
+    given = Counter((cells[8].strip(), code_of(cells[2])) for cells in releases)
+    assert given == {
+        (reference, release["dataset"]): release["files"]
+        for reference, version in versions.items()
+        for release in version["releases"]
+    }
+    owners = {cells[8].strip(): cells[1] for cells in releases}
+    assert {name: version["organisation"] for name, version in versions.items()} == owners
+    rows = list(csv.DictReader(io.StringIO(chain("register", "data-uses").out)))
+    assert Counter(row["Organisation name*"] for row in rows) == Counter(owners.values())
 
 
 def test_help_says_what_it_takes() -> None:
