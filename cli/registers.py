@@ -193,8 +193,10 @@ def agreements_of(rows: Sequence[Row], words: Mapping[str, Words]) -> list[dict[
     """Agreements by their reference, each with its versions in order."""
     found: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
-        version = _version(row, words[row["agreement"]])
-        found.setdefault(version["reference"], []).append(version)
+        named = VERSION.match(row["agreement"]) if "register" in row else None
+        number = named["version"] if named else str(row.get("version", 1))
+        base = named["reference"] if named else row["agreement"]
+        found.setdefault(base, []).append(_version(row, words[row["agreement"]], number))
     return [
         {"reference": reference, "versions": sorted(found[reference], key=_order)}
         for reference in sorted(found)
@@ -205,11 +207,10 @@ def _order(version: Mapping[str, Any]) -> list[int]:
     return [int(part) for part in str(version["version"]).split(".")]
 
 
-def _version(row: Row, words: Words) -> dict[str, Any]:
-    named = VERSION.match(row["agreement"]) if "register" in row else None
+def _version(row: Row, words: Words, number: str) -> dict[str, Any]:
     return {
-        "reference": named["reference"] if named else row["agreement"],
-        "version": named["version"] if named else str(row.get("version", 1)),
+        "reference": row["agreement"],
+        "version": number,
         "title": words.get("title"),
         "organisation": _organisation(row, words),
         "organisation_type": row.get("org_kind"),

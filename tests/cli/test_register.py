@@ -277,11 +277,7 @@ def check_questions(chain: Chain, releases: list[list[str]]) -> None:
 def check_registers(chain: Chain, releases: list[list[str]]) -> None:
     """The registers made from the chain give back every agreement and release that went in."""
     found = json.loads(chain("register", "agreements").out)
-    versions = {
-        f"{one['reference']}-v{version['version']}": version
-        for one in found
-        for version in one["versions"]
-    }
+    versions = {version["reference"]: version for one in found for version in one["versions"]}
     given = Counter((cells[8].strip(), code_of(cells[2])) for cells in releases)
     assert given == {
         (reference, release["dataset"]): release["files"]
