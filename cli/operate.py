@@ -3,6 +3,7 @@ founding, running, copying a chain.
 """
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -78,7 +79,7 @@ def init(
         say("init-chain", chain=chain),
         say("init-pin", pin=pin),
         *([say("init-passphrase")] if made else []),
-        say("init-vault", folder=str(home / vault_backup_of(home))),
+        say("init-vault", folder=os.path.normpath(home / vault_backup_of(home))),
         say("init-next", home=str(home)),
     ]
     result = {
