@@ -2,6 +2,7 @@
 and no network.
 """
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -18,20 +19,49 @@ from ledger.chain import check_genesis
 from ledger.consensus import Certificate
 from ledger.crypto import verify
 from ledger.encoding import b64url
-from ledger.errors import AllianceError, NotFoundError, ProofError
+from ledger.errors import AllianceError, MalformedError, NotFoundError, ProofError
 from ledger.verify import Receipt, decode_receipt, verify_receipt
 
 EXIT_STEP: Final = 20
 """Added to the number of the first step that fails."""
+MAX_WORKERS: Final = 256
+MAX_GIVEN: Final = 1 << 28
+"""Bytes of one file that the auditor names: more than any certificate or receipt has."""
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", min=0, max=MAX_WORKERS, help="Processes that check signatures."),
+]
 NOT_CHECKED: Final = ("truth", "unrecorded", "payloads", "anchors", "others", "old-keys")
 
 
 def read_file(path: Path) -> bytes:
-    """A file that the auditor names. Raises `NotFoundError` (V10)."""
+    """A file that the auditor names, of `MAX_GIVEN` bytes at most. Raises `NotFoundError` (V10) or
+    `MalformedError` (V11).
+    """
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MAX_GIVEN + 1)
     except OSError:
         raise NotFoundError("V10", file=path.name) from None
+    if len(data) > MAX_GIVEN:
+        raise MalformedError("V11", file=path.name)
+    return data
+
+
+def read_trusted(path: Path | None, *folders: Path) -> bytes | None:
+    """The genesis file that the auditor trusts; None where it is a copy's own, which says nothing
+    of whose chain the copy is. Raises as `read_file` does.
+    """
+    if path is None or any(_is_same(path, folder / "genesis") for folder in folders):
+        return None
+    return read_file(path)
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return False
 
 
 def audit_copy(
@@ -53,19 +83,17 @@ def audit_copy(
         Path | None,
         typer.Option("--continues", help="Last copy of the chain that this one continues."),
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option("--workers", min=0, help="Processes that check signatures.")
-    ] = None,
+    workers: Workers = None,
     lang: Lang = None,  # noqa: ARG001
     as_json: Json = False,  # noqa: ARG001
 ) -> None:
     """Check everything in an offline copy; exit code 0, or 20 + the first step that fails."""
-    if not (folder / "checkpoint").exists() and not (folder / "genesis").exists():
+    if not any(os.path.lexists(folder / name) for name in ("checkpoint", "genesis")):
         raise NotFoundError("V24")
-    older = [path for path in since or [] if path.is_dir()]
-    heads = [(path.name, read_file(path)) for path in since or [] if not path.is_dir()]
+    older = [path for path in since or [] if os.path.isdir(path)]
+    heads = [(path.name, read_file(path)) for path in since or [] if path not in older]
     held = Held(
-        genesis=None if genesis is None else read_file(genesis),
+        genesis=read_trusted(genesis, folder),
         pin=pin,
         since=tuple(heads),
         receipts=tuple((path.name, read_file(path)) for path in receipt or []),
@@ -129,7 +157,7 @@ def _step_value(step: Step) -> dict[str, Any]:
 
 def _unchecked(report: Report, held: Held) -> list[str]:
     names = list(NOT_CHECKED)
-    if held.genesis is None and held.pin is None:
+    if not held.is_pinned:
         names.insert(0, "pin")
     if not report.compared:
         names.insert(0, "older")
@@ -279,20 +307,22 @@ def audit_compare(
     pin: Annotated[
         str | None, typer.Option("--pin", help="Pin of the genesis that you trust.")
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option("--workers", min=0, help="Processes that check signatures.")
-    ] = None,
+    workers: Workers = None,
     lang: Lang = None,  # noqa: ARG001
     as_json: Json = False,  # noqa: ARG001
 ) -> None:
     """Compare two copies: the same, a beginning, or two histories; and then who signed both."""
     for folder in (first, second):
-        if not (folder / "checkpoint").exists():
+        if not os.path.lexists(folder / "checkpoint"):
             raise NotFoundError("V24")
-    held = Held(genesis=None if genesis is None else read_file(genesis), pin=pin)
+    held = Held(genesis=read_trusted(genesis, first, second), pin=pin)
     with progress("auditing", None) as advance:
         found = compare((first, second), held, workers, advance)
-    show(comparison_value(found), comparison_lines(found, (first, second), held))
+    value, lines = comparison_value(found), comparison_lines(found, (first, second), held)
+    if found.are_valid and not held.is_pinned:
+        value["not_checked"] = [say("unchecked-pin")]
+        lines += [say("unchecked-title"), f"   - {say('unchecked-pin')}"]
+    show(value, lines)
     failed = next((report.failed for report in found.reports if report.failed), None)
     if failed is not None:
         raise typer.Exit(EXIT_STEP + failed.number)

@@ -2,6 +2,7 @@
 certificates beside it (SPEC 9.3). Reading decides nothing; nothing here needs more than the ledger.
 """
 
+import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,9 +53,28 @@ class Copy:
         return entries
 
     def names(self) -> set[str]:
-        """All that is no folder, relative to this one: files, links, pipes."""
-        found = (path for path in self.folder.rglob("*") if path.is_symlink() or not path.is_dir())
-        return {path.relative_to(self.folder).as_posix() for path in found}
+        """All that is no folder, relative to this one: files, links, pipes. Raises `MalformedError`
+        (V27) for a folder that cannot be looked into: what is in there, nobody knows.
+        """
+        found: set[str] = set()
+        folders = [""]
+        while folders:
+            inside = folders.pop()
+            try:
+                with os.scandir(self.folder / inside) as things:
+                    for thing in things:
+                        if thing.is_dir(follow_symlinks=False):
+                            folders.append(f"{inside}{thing.name}/")
+                        else:
+                            found.add(f"{inside}{thing.name}")
+            except OSError as error:
+                raise MalformedError("V27", file=_shown(inside)) from error
+        return found
+
+
+def _shown(name: str) -> str:
+    """A name that somebody chose, short, and without the bytes in it that are no text."""
+    return os.fsencode(name[:128]).decode(errors="backslashreplace")
 
 
 def open_plain(folder: Path, name: str) -> BinaryIO:

@@ -15,6 +15,7 @@ from cli.offline import Audit, Held, Report
 from ledger.consensus import Certificate, contradicting, decode_certificate, verify_certificate
 from ledger.crypto import verify
 from ledger.encoding import b64url
+from ledger.errors import ProofError
 from ledger.members import EpochConfig
 
 Relation = Literal["equal", "first-continues", "second-continues", "fork"]
@@ -54,14 +55,16 @@ class Comparison:
 def compare(
     folders: tuple[Path, Path], held: Held, workers: int | None, advance: Callable[[int], None]
 ) -> Comparison:
-    """Audit both, then compare. Raises what reading a file raises, and R20 to R24 for a
-    certificate that does not hold.
+    """Audit both, then compare. Raises `ProofError` (V34) for copies of two chains, what reading a
+    file raises, and R20 to R24 for a certificate that does not hold.
     """
     audits = (Audit(folders[0], held, workers), Audit(folders[1], held, workers))
     comparison = Comparison((audits[0].run(advance), audits[1].run(advance)))
     if not comparison.are_valid:
         return comparison
     one, other = audits
+    if one.report.pin != other.report.pin:
+        raise ProofError("V34", first=one.report.pin, second=other.report.pin)
     parted = next(
         (h for h, pair in enumerate(zip(one.seals, other.seals, strict=False)) if len({*pair}) > 1),
         None,

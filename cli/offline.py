@@ -162,6 +162,11 @@ class Held:
     before: Path | None = None
     """The last copy of the chain that this one continues."""
 
+    @property
+    def is_pinned(self) -> bool:
+        """Whether the auditor knows which chain it must be."""
+        return self.genesis is not None or self.pin is not None
+
 
 class Audit:
     """One audit of one copy. `run` goes through the steps and stops after the first that fails."""
@@ -420,11 +425,17 @@ class Audit:
 
     def _older_head(self, note: Note) -> Checkpoint:
         """An older checkpoint, published by the epoch of its last seal. Raises `ProofError` (N4,
-        N5, N9).
+        N5, N9; V22 for one beyond this copy).
         """
-        size = min(decode_checkpoint(note.text).size, self.checkpoint.size)
-        config = self.tip.configs[self.tip.epoch_of(size - 1)]
-        return verify_checkpoint(note, config, self.tip.origin)[0]
+        held, own = decode_checkpoint(note.text), self.checkpoint.size
+        config = self.tip.configs[self.tip.epoch_of(min(held.size, own) - 1)]
+        try:
+            return verify_checkpoint(note, config, self.tip.origin)[0]
+        except ProofError:
+            if held.size <= own or held.origin != self.tip.origin:
+                raise
+            # It may be of an epoch of which this copy knows nothing.
+            raise ProofError("V22", old=held.size, new=own) from None
 
     def _check_growth(self, old: Checkpoint) -> None:
         if old.size > self.checkpoint.size:

@@ -496,8 +496,9 @@ AUDIT: dict[str, Text] = {
     "audit-compared": Text("Holds all of {name}", "包含 {name} 的全部内容"),
     "unchecked-title": Text("Not checked:", "未核查："),
     "unchecked-pin": Text(
-        "whether this genesis is the right one: give --genesis or --pin",
-        "该创世文件是否正确：请给出 --genesis 或 --pin",
+        "whether this genesis is the right one: give --pin, or --genesis with a file that came to "
+        "you another way than the copy",
+        "该创世文件是否正确：请给出 --pin，或以 --genesis 给出并非随副本而来的文件",
     ),
     "unchecked-older": Text(
         "whether history was rewritten since you last looked: give --since or --receipt",

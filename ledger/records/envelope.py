@@ -100,7 +100,7 @@ LEAF_PREFIX = sha256(b"\x00")
 def type_of(payload: bytes) -> str:
     """The type that a payload claims, read from its tail without parsing the rest.
 
-    Raises `MalformedError` (B5) where the tail is not that of a canonical record of version 1.
+    Raises `MalformedError` (S1.tail) where the tail is not that of a canonical record of version 1.
     """
     found = TAIL.search(payload, max(0, len(payload) - 96))
     if found is None:

@@ -204,4 +204,10 @@ RECEIPTS: dict[str, Rule] = {
         "A majority must found it with the officers' keys of the old chain: `alliance create part --keep-keys-of HOME`.",
         "须由过半数机构以旧链的授权人员密钥共同建链：`alliance create part --keep-keys-of HOME`。",
     ),
+    "V34": Rule(
+        "The copies are of two chains: the genesis of one is {first}, that of the other {second}.",
+        "两份副本属于不同的链：创世固定值分别为 {first} 与 {second}。",
+        "Give two copies of one chain, and its pin with --pin.",
+        "请给出同一条链的两份副本，并以 --pin 给出其固定值。",
+    ),
 }

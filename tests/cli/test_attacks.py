@@ -105,6 +105,20 @@ def test_names_that_no_terminal_should_see(copy: tuple[Chain, Path]) -> None:
         os.unlink(path)
 
 
+def test_folders_within_folders_without_end(copy: tuple[Chain, Path]) -> None:
+    """Deeper than any path may be long: what is in there, nobody can say."""
+    _, folder = copy
+    name = "d" * 200
+    here = os.open(folder, os.O_RDONLY)
+    for _ in range(30):
+        os.mkdir(name, dir_fd=here)
+        below = os.open(name, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    assert failed(folder)[:2] == (3, "V27")
+
+
 # --- numbers beyond measure ---
 
 

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from cli.audit import EXIT_STEP, audit_app
+from cli.audit import EXIT_STEP, MAX_GIVEN, audit_app
 from cli.copies import CERTIFICATES
 from cli.drill import DAMAGES, run_drill
 from cli.offline import Audit, Held, Report
@@ -19,6 +19,7 @@ from ledger.errors import AllianceError
 from ledger.merkle import Tree, leaf_hashes
 from ledger.notes import encode_note
 from ledger.records.seal import decode_seal
+from tests.cli.conftest import call
 from tests.support.copies import Chain, sign_head, write_copy
 from tests.support.world import GENESIS_MS, make_world, sign_seal
 
@@ -211,6 +212,18 @@ def test_heads_of_strangers_are_not_compared(tmp_path: Path) -> None:
     assert failed(folder, Held(since=(("head", head),)))[:2] == (6, "N5")
 
 
+def test_a_head_beyond_the_copy_may_be_of_members_that_it_does_not_know(tmp_path: Path) -> None:
+    """The copy is too old to judge it, and that is what is said: not that nobody signed it."""
+    chain = chain_of(3)
+    folder = copy_of(chain, tmp_path)
+    chain.add(chain.world.accesses(3, first_seq=50), GENESIS_MS + 120_000)
+    later = Tree(leaf_hashes(chain.entries()))
+    head = encode_note(sign_head(make_world(("x1",)), later))
+    assert failed(folder, Held(since=(("head", head),)))[:2] == (6, "V22")
+    elsewhere = encode_note(sign_head(make_world(origin="other.example/chain"), later))
+    assert failed(folder, Held(since=(("head", elsewhere),)))[:2] == (6, "N5")
+
+
 # --- the trust root ---
 
 
@@ -238,6 +251,34 @@ def test_command_says_what_it_found(sound: tuple[Chain, Path]) -> None:
     value = json.loads(told.stdout)
     assert value["verdict"] == "valid"
     assert value["members"] == {"n": 1, "q": 1, "may_be_absent": 0, "may_lie": 0}
+
+
+def test_the_copys_own_genesis_pins_nothing(sound: tuple[Chain, Path], tmp_path: Path) -> None:
+    """A careless auditor trusts the file that came with the copy; the verdict says so."""
+    folder = sound[1]
+    unpinned = "give --pin"
+    assert unpinned in call("audit", folder, "--genesis", folder / "genesis", "--workers", "0").out
+    (tmp_path / "link").symlink_to(folder / "genesis")
+    assert unpinned in call("audit", folder, "--genesis", tmp_path / "link", "--workers", "0").out
+    mine = tmp_path / "genesis"
+    mine.write_bytes((folder / "genesis").read_bytes())
+    assert unpinned not in call("audit", folder, "--genesis", mine, "--workers", "0").out
+
+
+def test_names_that_no_file_can_have(sound: tuple[Chain, Path]) -> None:
+    long = "a" * 5_000
+    assert call("audit", long).code == 14
+    assert call("audit", sound[1], "--since", long).code == 14
+    assert call("audit", sound[1], "--receipt", long).code == 14
+    assert call("audit", "compare", sound[1], long).code == 14
+
+
+def test_what_the_auditor_names_is_not_read_without_end(
+    sound: tuple[Chain, Path], tmp_path: Path
+) -> None:
+    with (tmp_path / "receipt").open("wb") as file:
+        file.truncate(MAX_GIVEN + 1)
+    assert call("audit", sound[1], "--receipt", tmp_path / "receipt").code == 10
 
 
 def test_command_exits_with_the_step(tmp_path: Path) -> None:

@@ -214,6 +214,23 @@ def test_one_history(tmp_path: Path) -> None:
     assert "continues the second" in call("audit", "compare", long, short).out
 
 
+def test_copies_of_two_chains_are_no_fork(tmp_path: Path) -> None:
+    """Nobody lied: and without a pin each of them passes its own audit."""
+    folders = []
+    for name in ("h1", "h2"):
+        world = make_world((name,))
+        chain = Chain(world)
+        chain.add([world.access(seq=1, org=name)])
+        folder = tmp_path / name
+        folders.append(write_copy(folder, world, chain.entries(), chain.certificates()))
+    done = call("audit", "compare", *folders)
+    assert (done.code, "V34" in done.err) == (15, True)
+    alone = call("audit", "compare", folders[0], folders[0])
+    assert "give --pin" in alone.out
+    pin = call("audit", folders[0], "--json").json["pin"]
+    assert "give --pin" not in call("audit", "compare", *folders[:1] * 2, "--pin", pin).out
+
+
 def test_of_a_forged_copy_nothing_follows(tmp_path: Path) -> None:
     world = make_world()
     chain = Chain(world)
