@@ -36,6 +36,7 @@ from cli import (
     schemas,
     studies,
     tls,
+    upkeep,
     vault,
     vocabulary,
 )
@@ -109,6 +110,8 @@ app.command("obligations")(at_place(rights.obligations))
 app.add_typer(rights.certificate, name="certificate")
 app.add_typer(rights.dispute, name="dispute")
 app.add_typer(rights.finding, name="finding")
+app.add_typer(upkeep.assessment, name="assessment")
+app.add_typer(upkeep.anchor, name="anchor")
 app.add_typer(importing.app, name="import")
 app.command("accesses")(at_place(reports.accesses))
 app.add_typer(questions.app, name="report")

@@ -137,6 +137,7 @@ def submit(
     file: Annotated[list[Path] | None, typer.Option(help="A file; default: all.")] = None,
     revises: Annotated[str | None, typer.Option(help="The request that was returned.")] = None,
     tool: Annotated[str, typer.Option(help="The tool that checked.")] = "acro",
+    justification: Annotated[str | None, typer.Option(help="Why it may leave; vault.")] = None,
     valid_days: ValidDays = 30,
 ) -> None:
     """Ask that files of a result may leave the alliance."""
@@ -159,7 +160,11 @@ def submit(
                 "version": version,
             },
         }
-        report(session, write(session, "egress-request", fields, valid_days=valid_days))
+        payloads = texts(session, "egress-request", {"justification": justification}, tier="T2")
+        recorded = write(
+            session, "egress-request", fields, payloads=payloads, valid_days=valid_days
+        )
+        report(session, recorded)
 
 
 def files_of(session: Session, name: str) -> tuple[str, ...]:
@@ -211,6 +216,7 @@ def review(
     vote: Annotated[
         list[str] | None, typer.Option(help="DIGEST=approve, changes or reject; default: approve.")
     ] = None,
+    comment: Annotated[str | None, typer.Option(help="Kept in the vault.")] = None,
 ) -> None:
     """Vote on every file of a request, as an output checker."""
     given = dict(read_votes(vote or ()))
@@ -225,7 +231,8 @@ def review(
         }
         if given:
             raise MalformedError("X2", field="vote")
-        report(session, write(session, "egress-review", fields))
+        payloads = texts(session, "egress-review", {"comment": comment}, tier="T2")
+        report(session, write(session, "egress-review", fields, payloads=payloads))
 
 
 def read_votes(given: Sequence[str]) -> list[tuple[str, str]]:

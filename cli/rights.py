@@ -428,6 +428,7 @@ def open_dispute(
     claimant: Annotated[
         str | None, typer.Option(help="ORG/UNIT or ORG:PID; default: the signer's organisation.")
     ] = None,
+    detail: Annotated[str | None, typer.Option(help="The reasons; kept in the vault.")] = None,
 ) -> None:
     """Object to a record: its shares are held until the committee rules."""
     with Session(place) as session:
@@ -437,7 +438,8 @@ def open_dispute(
             "dispute_id": name,
             "target": object_leaf(session, target),
         }
-        report(session, write(session, "dispute", fields))
+        payloads = texts(session, "dispute", {"detail": detail}, tier="T2")
+        report(session, write(session, "dispute", fields, payloads=payloads))
 
 
 def rule_dispute(

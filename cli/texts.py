@@ -273,6 +273,16 @@ RECORDS: dict[str, Text] = {
         "已读取 {file}（{size} 字节），为 {system} 的第 {seq} 次使用。",
     ),
     "checking-lines": Text("Checking lines", "检查数据行"),
+    "anchor-taken": Text(
+        "The checkpoint of {size} entries: {file}, SHA-256 {digest}. Have it stamped, then run "
+        "`alliance anchor record`.",
+        "{size} 个条目的检查点：{file}，SHA-256 {digest}。请取得时间戳后运行 "
+        "`alliance anchor record`。",
+    ),
+    "batch-recorded": Text(
+        "{count} uses in the log; {records} records made now; findings: {findings}",
+        "日志共 {count} 次使用；本次写入 {records} 条记录；发现项：{findings}",
+    ),
     "importing": Text("Recording lines", "记录数据行"),
     "imported": Text(
         "{lines} lines: {new} newly recorded, {old} recorded before; entries {first} to {last}; "
@@ -516,8 +526,8 @@ AUDIT: dict[str, Text] = {
         "payloads outside the chain, to which records commit", "记录所承诺的链外载荷"
     ),
     "unchecked-anchors": Text(
-        "independent time stamps (RFC 3161): this version records none",
-        "独立时间戳（RFC 3161）：此版本不记录",
+        "independent time stamps (RFC 3161) on record: their tokens are payloads",
+        "已记录的独立时间戳（RFC 3161）：其令牌为链外载荷",
     ),
     "unchecked-others": Text(
         "whether other members hold the same copy", "其他成员是否持有相同副本"

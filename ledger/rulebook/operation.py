@@ -537,6 +537,18 @@ OPERATION: dict[str, Rule] = {
         "Give a register of data releases in the form of NHS Digital.",
         "请提供 NHS Digital 格式的数据发布登记册。",
     ),
+    "X13.token": Rule(
+        "{file} is no time stamp over {checkpoint}: the digest of the one is not in the other.",
+        "{file} 不是对 {checkpoint} 的时间戳：其中没有该文件的摘要。",
+        "Have exactly the bytes of `alliance anchor take` stamped, with SHA-256.",
+        "请用 SHA-256 对 `alliance anchor take` 写出的原始字节取得时间戳。",
+    ),
+    "X13.line": Rule(
+        "{file}, line {line}: no JSON object whose number (seq) follows the one before.",
+        "{file} 第 {line} 行：不是 JSON 对象，或其编号（seq）不大于前一行。",
+        "Correct the line. Nothing of the file was recorded.",
+        "请更正该行。该文件的内容均未记录。",
+    ),
     "X9": Rule(
         "The command made a mistake and stopped ({kind}).",
         "命令内部出错，已中止（{kind}）。",
