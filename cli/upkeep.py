@@ -150,9 +150,10 @@ def record_batch(
                 done.append(write(session, "access-batch", {"events": batch}))
                 advance(len(batch))
     found = sorted({code for one in done for code in one.findings})
-    facts = {"records": len(done), "findings": ", ".join(found) or "-"}
+    codes = ", ".join(found) or "-"
+    said = say("batch-recorded", count=len(events), records=len(done), findings=codes)
     result = {"events": len(events), "findings": found, "records": [one.to_json() for one in done]}
-    show(result, [say("batch-recorded", count=len(events), **facts)])
+    show(result, [said])
 
 
 def read_events(file: Path, system: str) -> Iterator[dict[str, Any]]:
