@@ -9,7 +9,7 @@ from threading import Event, Lock
 from typing import Final, NamedTuple
 
 from ledger.chain import Tip
-from ledger.consensus import BlockInfo, Fact, Summary, verify_fact
+from ledger.consensus import BlockInfo, Certificate, Fact, Summary, check_run, verify_fact
 from ledger.crypto import EDDSA
 from ledger.crypto import verify as verify_signature
 from ledger.encoding import b64url, decode_bundle, unb64url
@@ -19,15 +19,16 @@ from ledger.errors import (
     ProofError,
     SignatureError,
 )
+from ledger.members import EpochConfig
 from ledger.merkle import leaf_hash, tree_hash
 from ledger.notes import Note, NoteKey, NoteSignature, decode_checkpoint, decode_note, verify_note
 from ledger.records import decode_entry
 from ledger.records.envelope import Entry
 from ledger.records.seal import SealEntry, decode_seal
 from ledger.rules import find_signer
-from ledger.verify import cosigner_keys
+from ledger.verify import cosigner_keys, decode_epochs, verify_epochs
 from node.roster import Peer
-from node.wire import Exchange, Want
+from node.wire import Exchange, FinalBlocks, Want
 
 REMEMBERED_BYTES: Final = 32 << 20
 """Bytes of the signed messages that are remembered; the oldest are checked again."""
@@ -222,6 +223,37 @@ class _Heard:
                         self._known.pop(next(iter(self._known)))
 
 
+class Run(NamedTuple):
+    """Final blocks in a row, verified as such; what they hold is not."""
+
+    bodies: list[Body]
+    certificate: Certificate
+
+    @property
+    def first(self) -> int:
+        """The height of the first."""
+        return self.bodies[0].info.height
+
+    @property
+    def last(self) -> int:
+        """The height of the last."""
+        return self.certificate.height
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that all of them are of."""
+        return self.certificate.epoch
+
+
+class Epochs(NamedTuple):
+    """The ends of epochs, verified from the genesis on."""
+
+    configs: tuple[EpochConfig, ...]
+    """The configurations of all epochs, by number, and of the one after the last end."""
+    ends: tuple[int, ...]
+    """The heights of the blocks that closed them."""
+
+
 class Delivery(NamedTuple):
     """What one message brought, every signature but those inside blocks checked."""
 
@@ -233,13 +265,20 @@ class Delivery(NamedTuple):
     cosigned: list[Cosigned]
     wants: tuple[Want, ...]
     rejected: int
+    runs: tuple[Run, ...] = ()
+    epochs: Epochs | None = None
+    lied: bool = False
+    """Whether it gave final blocks or ends of epochs that do not verify."""
 
 
 class Admission:
     """Checks under the keys of a tip, which the caller gives: the newest final one."""
 
-    def __init__(self, signatures: Signatures) -> None:
+    def __init__(self, signatures: Signatures, genesis: Tip) -> None:
         self.signatures = signatures
+        self.genesis = genesis
+        self.epochs: tuple[EpochConfig, ...] = ()
+        """Configurations of all epochs as far as they are known ahead of the blocks."""
         self.parsed = Parsed()
         self._reading = _Reading()
         self._votes = Signatures()
@@ -327,7 +366,41 @@ class Admission:
                 found.cosigned.extend(self._heard_words(tip, data))
             except AllianceError:
                 rejected += 1
-        return found._replace(rejected=rejected)
+        return self._final(tip, exchange, found._replace(rejected=rejected))
+
+    def _final(self, tip: Tip, exchange: Exchange, found: Delivery) -> Delivery:
+        """Final blocks and ends of epochs, which were asked for. Of an epoch that this node knows
+        nothing of yet it cannot say whether they are right.
+        """
+        runs: list[Run] = []
+        try:
+            epochs = self._ends(exchange.epochs) if exchange.epochs else None
+            for item in exchange.runs:
+                number = item.certificate.epoch
+                known = self.epochs if number > tip.config.epoch else tip.configs
+                if number < len(known):
+                    runs.append(self._run(tip, known[number], item))
+        except AllianceError:
+            return found._replace(rejected=found.rejected + 1, lied=True)
+        return found._replace(runs=tuple(runs), epochs=epochs)
+
+    def _ends(self, data: bytes) -> Epochs:
+        """Raises as `verify_epochs`, or `MalformedError`."""
+        boundaries = decode_epochs(data)
+        configs = verify_epochs(boundaries, self.genesis)
+        seals = [decode_seal(unb64url(boundary.seal.entry)).seal for boundary in boundaries]
+        return Epochs(configs, tuple(seal.height for seal in seals))
+
+    def _run(self, tip: Tip, config: EpochConfig, item: FinalBlocks) -> Run:
+        """Raises as `check_run`, or `MalformedError` and `ProofError` (L6) for what is no block."""
+        bodies = [bound_body(decode_bundle(bundle))[0] for bundle in item.blocks]
+        infos = [body.info for body in bodies]
+        check_run(infos, item.certificate, config, self._votes.check)
+        # Signatures are checked ahead, by keys that are known by now; `check_block` has the word.
+        for body in bodies:
+            if body.info.height > tip.height:
+                self.entries(tip, [raw for raw in body.raws[:-1] if raw not in self.parsed])
+        return Run(bodies, item.certificate)
 
     def _body(self, tip: Tip, bundle: bytes) -> Body:
         """Raises `MalformedError`, `SignatureError` (S3.signature) for a seal of nobody here, or

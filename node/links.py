@@ -116,13 +116,15 @@ class Queue:
 
 def size_of(part: Exchange) -> int:
     """About how many bytes a part takes on the way."""
-    items = (*part.blocks, *part.entries, *part.cosignatures)
+    runs = [block for run in part.runs for block in run.blocks]
+    items = (*part.blocks, *part.entries, *part.cosignatures, *runs, part.epochs)
     return FACT_BYTES * (1 + len(part.facts)) + sum(map(len, items))
 
 
 def items_of(part: Exchange) -> int:
     """How many things it says, as a message counts them at most."""
-    return len(part.facts) + len(part.blocks) + len(part.entries) + len(part.cosignatures)
+    runs = sum(1 + len(run.blocks) for run in part.runs)
+    return len(part.facts) + len(part.blocks) + len(part.entries) + len(part.cosignatures) + runs
 
 
 def merged(parts: list[Exchange]) -> Exchange:
@@ -138,6 +140,8 @@ def merged(parts: list[Exchange]) -> Exchange:
         blocks=tuple(block for part in parts for block in part.blocks),
         entries=tuple(entry for part in parts for entry in part.entries),
         cosignatures=tuple(note for part in parts for note in part.cosignatures),
+        runs=tuple(run for part in parts for run in part.runs)[-64:],
+        epochs=max(part.epochs for part in parts),
         wants=tuple(want for part in parts for want in part.wants)[-64:],
     )
 

@@ -3,6 +3,7 @@ it is behind. Used by the writer's thread, read by others.
 """
 
 from ledger.chain import Tip
+from ledger.consensus import Summary
 from ledger.crypto import Signer
 from node.config import Config
 from node.keyring import Keyring
@@ -15,7 +16,8 @@ class Membership:
     def __init__(self, config: Config, keyring: Keyring, tip: Tip) -> None:
         self._urls = dict(config.peers)
         self._keyring = keyring
-        self._heights: dict[str, int] = {}
+        self.claims: dict[str, Summary] = {}
+        """What each member last said of where it stands."""
         self.roster: Roster
         self.signer: Signer
         self.follow(tip)
@@ -25,17 +27,18 @@ class Membership:
         self.roster = Roster(tip, self._keyring.kids, self._urls)
         self.signer = self._keyring.speaker(tip)
 
-    def learn_height(self, peer: Peer, height: int) -> None:
+    def learn(self, peer: Peer, summary: Summary) -> None:
         """How far a member says that it is."""
         if peer.role == "member":
-            self._heights[peer.org] = height
+            self.claims[peer.org] = summary
 
     def behind(self, tip: Tip) -> int | None:
         """How many blocks this node lacks: so many that one member at least is right who says so,
         while no more than c are faulty. None while too few have said anything.
         """
         members = {member.org for member in tip.config.members}
-        heights = sorted((h for org, h in self._heights.items() if org in members), reverse=True)
+        said = [claim.final_height for org, claim in self.claims.items() if org in members]
+        heights = sorted(said, reverse=True)
         own = any(key in tip.config.node_keys for key in self._keyring.node_keys)
         needed = tip.config.joining
         if own and needed > tip.config.n - 1:

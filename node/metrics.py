@@ -264,6 +264,13 @@ METRICS: Final = (
         _counter("dropped"),
     ),
     Metric(
+        "alliance_catch_up_replaced_total",
+        "counter",
+        (),
+        "members that gave no final blocks in time, or wrong ones, while this node was behind",
+        _counter("catch_up_replaced"),
+    ),
+    Metric(
         "alliance_storage_failures_total",
         "counter",
         (),

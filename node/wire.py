@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from ledger.consensus import Fact, Summary
+from ledger.consensus import Certificate, Fact, Summary
 from ledger.errors import MalformedError
 from ledger.members import MAX_BLOCK_BYTES
 
@@ -24,10 +24,22 @@ Natural = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 
 
 class Want(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
-    """What is missing: one block by id, or (`block` None) final blocks from `first` on."""
+    """What is missing: one block by id; or (`block` None) final blocks from `first` on, up to about
+    `last` where that is stated; or the ends of all epochs.
+    """
 
     block: Hash | None
     first: Natural
+    last: Natural = 0
+    epochs: bool = False
+
+
+class FinalBlocks(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """A run of final blocks in a row, and what made the last of them final."""
+
+    blocks: Annotated[tuple[bytes, ...], msgspec.Meta(min_length=1, max_length=MAX_ITEMS)]
+    """Entry bundles, seal last."""
+    certificate: Certificate
 
 
 class Exchange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -43,6 +55,9 @@ class Exchange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     entries: Annotated[tuple[bytes, ...], msgspec.Meta(max_length=MAX_ITEMS)] = ()
     cosignatures: Annotated[tuple[bytes, ...], msgspec.Meta(max_length=MAX_ITEMS)] = ()
     """Checkpoints, each with one cosignature, as signed notes."""
+    runs: Annotated[tuple[FinalBlocks, ...], msgspec.Meta(max_length=64)] = ()
+    epochs: bytes = b""
+    """The ends of all epochs, as they stand beside a copy (SPEC 9.3); empty: not asked for."""
     wants: Annotated[tuple[Want, ...], msgspec.Meta(max_length=64)] = ()
     wait_ms: Annotated[int, msgspec.Meta(ge=0, le=MAX_WAIT_MS)] = 0
     """How long the answer may wait until there is something to say."""
@@ -51,7 +66,7 @@ class Exchange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     def is_empty(self) -> bool:
         """Whether it says nothing: a bare question for news, or an answer that there are none."""
         said = self.facts or self.blocks or self.entries or self.cosignatures or self.wants
-        return self.summary is None and not said
+        return self.summary is None and not (said or self.runs or self.epochs)
 
 
 _DECODER = msgspec.msgpack.Decoder(Exchange)

@@ -112,6 +112,7 @@ from ledger.consensus.messages import (
     verify_certificate,
     verify_fact,
 )
+from ledger.consensus.runs import check_run
 
 __all__ = [
     "Alarm",
@@ -151,6 +152,7 @@ __all__ = [
     "Vote",
     "Work",
     "certificate_signers",
+    "check_run",
     "contradict",
     "contradicting",
     "decode_certificate",

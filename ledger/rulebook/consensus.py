@@ -90,6 +90,11 @@ CONSENSUS: dict[str, Rule] = {
         "配置不符合其格式规定的唯一形式。",
         *_CONFIG,
     ),
+    "R38": Rule(
+        "Block {height} of a run does not follow, or its certificate does not make it final.",
+        "一段区块中第 {height} 个高度的区块不相衔接，或其证书不足以使其最终确定。",
+        *_OPERATOR,
+    ),
     "R40": Rule(
         "A row of the vote journal cannot be read.",
         "投票日志中有一行无法读取。",

@@ -13,6 +13,7 @@ from ledger.members import MAX_MEMBERS, EpochConfig
 from ledger.records.envelope import Entry
 from node.admission import Body, Delivery
 from node.driver.blocks import Blocks
+from node.driver.catchup import Catchup
 from node.driver.heads import Heads
 from node.driver.mempool import Mempool
 from node.driver.state import VERSION, State
@@ -20,7 +21,7 @@ from node.logs import log_event
 from node.presence import WARN_MS, Presence
 from node.relay import Relay
 from node.roster import Peer
-from node.serving import final_blocks
+from node.serving import ends_of_epochs, final_blocks
 from node.wire import Want
 
 SYNC_MS: Final = 1_000
@@ -62,6 +63,7 @@ class Gossip:
         self._serving: set[str] = set()
         self._gossip_ms = self._beat_ms = self._turn = 0
         self._clock_off = False
+        self.catchup = Catchup(state, blocks, step)
         self.clock_fit = True
         """Whether this node's clock is right enough to lead."""
         self.outbox: list[tuple[str | None, Saying]] = []
@@ -119,6 +121,7 @@ class Gossip:
             self._step(agree.Received(fact, now_ms, number))
             if isinstance(fact, agree.Status) and fact.signer == number:
                 self._learn_presence(peer, fact, now_ms)
+        self.catchup.learn(peer, delivery, now_ms)
         if delivery.summary is not None:
             self._learn_summary(peer, delivery.summary, now_ms)
         if delivery.wants and peer.name not in self._serving:
@@ -153,7 +156,7 @@ class Gossip:
     def _learn_summary(self, peer: Peer, summary: agree.Summary, now_ms: int) -> None:
         """Where another node stands; one that is behind is told at once how far this one is."""
         state = self._state
-        state.membership.learn_height(peer, summary.final_height)
+        state.membership.learn(peer, summary)
         self._step(agree.PeerSummary(self._number(peer), summary, now_ms))
         # Who left is not told anything unasked, and may lack the words on its last block.
         if summary.final_height < state.final.tip.height or peer.role == "former":
@@ -189,6 +192,12 @@ class Gossip:
 
     def say(self, effect: Saying) -> None:
         """Who is meant is settled now: the numbers of members change with the epoch."""
+        if isinstance(effect, agree.Fetch):
+            if effect.block is None:
+                self.catchup.lack()
+                return
+            if self.catchup.brings(effect.block):
+                return
         to = effect.peer if isinstance(effect, agree.Fetch) else effect.to
         self.outbox.append((None if to is None or to < 0 else self._name(to), effect))
 
@@ -198,7 +207,7 @@ class Gossip:
         state = self._state
         for to, effect in outbox:
             if isinstance(effect, agree.Fetch):
-                want = Want(block=effect.block, first=effect.first)
+                want = Want(block=effect.block, first=0)
                 for peer in [to] if to is not None else self._next_peer():
                     state.say(peer, wants=(want,))
                 continue
@@ -209,6 +218,7 @@ class Gossip:
                 for bundle in self._blocks.bundle_of(fact.vote.block)
             ]
             state.say(to, blocks=tuple(blocks), facts=tuple(effect.facts))
+        self.catchup.ask(state.clock.now_ms())
 
     def _next_peer(self) -> list[str]:
         """Any other member, each in turn, of those that can be reached if any can."""
@@ -262,17 +272,20 @@ class Gossip:
             if blocks:
                 state.carrier.send(peer.name, state.message(blocks=tuple(blocks)))
             return
-        closing = {boundary.height for boundary in state.final.tip.boundaries}
-        blocks, facts = final_blocks(state.store, want.first, closing, peer.until)
-        if blocks:
+        tip = state.final.tip
+        if want.epochs:
+            ends = ends_of_epochs(state.store, tip, peer.until)
+            state.carrier.send(peer.name, state.message(epochs=ends))
+            return
+        closing = {boundary.height for boundary in tip.boundaries}
+        run = final_blocks(state.store, want, closing, peer.until)
+        if run is not None:
             # Whoever is behind may have been ahead: it is reminded of what it has cosigned.
             word = self._heads.cosigning.word_of(peer.org)
             words: tuple[bytes, ...] = () if word is None else (word,)
             if peer.role != "member":
                 words = self._heads.cosigning.newest
-            state.carrier.send(
-                peer.name, state.message(blocks=tuple(blocks), facts=facts, cosignatures=words)
-            )
+            state.carrier.send(peer.name, state.message(runs=(run,), cosignatures=words))
         elif peer.until is not None and want.first == peer.until + 1:
             # It has all that it is shown: what that was published with is shown, too.
             ended = state.store.block(peer.until).checkpoint

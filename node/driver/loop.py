@@ -284,6 +284,7 @@ class Driver:
         self._blocks.begin()
         self._durable.begin()
         self._gossip.outbox.clear()
+        self._gossip.catchup.begin()
         self._deadline = None
         keys, timing = self.keyring.node_keys, agree.Timing()
         state.machine = Consensus(*keys, timing=timing, rules=frozenset({RULES_VERSION}))
@@ -365,6 +366,8 @@ class Driver:
         due = [IDLE_MS + now_ms] if self._deadline is None else [self._deadline]
         if self._state.in_touch:
             due.append(self._gossip.due_ms)
+            lacks_ms = self._gossip.catchup.due_ms
+            due += [] if lacks_ms is None else [lacks_ms]
         accuse_ms = self._durable.accusations.next_ms()
         if accuse_ms is not None and self._state.machine.index is not None:
             due.append(accuse_ms)
@@ -381,6 +384,7 @@ class Driver:
         while self._intake.deliveries:
             gossip.receive(self._intake.next_delivery())
         now_ms = self.clock.now_ms()
+        gossip.catchup.feed(now_ms)
         if self._deadline is not None and now_ms >= self._deadline:
             self._deadline = None
             self._step(agree.Tick(now_ms))

@@ -37,7 +37,7 @@ class State:
         self.keyring = keyring
         self.genesis = genesis
         self.store = store
-        self.admission = Admission(Signatures())
+        self.admission = Admission(Signatures(), genesis.tip)
         self.carrier: Carrier = Nobody()
         self.counters: Counter[str] = Counter()
         self.alarms: Counter[str] = Counter()

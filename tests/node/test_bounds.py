@@ -225,7 +225,7 @@ def test_an_entry_that_two_threads_bring_is_checked_in_one(
         return verify(alg, key, signature, message)
 
     monkeypatch.setattr(admission, "verify_signature", slowly)
-    tip, reader = world.genesis.tip, admission.Admission(Signatures())
+    tip, reader = world.genesis.tip, admission.Admission(Signatures(), world.genesis.tip)
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(reader.entries, tip, raws)
         assert begun.wait(5)

@@ -287,7 +287,7 @@ def test_what_does_not_verify_is_dropped_and_counted(world: World) -> None:
             _word(world, block, None, "h2"),
         ),
     )
-    found = Admission(Signatures()).delivery(tip, peer_of("h2"), message)
+    found = Admission(Signatures(), world.genesis.tip).delivery(tip, peer_of("h2"), message)
     assert found.facts == [good]
     assert [body.info.id for body in found.bodies] == [block.seal.leaf]
     assert [item.raw for item in found.entries] == [entry]
@@ -341,7 +341,7 @@ def _blocks(world: World, count: int) -> list[Applied]:
 
 
 def _learn(world: World, cosigning: Cosigning, *words: bytes) -> View | None:
-    admission, tip = Admission(Signatures()), world.genesis.tip
+    admission, tip = Admission(Signatures(), world.genesis.tip), world.genesis.tip
     found = [item for word in words for item in admission.cosigned(tip, decode_note(word))]
     return cosigning.learn(found)
 
