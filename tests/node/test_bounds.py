@@ -266,7 +266,7 @@ def test_a_word_on_a_head_that_comes_again_is_not_checked_again(
 
     monkeypatch.setattr(admission, "verify_note", counted)
     monkeypatch.setattr(admission, "HEARD", 2)
-    admitted = Admission(Signatures())
+    admitted = Admission(Signatures(), world.genesis.tip)
     text = encode_checkpoint(Checkpoint(tip.origin, tip.size, tip.tree.root()))
 
     def words(time_s: int, *, spoiled: bool = False) -> int:
