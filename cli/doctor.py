@@ -23,13 +23,14 @@ from ledger.crypto import Signer
 from ledger.encoding import b64url
 from ledger.errors import AllianceError, BusyError, ConfigError, ProofError, StorageError
 from node.client import NodeClient, UnreachableError
-from node.config import Config, load_config
+from node.config import Config, copy_place, load_config
 from node.driver import VERSION
 from node.forms import Alive, Health, has_form
 from node.keyring import NODE_ROLES, Keyring, KeySet
 from node.peerclient import PeerClient
 from node.store.inspecting import Seen, inspect
 from node.tls import Trust, split_pin
+from node.vaultcopies import check_copy
 
 LEAST_FREE_MIB: Final = 100
 """With less a node is about to stop."""
@@ -122,6 +123,7 @@ class Examination:
             ("peers", self._peers),
             ("clock", self._clock),
             ("backup", self._backup),
+            ("vault", self._vault),
         )
         for name, check in checks:
             try:
@@ -388,6 +390,30 @@ class Examination:
             yield Finding("backup", "warning", error=StorageError("O11.backup", age=when))
         else:
             yield Finding("backup", "ok", say("doctor-backup", time=when, height=height))
+
+    def _vault(self) -> Iterator[Finding]:
+        """Whether a copy of the vault could be restored, as far as it must."""
+        config = _or_unknown("settings", lambda: self.config)
+        if not config.vault_backup:
+            yield Finding("vault", "warning", error=ConfigError("O11.vault"))
+            return
+        folder = copy_place(self.home, config.vault_backup)
+        try:
+            copy = check_copy(config, folder)
+            is_same = folder.stat().st_dev == self.home.stat().st_dev
+        except AllianceError as error:
+            told = ConfigError("O11.copy", folder=str(folder), inner=error.rule)
+            yield Finding("vault", "problem", error=told)
+            return
+        when = local_time(copy.at_ms)
+        if copy.lacking:
+            stale = StorageError("O11.stale", time=when, count=copy.lacking)
+            yield Finding("vault", "warning", error=stale)
+        elif is_same:
+            beside = StorageError("O11.samedisk", time=when, count=copy.payloads)
+            yield Finding("vault", "warning", error=beside)
+        else:
+            yield Finding("vault", "ok", say("doctor-vault", time=when, count=copy.payloads))
 
 
 class _NotKnown(Exception):

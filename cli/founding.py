@@ -52,8 +52,9 @@ from ledger.records.governance import (
 )
 from ledger.records.seal import encode_seal
 from ledger.rules import RULES_VERSION
-from node.config import OWN_TLS, names_at
+from node.config import OWN_TLS, Config, copy_place, make_private_folder, names_at
 from node.tls import new_certificate
+from node.vault import open_vault
 from node.vaultkeys import make_keys
 
 NODE_KEYS: Final = ("node", "log", "cosigner")
@@ -259,7 +260,15 @@ def seal_genesis(
 
 def check_vacant(home: Path) -> None:
     """Founding never overwrites. Raises `ConflictError` (X1.exists)."""
-    for name in ("genesis", "node.toml", "ledger.db", "keys/passphrase", "keys/vault", "keys/tls"):
+    for name in (
+        "genesis",
+        "node.toml",
+        "ledger.db",
+        "keys/passphrase",
+        "keys/vault",
+        "keys/tls",
+        "vault.db",
+    ):
         if (home / name).exists():
             raise ConflictError("X1.exists", file=name)
     for name in KEY_NAMES:
@@ -278,12 +287,19 @@ def public_parts(signers: Mapping[str, AnySigner]) -> dict[str, PublicPart]:
 
 
 def save_home(
-    home: Path, signers: Mapping[str, AnySigner], passphrase: bytes | None, host: str, port: int
+    home: Path,
+    signers: Mapping[str, AnySigner],
+    passphrase: bytes | None,
+    host: str,
+    port: int,
+    vault_backup: Path | None = None,
 ) -> bool:
-    """Keys and settings of a home directory; says whether it made a passphrase.
+    """Keys, settings and vault of a home directory, and the first copy of that; says whether it
+    made a passphrase.
 
-    Raises `ConflictError` (X1.exists) or `ConfigError` (X1.file).
+    Raises `ConflictError` (X1.exists) or `ConfigError` (O1.copy, X1.file).
     """
+    place = vault_backup_of(home, vault_backup)
     folder = make_key_dir(home)
     made = passphrase is None
     if passphrase is None:
@@ -295,11 +311,12 @@ def save_home(
     names = names_at(host, port)
     new_certificate(folder / OWN_TLS, hosts_of(host), passphrase, clock_ms() // 1000)
     settings: dict[str, object] = {
-        "host": host, "port": port, "vault_backup": vault_backup_of(home)
+        "host": host, "port": port, "vault_backup": place
     }  # fmt: skip
     settings |= {"names": names} if names else {}
     lines = [f"{name} = {json.dumps(value)}\n" for name, value in settings.items()]
     write_new(home / "node.toml", "".join(lines).encode())
+    start_copy(home, place)
     return made
 
 
@@ -308,13 +325,35 @@ def hosts_of(*addresses: str) -> list[str]:
     return list(dict.fromkeys(address for address in (*addresses, "localhost", "127.0.0.1")))
 
 
-def vault_backup_of(home: Path) -> str:
-    """Where a new home's vault is copied to, until its operator moves it: beside the home."""
-    return f"../{home.resolve().name}-vault"
+def vault_backup_of(home: Path, folder: Path | None = None) -> str:
+    """Where a new home's vault is copied to: where its operator says, else beside the home.
+
+    Raises `ConfigError` (O1.copy) for a place inside the home, `ConfigError` (X1.file) for one that
+    cannot be written.
+    """
+    place = f"../{home.resolve().name}-vault" if folder is None else str(folder.resolve())
+    make_private_folder(copy_place(home, place))
+    return place
+
+
+def start_copy(home: Path, place: str) -> None:
+    """The vault, and its first copy: from the first day there is one. Raises as `Vault.back_up`."""
+    vault = open_vault(Config(home=home))
+    try:
+        vault.back_up(home / place)
+    finally:
+        vault.close()
 
 
 def found_alone(
-    home: Path, org: str, kind: str, plan: Plan, passphrase: bytes | None, host: str, port: int
+    home: Path,
+    org: str,
+    kind: str,
+    plan: Plan,
+    passphrase: bytes | None,
+    host: str,
+    port: int,
+    vault_backup: Path | None = None,
 ) -> tuple[Applied, bool]:
     """A whole chain of one member in a new home directory; says whether it made a passphrase.
 
@@ -330,7 +369,7 @@ def found_alone(
     draft = make_draft(plan, [part], Author(officer, org, ""), now)
     accepted = {org: make_acceptance(draft, org, officer, now)}
     bundle, block = seal_genesis(draft, accepted, signers["node"])
-    made = save_home(home, signers, passphrase, host, port)
+    made = save_home(home, signers, passphrase, host, port, vault_backup)
     # The genesis comes last: a home that has one is complete.
     write_new(home / "genesis", bundle)
     return block, made

@@ -14,7 +14,7 @@ import typer
 from cli import home as homes
 from cli.doctor import LAST_BACKUP
 from cli.exporting import copy_chain
-from cli.founding import Plan, found_alone, parameters_in, vault_backup_of
+from cli.founding import Plan, found_alone, parameters_in
 from cli.options import (
     DEFAULT_HOME,
     AttributionFile,
@@ -32,6 +32,7 @@ from cli.options import (
     PassphraseFile,
     Place,
     Port,
+    VaultBackup,
     at_place,
 )
 from cli.screen import local_time, progress, say, show, tell
@@ -62,16 +63,19 @@ def init(
     attribution: AttributionFile = None,
     host: Host = "127.0.0.1",
     port: Port = DEFAULT_PORT,
+    vault_backup: VaultBackup = None,
     home: Home = DEFAULT_HOME,
     passphrase_file: PassphraseFile = None,
     _lang: Lang = None,
     _json: Json = False,
 ) -> None:
-    """Found a chain of one member: keys, genesis, settings. Never overwrites."""
+    """Found a chain of one member: keys, genesis, settings, and a vault with its first copy. Never
+    overwrites.
+    """
     credit = None if attribution is None else parameters_in(attribution)
     plan = Plan(name_en, name_zh, origin, backfill_days, decision_days, attribution=credit)
     passphrase = homes.known_passphrase(home, passphrase_file)
-    block, made = found_alone(home, org, kind, plan, passphrase, host, port)
+    block, made = found_alone(home, org, kind, plan, passphrase, host, port, vault_backup)
     pin, chain = b64url(block.tip.seal_leaf), block.tip.config.chain_id
     lines = [
         say("init-made", org=org, home=str(home)),
@@ -79,7 +83,7 @@ def init(
         say("init-chain", chain=chain),
         say("init-pin", pin=pin),
         *([say("init-passphrase")] if made else []),
-        say("init-vault", folder=os.path.normpath(home / vault_backup_of(home))),
+        say("init-vault", folder=os.path.normpath(home / load_config(home, b"-").vault_backup)),
         say("init-next", home=str(home)),
     ]
     result = {

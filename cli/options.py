@@ -108,6 +108,14 @@ AttributionFile = Annotated[
 ]
 DecisionDays = Annotated[int, typer.Option("--decision-days", min=1, help="Time to endorse.")]
 Host = Annotated[str, typer.Option("--host", help="Address at which the node listens.")]
+VaultBackup = Annotated[
+    Path | None,
+    typer.Option(
+        "--vault-backup",
+        help="Folder for the encrypted copy of the vault, best on another disk; default: beside"
+        " the home.",
+    ),
+]
 Port = Annotated[int, typer.Option("--port", min=1, max=65_535, help="Its port.")]
 
 

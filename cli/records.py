@@ -236,6 +236,20 @@ def read_quorums(given: Sequence[str]) -> dict[str, tuple[int, int]]:
     return quorums
 
 
+_MONTHS = re.compile(r"\A([A-Za-z0-9][A-Za-z0-9._:/-]{0,63})=([0-9]{1,4})\Z", re.ASCII)
+
+
+def read_retention(given: Sequence[str]) -> dict[str, int]:
+    """`SCHEMA=MONTHS` options. Raises `MalformedError` (X2)."""
+    months = {}
+    for text in given:
+        found = _MONTHS.match(text)
+        if found is None:
+            raise MalformedError("X2", field="retain")
+        months[found[1]] = int(found[2])
+    return months
+
+
 def read_attribution(path: Path | None, before: PolicyBody) -> object:
     """The parameters of credit in a file, else those of the policy before. Raises
     `MalformedError` (X2.file).
@@ -256,6 +270,10 @@ def policy(
     vocabulary: Annotated[
         str | None, typer.Option(help="Tree hash of the disease vocabulary.")
     ] = None,
+    retain: Annotated[
+        list[str] | None,
+        typer.Option(help="SCHEMA=MONTHS: payloads of it are not erased before; 0 ends that."),
+    ] = None,
     attribution: AttributionFile = None,
     effective_from: Annotated[str | None, typer.Option(help="UTC; default: in a minute.")] = None,
     valid_days: ValidDays = 30,
@@ -272,7 +290,7 @@ def policy(
             "min_reviewers": before.min_reviewers if min_reviewers is None else min_reviewers,
             "name": name,
             "quorum": {**before.quorum, **read_quorums(quorum or ())},
-            "retention_months": before.retention_months,
+            "retention_months": {**before.retention_months, **read_retention(retain or ())},
             "version": before.version + 1,
             "vocabulary": vocabulary or before.vocabulary,
         }

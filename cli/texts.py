@@ -148,11 +148,13 @@ OPERATE: dict[str, Text] = {
         "同时持有两者即持有密钥。",
     ),
     "init-vault": Text(
-        "The vault (people, documents) is copied, encrypted, to {folder} while the node runs: move "
-        "that to another disk (`vault_backup` in node.toml), and save keys/vault apart from it. "
-        "Credit is unprovable without them.",
-        "节点运行时会将保管库（人员、文件）加密复制到 {folder}：请移至另一磁盘（node.toml 中的 "
-        "`vault_backup`），并将 keys/vault 另行保存。没有它们便无法证明贡献。",
+        "The vault (people, documents) has its encrypted copy in {folder}, and the running node "
+        "keeps it new: have that on another disk (`vault_backup` in node.toml), and save "
+        "keys/vault apart from it. Credit is unprovable without them; `alliance doctor` opens the "
+        "copy and says how it stands.",
+        "保管库（人员、文件）的加密副本位于 {folder}，节点运行时保持更新："
+        "请置于另一磁盘（node.toml 中的 `vault_backup`），并将 keys/vault 另行保存。"
+        "没有它们便无法证明贡献；`alliance doctor` 会打开副本并报告其状态。",
     ),
     "init-next": Text(
         "Next: alliance node run --home {home}", "下一步：alliance node run --home {home}"
@@ -753,6 +755,10 @@ DOCTOR: dict[str, Text] = {
     "check-peers": Text("Other members", "其他成员"),
     "check-clock": Text("Clock", "时钟"),
     "check-backup": Text("Backup", "备份"),
+    "check-vault": Text("Copy of the vault", "保管库副本"),
+    "doctor-vault": Text(
+        "{time}, {count} payloads; it can be restored.", "{time}，{count} 个载荷；可以恢复。"
+    ),
     "doctor-settings": Text(
         "node at {address}, for other members at {listen}.",
         "节点地址 {address}，供其他成员连接 {listen}。",
@@ -827,6 +833,10 @@ ACCESS: dict[str, Text] = {
     "vault-restored": Text(
         "The vault was restored from {folder}; erasures since then act before anything is served.",
         "已从 {folder} 恢复保管库；其后的删除会在提供服务之前执行。",
+    ),
+    "vault-rewrapped": Text(
+        "{count} keys wrapped with the first key given. The others are needed no more.",
+        "已用所提供的首个密钥重新封装 {count} 个密钥；其余密钥不再需要。",
     ),
     "vault-rotated": Text(
         "{count} keys wrapped anew. Save `keys/vault` again, apart from the copies.",

@@ -14,8 +14,9 @@ from cli.session import Session
 from ledger.encoding import decode_time
 from ledger.errors import ConfigError, MalformedError
 from node.config import load_config
-from node.vault import open_vault, restore_vault
-from node.vaultkeys import VaultKeys, key_file, load_keys, save_keys
+from node.vault import open_vault
+from node.vaultcopies import restore_vault
+from node.vaultkeys import VaultKeys, keys_in_file, load_keys, save_keys
 
 app = typer.Typer(no_args_is_help=True, help="The vault of this node: payloads beside the chain.")
 KEY_BYTES = 32
@@ -112,20 +113,30 @@ def restore(
 
 @app.command("rotate")
 def rotate(home: Home = DEFAULT_HOME, _lang: Lang = None, _json: Json = False) -> None:
-    """Give the vault a new key; the node must not run. Copies of its keys made before are void."""
+    """Give the vault a new key, and its declared copy, too; the node must not run. Where the key
+    comes from the environment or a command, that gives the new one first and the old one after it.
+    Copies of the keys made before are void.
+    """
     config = load_config(home, b"-")
     keys = load_keys(config)
-    if keys is None or not key_file(home).exists():
+    if keys is None:
         raise ConfigError("T6")
-    both = keys.with_newest(secrets.token_bytes(KEY_BYTES))
-    save_keys(home, both)
+    is_own = keys_in_file(config)
+    if not is_own and len(keys) < 2:
+        raise ConfigError("T17")
+    both = keys.with_newest(secrets.token_bytes(KEY_BYTES)) if is_own else keys
+    if is_own:
+        save_keys(home, both)
     vault = open_vault(config)
     try:
         count = vault.rewrap(both)
+        if config.vault_backup:
+            vault.back_up(home / config.vault_backup)
     finally:
         vault.close()
-    save_keys(home, VaultKeys(dict([both.newest])))
-    show({"groups": count}, [say("vault-rotated", count=count)])
+    if is_own:
+        save_keys(home, VaultKeys(dict([both.newest])))
+    show({"groups": count}, [say("vault-rotated" if is_own else "vault-rewrapped", count=count)])
 
 
 app.command("status")(at_place(status))

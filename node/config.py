@@ -124,6 +124,8 @@ def load_config(home: Path, passphrase: bytes | None = None) -> Config:
     for name in ("port", "peer_port"):
         if getattr(config, name) > 65_535:
             raise ConfigError("O1.field", field=name)
+    if config.vault_backup:
+        copy_place(home, config.vault_backup)
     if config.log_format not in FORMATS:
         raise ConfigError("O1.field", field="log_format")
     if Path(config.database).name != config.database:
@@ -144,6 +146,16 @@ def _fits(name: str, value: object) -> bool:
 def is_address(value: object) -> bool:
     """Whether this is an address of a node, over TLS perhaps with its pin."""
     return isinstance(value, str) and ADDRESS.match(value) is not None
+
+
+def copy_place(home: Path, folder: str) -> Path:
+    """Where copies of a vault go. Raises `ConfigError` (O1.copy) for a place inside the home
+    directory: what destroys the vault destroys that, too.
+    """
+    place = (home / folder).resolve()
+    if place == home.resolve() or home.resolve() in place.parents:
+        raise ConfigError("O1.copy", folder=folder)
+    return place
 
 
 def names_at(host: str, port: int) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from ledger.encoding import (
     encode_uuid7,
     unb64url,
 )
-from ledger.errors import AllianceError, NotFoundError, RefusedError
+from ledger.errors import AllianceError, ConfigError, NotFoundError, RefusedError
 from ledger.records import decode_entry
 from ledger.records.authorisation import AccessDecisionBody
 from ledger.records.envelope import Code, Digest, Entry, Record, Shape, decode_shape
@@ -34,7 +34,7 @@ from node.logs import LOG
 from node.signing import sign_record
 from node.store.queries import Queries
 from node.submissions import Published
-from node.vault import Erasure, Named, Vault
+from node.vault import Erasure, Holding, Named, Vault
 
 MAX_TARGETS: Final = 64
 VALID_MS: Final = 7 * 86_400_000
@@ -101,13 +101,21 @@ class Forgetting:
 
     def _check_one(self, commit: str) -> None:
         holding = self._vault.holding(commit)
-        if holding.schema not in CONSENTS:
+        schemas = self._schemas(holding)
+        if not schemas <= CONSENTS:
             self._check_people(holding.group)
-        months = self._retention(holding.schema)
         for named in self._vault.named(commit):
-            since_ms = self._recorded_ms(named)
-            if months and wall_ms() < since_ms + months * MONTH_MS:
-                raise RefusedError("T10", commit=commit, schema=holding.schema, months=months)
+            for schema in sorted(schemas):
+                months = self._retention(schema)
+                if months and wall_ms() < self._recorded_ms(named) + months * MONTH_MS:
+                    raise RefusedError("T10", commit=commit, schema=schema, months=months)
+
+    def _schemas(self, holding: Holding) -> set[str]:
+        """What the records that name a payload call it; before there is one, its depositor: what
+        that called it is bound to nothing.
+        """
+        states = [self._payload_state(named) for named in self._vault.named(holding.commit)]
+        return {state.schema for state in states if state is not None} or {holding.schema}
 
     def _check_people(self, group: str | None) -> None:
         """T9: whoever holds an active permit stays known to the home institution."""
@@ -132,8 +140,20 @@ class Forgetting:
                 yield body.permit_id or ""
 
     def _retention(self, schema: str) -> int:
-        policy = self._driver.final.tip.state.get(state_key("policy", "current"))
+        """The months of the policy in force, which may have begun since the last block."""
+        policy, newer = (
+            self._driver.final.tip.state.get(state_key("policy", name))
+            for name in ("current", "next")
+        )
+        if isinstance(newer, PolicyState) and newer.from_ms <= wall_ms():
+            policy = newer
         return policy.body.retention_months.get(schema, 0) if isinstance(policy, PolicyState) else 0
+
+    def _payload_state(self, named: Named) -> PayloadState | None:
+        state = self._driver.final.tip.state.get(
+            state_key("payload", f"{named.leaf}/{named.commit}")
+        )
+        return state if isinstance(state, PayloadState) else None
 
     def _recorded_ms(self, named: Named) -> int:
         index = self._driver.store.find_leaf(unb64url(named.leaf, 32))
@@ -149,6 +169,7 @@ class Forgetting:
         """Take in `erasure` records: this node's own are on record; those of the organisation
         whose payload it is are done here, too.
         """
+        here: list[str] = []
         for entry in entries:
             if not isinstance(entry.record.body, ErasureBody):
                 continue
@@ -156,10 +177,16 @@ class Forgetting:
             leaf, org = b64url(entry.leaf), entry.statement.iss
             for target in body.targets:
                 if org == self._org:
-                    self._vault.erase([target.commit], body.ground_code, wall_ms())
+                    here += self._vault.erase([target.commit], body.ground_code, wall_ms())
                     self._vault.on_record([target.commit], leaf)
                 elif self._is_asked(target, org):
-                    self._vault.erase([target.commit], body.ground_code, wall_ms())
+                    here += self._vault.erase([target.commit], body.ground_code, wall_ms())
+        if here:
+            try:
+                self.back_up_keys()
+            except ConfigError as error:
+                # The next whole copy, which this change calls for, replaces them.
+                LOG.warning("keys in the copy of the vault: %s", error)
 
     def _is_asked(self, target: Erased, org: str) -> bool:
         return any(
@@ -230,10 +257,8 @@ class Forgetting:
         holders: set[str] = set()
         answered: set[str] = set()
         for named in self._vault.named(item.commit):
-            state = self._driver.final.tip.state.get(
-                state_key("payload", f"{named.leaf}/{item.commit}")
-            )
-            if isinstance(state, PayloadState):
+            state = self._payload_state(named)
+            if state is not None:
                 holders.update(state.holders)
                 answered.update(state.erased)
         return Answer(

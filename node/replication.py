@@ -103,8 +103,8 @@ class Replication:
             link, commit = self._to_give.popleft()
             if not self._give(link, commit):
                 self._to_give.append((link, commit))
-        self._back_up()
         signed = [self._readings.send(), self._forgetting.sign()]
+        self._back_up()
         return all(signed) and not left and not self._to_give
 
     def _back_up(self) -> None:

@@ -21,9 +21,7 @@ import msgspec
 from ledger.crypto import NONCE_BYTES, decrypt, encrypt
 from ledger.encoding import b64url, unb64url
 from ledger.errors import (
-    AllianceError,
     ConfigError,
-    ConflictError,
     ErasedError,
     NotFoundError,
 )
@@ -38,7 +36,7 @@ from ledger.records.payloads import (
     payload_of,
 )
 from node.chunks import CHUNKS_FILE, PRAGMAS, Chunks
-from node.config import Config, copy_private, make_private_folder, write_private
+from node.config import Config, make_private_folder, write_private
 from node.store.engine import storage_errors
 from node.vaultkeys import VaultKeys, load_keys, make_keys
 
@@ -512,50 +510,6 @@ def _bound_of(commit: str) -> bytes:
 
 def _text(orgs: Sequence[str]) -> str:
     return msgspec.json.encode(tuple(orgs)).decode()
-
-
-def restore_vault(config: Config, folder: Path) -> None:
-    """Put a copy in the place of a lost vault. Payloads whose group has no key any more are
-    dropped, and the chain is read again from its beginning before anything is served, so that
-    whatever was erased since is erased here, too.
-
-    Raises `ConflictError` (X1.exists), `ConfigError` (X1.file, T6) or `StorageError` (O2, O3).
-    """
-    path = config.home / VAULT_FILE
-    if path.exists():
-        raise ConflictError("X1.exists", file=path.name)
-    try:
-        keys = (folder / KEYS_FILE).read_text("ascii").splitlines()
-        data = (folder / COPY_FILE).read_bytes()
-    except (OSError, UnicodeDecodeError):
-        raise ConfigError("X1.file", file=folder.name) from None
-    try:
-        rows = [(name, kek, unb64url(text)) for name, kek, text in map(str.split, keys)]
-    except (ValueError, AllianceError):
-        raise ConfigError("X1.file", file=KEYS_FILE) from None
-    part = path.with_name(path.name + ".part")
-    write_private(part, data)
-    with storage_errors():
-        connection = sqlite3.connect(part, isolation_level=None)
-        try:
-            for pragma in PRAGMAS:
-                connection.execute(pragma)
-            connection.executemany("INSERT INTO group_key VALUES (?, ?, ?)", rows)
-            connection.execute(
-                "DELETE FROM payload WHERE group_name NOT IN (SELECT name FROM group_key)"
-            )
-            connection.execute("DELETE FROM attachment WHERE id NOT IN (SELECT id FROM payload)")
-            connection.execute("DELETE FROM place")
-        finally:
-            connection.close()
-        if (folder / CHUNKS_FILE).exists():
-            copy_private(folder / CHUNKS_FILE, config.home / CHUNKS_FILE)
-    part.replace(path)
-    vault = open_vault(config)
-    try:
-        vault.check_attachments()
-    finally:
-        vault.close()
 
 
 def open_vault(config: Config) -> Vault:

@@ -26,6 +26,9 @@ class VaultKeys:
     def __init__(self, keys: dict[str, bytes]) -> None:
         self._keys = keys
 
+    def __len__(self) -> int:
+        return len(self._keys)
+
     @property
     def newest(self) -> tuple[str, bytes]:
         """The key that new things are wrapped with. Raises `ConfigError` (T6)."""
@@ -81,6 +84,11 @@ def load_keys(config: Config) -> VaultKeys | None:
         return decode_keys(_run(config.vault_key_command))
     path = key_file(config.home)
     return decode_keys(read_private(path)) if path.exists() else None
+
+
+def keys_in_file(config: Config) -> bool:
+    """Whether the keys are in a file of the home directory, and not somebody else's to keep."""
+    return not (os.environ.get(VARIABLE) or config.vault_key_command)
 
 
 def key_file(home: Path) -> Path:

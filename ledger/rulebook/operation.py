@@ -59,6 +59,12 @@ OPERATION: dict[str, Rule] = {
         SETUP,
         SETUP_ZH,
     ),
+    "O1.copy": Rule(
+        "The copy of the vault is to lie in {folder}, inside the home directory: it would be lost with it.",
+        "保管库副本将存于主目录内的 {folder}，会随主目录一同丢失。",
+        "Set `vault_backup` in node.toml to a folder elsewhere, best on another disk.",
+        "请将 node.toml 的 `vault_backup` 设为其他位置的文件夹，最好在另一块磁盘上。",
+    ),
     "O2.locked": Rule(
         "Another process already uses the database {file}.",
         "另一进程正在使用数据库 {file}。",
@@ -303,6 +309,30 @@ OPERATION: dict[str, Rule] = {
         "此处未见本节点的近期备份（{age}）。",
         "Run `alliance backup FILE` regularly, and keep the file and the keys elsewhere.",
         "请定期运行 `alliance backup FILE`，并将文件与密钥存放于别处。",
+    ),
+    "O11.vault": Rule(
+        "No copy of the vault is kept: without it, what people are called, and with that their credit, could not be proven after a loss.",
+        "未保留保管库副本：一旦丢失，将无法证明人员身份及其贡献。",
+        "Set `vault_backup` in node.toml to a folder on another disk, and start the node again.",
+        "请在 node.toml 中将 `vault_backup` 设为另一块磁盘上的文件夹，并重启节点。",
+    ),
+    "O11.copy": Rule(
+        "The copy of the vault in {folder} could not be restored ({inner}).",
+        "{folder} 中的保管库副本无法用于恢复（{inner}）。",
+        "Make a new one with `alliance vault backup`; if it says T6, find the key that this vault was made with, and never delete an old key before.",
+        "请用 `alliance vault backup` 重新制作；若提示 T6，请找回建立该保管库时的密钥；在此之前切勿删除旧密钥。",
+    ),
+    "O11.stale": Rule(
+        "The copy of the vault, of {time}, lacks {count} payloads.",
+        "{time} 的保管库副本缺少 {count} 个载荷。",
+        "A running node copies within a minute: see that it runs and may write there; or run `alliance vault backup`.",
+        "运行中的节点会在一分钟内复制：请确认其正在运行且可写入；或运行 `alliance vault backup`。",
+    ),
+    "O11.samedisk": Rule(
+        "The copy of the vault (of {time}, {count} payloads) can be restored, but lies on the same disk.",
+        "保管库副本（{time}，{count} 个载荷）可以恢复，但与主目录在同一块磁盘上。",
+        "Set `vault_backup` in node.toml to another disk, and keep `keys/vault` elsewhere, apart from the copy.",
+        "请将 node.toml 的 `vault_backup` 设到另一块磁盘，并将 `keys/vault` 与副本分开另存。",
     ),
     "O11.locked": Rule(
         "No passphrase is known: the keys were not opened.",

@@ -112,6 +112,12 @@ VAULT: dict[str, Rule] = {
         "Use the key that deposited the payload.",
         "请使用存入该载荷的密钥。",
     ),
+    "T17": Rule(
+        "The key of the vault is kept outside the home directory, and only one is given.",
+        "保管库密钥存于主目录之外，且仅提供了一个。",
+        "Give the new key on the first line and the old one on the second, in ALLIANCE_VAULT_KEY or by vault_key_command; then run it again, and drop the old one.",
+        "请在 ALLIANCE_VAULT_KEY 或 vault_key_command 中首行提供新密钥、次行提供旧密钥；再次运行后移除旧密钥。",
+    ),
     "T8": Rule(
         "{org} is not among the holders of this payload.",
         "{org} 不在该载荷的持有者之列。",

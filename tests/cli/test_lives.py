@@ -98,6 +98,12 @@ def test_a_whole_life(life: Chain) -> None:
     shown = life("permit", "show", "P-1").out
     assert "ACTIVE" in shown
     assert ANALYST in shown
+    # Whoever uses data under a permit stays known; the refusal says under which one.
+    who = life.home / "who.json"
+    who.write_text("Zhang San")
+    life.json("vault", "attach", who, "--person", ANALYST, "--schema", "person/1")
+    refused = life("erase", "--person", ANALYST, "--json")
+    assert (refused.code, '"T9"' in refused.err, "P-1" in refused.err) == (12, True, True)
     use = ("access", "record", "--dataset", "SEPSIS@1", "--activity", "READ", "--permit", "P-1")
     assert life.json(*use, "--person", ANALYST)["findings"] == []
     ran = ("run", "record", "RUN-1", "--on", "h1", "--permit", "P-1", "--person", ANALYST)
@@ -113,6 +119,7 @@ def test_a_whole_life(life: Chain) -> None:
     closed = life.json("permit", "close", "P-1", "--removal", "disk shredded")
     life.json("endorse", closed["leaf"], "--key", "lead")
     assert life.json("permit", "show", "P-1")["status"] == "CLOSED"
+    assert len(life.json("erase", "--person", ANALYST)["erased"]) == 1
     life.json("study", "complete", "S-1", "--report", "done")
     assert life.json("state", "study", "S-1")["value"]["status"] == "COMPLETED"
 

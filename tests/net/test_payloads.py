@@ -21,7 +21,8 @@ from ledger.verify import Receipt, verify_receipt
 from node.chunks import CHUNKS_FILE
 from node.client import NodeClient
 from node.config import load_config
-from node.vault import VAULT_FILE, open_vault, restore_vault
+from node.vault import VAULT_FILE, open_vault
+from node.vaultcopies import restore_vault
 from tests.net.conftest import Network
 
 Make = Callable[..., Network]

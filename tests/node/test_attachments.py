@@ -31,7 +31,8 @@ from ledger.records.payloads import (
 from node.attachments import Attachments
 from node.chunks import CHUNKS_FILE
 from node.client import DEPOSIT_TYPE
-from node.vault import VAULT_FILE, Vault, open_vault, restore_vault
+from node.vault import VAULT_FILE, Vault, open_vault
+from node.vaultcopies import restore_vault
 from tests.node.test_access import Stage, rule, run
 from tests.node.test_vault import config, on_disk
 

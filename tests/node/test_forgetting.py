@@ -25,7 +25,8 @@ from node.client import DEPOSIT_TYPE
 from node.config import Config
 from node.forgetting import is_active
 from node.main import create_app
-from node.vault import VAULT_FILE, open_vault, restore_vault
+from node.vault import VAULT_FILE, open_vault
+from node.vaultcopies import restore_vault
 from tests.ledger.lives import ANALYST, DAY_MS, LEADER, STRANGER, Life
 from tests.node.test_access import NOT_AFTER, ONE, Stage, rule
 from tests.support.node import make_config, make_home
@@ -194,29 +195,6 @@ def test_an_order_for_nothing_is_refused(tmp_path: Path) -> None:
         assert rule(await order(stage, commits=[b64url(bytes(32))])) == (404, "T3")
         assert rule(await order(stage, group="everybody")) == (400, "S1")
         assert (await order(stage, commits=["x"])).status_code == 400
-
-    run(world, make_config(home), test)
-
-
-def test_retention_that_the_committee_set_is_kept(tmp_path: Path, monkeypatch: Any) -> None:  # noqa: ANN401
-    world = make_world()
-    home = make_home(world, tmp_path / "home")
-
-    async def test(stage: Stage) -> None:
-        deposit = await put(stage, PERSON)
-        await until_read(stage)
-        forgetting = stage.app.state.forgetting
-        monkeypatch.setattr(
-            forgetting, "_retention", lambda schema: 1_200 if schema == "person/1" else 0
-        )
-        assert rule(await order(stage, group="person:p1")) == (422, "T10")
-        assert (await payload(stage, deposit)).status_code == 200
-        monkeypatch.setattr(forgetting, "_retention", lambda _schema: 0)
-        monkeypatch.setattr(forgetting, "_permits_of", lambda _person: iter(["permit-7"]))
-        refused = await order(stage, group="person:p1")
-        assert rule(refused) == (422, "T9")
-        assert "permit-7" in refused.text
-        assert (await payload(stage, deposit)).status_code == 200
 
     run(world, make_config(home), test)
 

@@ -31,7 +31,8 @@ from node.identity import Identity, Role
 from node.payloads import Payloads, deposit_of
 from node.policy import check_release
 from node.readings import Why
-from node.vault import VAULT_FILE, Holding, Named, Vault, open_vault, restore_vault
+from node.vault import VAULT_FILE, Holding, Named, Vault, open_vault
+from node.vaultcopies import restore_vault
 from node.vaultkeys import VARIABLE, decode_keys, key_file, load_keys, make_keys, save_keys
 from tests.node.test_access import Stage, rule, run
 
