@@ -106,7 +106,9 @@ def create_app(config: Config, clock: Clock | None = None) -> FastAPI:
                 await run_in_threadpool(links.stop)
                 vault.close()
 
-    app = FastAPI(title="alliance chain node", lifespan=lifespan, openapi_url=None)
+    app = FastAPI(
+        title="alliance chain node", lifespan=lifespan, openapi_url=None, redirect_slashes=False
+    )
     app.state.driver = driver
     app.state.links = links
     app.state.vault = vault

@@ -3,16 +3,23 @@ anything else (SPEC 10).
 """
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 
+from ledger.records.envelope import Payload
+from ledger.verify import StateAnswer
+from node.answers import CreditAnswer, ObligationsAnswer, TraceAnswer
 from node.client import BUNDLE_TYPE, DEPOSIT_TYPE, ENTRY_TYPE
+from node.forms import Accesses, Alive, AttachmentState, Described, Opening, Report, Summary
 from node.permission import ROUTES, Access
-from node.problems import PROBLEM_TYPE
+from node.problems import PROBLEM_TYPE, Problem
+from node.receipts import SubjectAnswer
 from node.reports import QUESTIONS
 
 JSON: Final = "application/json"
+SCHEMAS: Final = "#/components/schemas/{name}"
 BYTES: Final = "application/octet-stream"
 ALWAYS: Final = (400, 401, 403, 404, 422, 429, 500, 503)
 """Any request may be malformed, without an author, of one who may not, for another name, too
@@ -81,23 +88,42 @@ QUERIES: Final[dict[str, tuple[str, ...]]] = {
         for name, question in QUESTIONS.items()
     },
 }  # fmt: skip
+ANSWERS: Final[dict[str, Any]] = {
+    "GET /health": Alive,
+    "POST /api/v1/payloads": Payload,
+    "POST /api/v1/sessions": Opening,
+    "GET /api/v1/accesses": Accesses,
+    "GET /api/v1/attachments/{commit}": AttachmentState,
+    "GET /api/v1/credit/{name}": CreditAnswer,
+    "GET /api/v1/entries/{name}": Described,
+    "GET /api/v1/obligations/{name}": ObligationsAnswer,
+    "GET /api/v1/state/{namespace}/{name:path}": StateAnswer,
+    "GET /api/v1/subjects/{name:path}": SubjectAnswer,
+    "GET /api/v1/summary": Summary,
+    "GET /api/v1/trace/{name}": TraceAnswer,
+    **{f"GET /api/v1/reports/{name}": Report for name in QUESTIONS},
+}
+"""The form of an answer in JSON, where somebody relies on it."""
 SECURITY: Final[list[dict[str, list[str]]]] = [{"signature": []}, {"apiKey": []}]
 
 
 def describe() -> bytes:
     """The description, as JSON."""
     paths: dict[str, dict[str, Any]] = {}
+    forms = [Problem, *ANSWERS.values()]
+    found, schemas = msgspec.json.schema_components(forms, ref_template=SCHEMAS)
+    answers = dict(zip(ANSWERS, found[1:], strict=True))
     for route, access in ROUTES.items():
         method, path = route.split(" ")
         plain = re.sub(r"\{(\w+):path\}", r"{\1}", path)
-        paths.setdefault(plain, {})[method.lower()] = _operation(route, plain, access)
+        paths.setdefault(plain, {})[method.lower()] = _operation(route, plain, access, answers)
     return msgspec.json.encode(
         {
             "openapi": "3.1.0",
             "info": {"title": "alliance chain node", "version": "1"},
             "paths": paths,
             "components": {
-                "schemas": {"Problem": _PROBLEM},
+                "schemas": schemas,
                 "securitySchemes": {
                     "signature": {"type": "http", "scheme": "signature"},
                     "apiKey": {"type": "http", "scheme": "bearer"},
@@ -108,7 +134,9 @@ def describe() -> bytes:
     )
 
 
-def _operation(route: str, path: str, access: Access) -> dict[str, Any]:
+def _operation(
+    route: str, path: str, access: Access, answers: Mapping[str, dict[str, Any]]
+) -> dict[str, Any]:
     names = re.findall(r"\{(\w+)\}", path)
     queries = QUERIES.get(route, ())
     operation: dict[str, Any] = {
@@ -117,7 +145,7 @@ def _operation(route: str, path: str, access: Access) -> dict[str, Any]:
             *(_parameter(name, "path", required=True) for name in names),
             *(_parameter(name, "query", required=False) for name in queries),
         ],
-        "responses": _responses(route),
+        "responses": _responses(route, answers.get(route)),
         "security": [{}, *SECURITY] if access.is_open else _schemes(access),
     }
     if route in BODIES:
@@ -136,11 +164,12 @@ def _parameter(name: str, place: str, *, required: bool) -> dict[str, Any]:
     return {"in": place, "name": name, "required": required, "schema": {"type": "string"}}
 
 
-def _responses(route: str) -> dict[str, Any]:
+def _responses(route: str, answer: dict[str, Any] | None) -> dict[str, Any]:
     is_page = ROUTES[route].page
     kind = PAGE if is_page else TYPES.get(route, JSON)
+    schema = {} if answer is None else {"schema": answer}
     good = {
-        str(status): {"description": "done", "content": {kind: {}}}
+        str(status): {"description": "done", "content": {kind: schema}}
         for status in SUCCESS.get(route, (200,))
     }
     problem: dict[str, Any] = {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
@@ -151,15 +180,3 @@ def _responses(route: str) -> dict[str, Any]:
         for status in sorted({*ALWAYS, *BESIDES.get(route, ())})
     }
     return {**good, **bad}
-
-
-_TEXT: Final = {"type": "string"}
-_PROBLEM: Final = {
-    "type": "object",
-    "properties": {
-        "type": _TEXT, "title": _TEXT, "status": {"type": "integer"}, "code": _TEXT,
-        "rule": _TEXT, "detail": _TEXT, "detail_zh": _TEXT, "next": _TEXT, "next_zh": _TEXT,
-        "facts": {"type": "object"},
-    },
-    "required": ["code", "rule", "status", "detail", "detail_zh", "next", "next_zh"],
-}  # fmt: skip

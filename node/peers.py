@@ -206,7 +206,7 @@ async def next_message(link: Link, wait_s: float, gone: "asyncio.Future[Any]") -
 
 def create_peer_app(driver: Driver, links: Links, payloads: Payloads) -> ASGIApp:
     """The application that other members reach; it knows the exchange and payloads."""
-    app = FastAPI(title="alliance chain exchange", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(title="alliance chain exchange", openapi_url=None, redirect_slashes=False)
     peers = Peers(driver, links, payloads, app)
     app.add_route(PAYLOADS_PATH, peers.post_payload, methods=["POST"])
     app.add_route(f"{PAYLOADS_PATH}/{{commit}}", peers.get_payload, methods=["GET"])
