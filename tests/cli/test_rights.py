@@ -9,11 +9,18 @@ from typing import Any
 
 import msgspec
 import pytest
+import zxingcpp
+from PIL import Image
 
+from cli.certificate_page import page_of, qr_png
+from cli.certificate_pdf import as_pdf
+from cli.home import load_genesis
 from cli.interface import Alliance
 from cli.outputs import object_leaf
 from cli.statements import clock_ms
-from ledger.encoding import encode_time
+from ledger.certificates import decode_certificate, verify_certificate
+from ledger.crypto import verify
+from ledger.encoding import b64url, encode_time
 from ledger.records.governance import DEFAULT_ATTRIBUTION
 from tests.cli.conftest import Chain, call, make_chain
 from tests.cli.test_lives import ANALYST, LEADER, register, request, review, study
@@ -164,6 +171,28 @@ def test_a_certificate_from_claim_to_page(certified: Chain, tmp_path: Path) -> N
     for said in ("权益凭证", "CERT-2", checked["leaf"], "不证明", "<svg", f"pid:{ANALYST}"):
         assert said in text
     assert "src=" not in text
+
+
+def test_a_camera_reads_the_code_of_the_page(certified: Chain, tmp_path: Path) -> None:
+    """The QR code, read by another program than the one that drew it, leads to the certificate."""
+    genesis = load_genesis(certified.home)
+    file = decode_certificate((certified.home / "good.json").read_bytes())
+    found = verify_certificate(file, genesis, verify)
+    page = page_of(found, genesis, "https://check.example.org/证书")
+    (read,) = zxingcpp.read_barcodes(Image.open(qr_png(page.code)).convert("L"))
+    leaf, pin = b64url(found.own.entry.leaf), b64url(genesis.seal.leaf)
+    told = f"no=CERT-2 leaf={leaf} pin={pin} check=https://check.example.org/证书"
+    assert read.text == f"alliance-certificate/1 {told}"
+    # Paper gets dirty: a corner of the code is covered, and it reads the same.
+    picture = Image.open(qr_png(page.code)).convert("L")
+    width, height = picture.size
+    picture.paste(255, (width * 3 // 4, height * 3 // 4, width * 7 // 8, height * 7 // 8))
+    (dirty,) = zxingcpp.read_barcodes(picture)
+    assert dirty.text == read.text
+    # The page on paper carries this very picture.
+    sheet = tmp_path / "page.pdf"
+    sheet.write_bytes(as_pdf(page))
+    assert sheet.read_bytes().count(b"/Subtype /Image") == 1
 
 
 def test_names_are_printed_by_consent(certified: Chain, tmp_path: Path) -> None:
