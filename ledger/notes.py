@@ -63,7 +63,8 @@ def check_name(name: str) -> None:
     """A key name or origin: not empty, no space of any kind, no plus sign. Raises `MalformedError`
     (N2).
     """
-    if not name or "+" in name or any(c.isspace() or not c.isprintable() for c in name):
+    # Of everything that is a space, the plain one alone counts as printable.
+    if not name or "+" in name or " " in name or not name.isprintable():
         raise MalformedError("N2")
 
 

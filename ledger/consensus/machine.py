@@ -179,6 +179,11 @@ class Consensus:
         return self._blocks.final if best is None else best[1]
 
     @property
+    def pending(self) -> int:
+        """How many records it was last told to wait; another number is another `Work`."""
+        return self._pending
+
+    @property
     def voting(self) -> bool:
         """Whether this node may vote: a member, not stopped, not in quarantine."""
         return self._me is not None and not self._halted and not self._quarantined

@@ -249,11 +249,11 @@ class Gossip:
 
     def _is_busy(self) -> bool:
         state, mempool = self._state, self._mempool
+        if mempool.waiting or mempool.unpublished:
+            return True
         behind = state.behind
         lost = behind is None and state.machine.index is None
-        return bool(mempool.waiting or mempool.unpublished or behind or lost) or (
-            state.machine.tip.id != state.final.tip.seal_leaf
-        )
+        return bool(behind or lost) or state.machine.tip.id != state.final.tip.seal_leaf
 
     # --- what others lack, off the writer's thread ------------------------------------------------
 

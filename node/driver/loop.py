@@ -379,7 +379,7 @@ class Driver:
         """
         state, gossip = self._state, self._gossip
         fresh = self._mempool.take_in(taken)
-        if not state.alone:
+        if fresh and not state.alone:
             gossip.share(self._mempool.admit(fresh))
         while self._intake.deliveries:
             gossip.receive(self._intake.next_delivery())
@@ -388,7 +388,10 @@ class Driver:
         if self._deadline is not None and now_ms >= self._deadline:
             self._deadline = None
             self._step(agree.Tick(now_ms))
-        self._step(agree.Work(self._blocks.work_left(), now_ms))
+        left = self._blocks.work_left()
+        if left != state.machine.pending:
+            # Most turns bring words, not records; what time brings about has its timer.
+            self._step(agree.Work(left, now_ms))
         if not state.alone:
             self._accuse(now_ms)
         if state.in_touch:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.consensus import Proposal, Vote
+from ledger.consensus import Consensus, Proposal, Received, Vote, Work
 from ledger.encoding import decode_bundle, encode_bundle
 from node.driver import Outcome
 from node.wire import Exchange
@@ -228,6 +228,28 @@ def test_a_turn_says_all_it_has_to_say_to_a_member_in_one_request(
     assert [type(word) for word in words] == [Proposal, Vote]
     net.run(500)
     published(future)
+
+
+def test_words_of_others_are_not_taken_for_new_work(
+    stepped: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """2.9: work is told to consensus when it changes; a turn that brings votes costs one step for
+    each of them.
+    """
+    net = stepped()
+    wait_for(net, "h1", net.world.access(seq=1))
+    events: list[object] = []
+    step = Consensus.step
+    machine = net.drivers["h2"]._state.machine
+    monkeypatch.setattr(
+        machine, "step", lambda event: (events.append(event), step(machine, event))[1]
+    )
+    wait_for(net, "h1", net.world.access(seq=2))
+    net.run(60_000)
+    told = [event.pending for event in events if isinstance(event, Work)]
+    # The record has come; it stands in a block; the block is final.
+    assert told in ([1, 0], [1, 0, 0]), told
+    assert sum(isinstance(event, Received) for event in events) > 10
 
 
 @pytest.mark.parametrize("jump_ms", [3_600_000, -3_600_000, 4_000])
