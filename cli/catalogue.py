@@ -35,17 +35,23 @@ from ledger.encoding import b64url
 from ledger.errors import AllianceError, ConfigError, ConflictError, MalformedError
 from ledger.records.use import Source
 
+Resume = Annotated[
+    Path | None,
+    typer.Option(help="Keep here which files were read; after an interruption, go on with it."),
+]
+
 
 @dataset.command("fingerprint")
 def fingerprint_files(
     files: Annotated[list[Path], typer.Argument(help="Files and directories.")],
+    resume: Resume = None,
     _lang: Lang = None,
     _json: Json = False,
 ) -> None:
     """Print the SHA-256 of files, as `sha256sum` does, and the digest of all together; of a
     directory all files in it.
     """
-    prints = fingerprints(files)
+    prints = fingerprints(files, resume)
     digest, scope = content_digest(prints)
     lines = [
         say("fingerprint", digest=item.digest.hex(), file=item.file, size=item.size)
@@ -131,6 +137,7 @@ def register_version(
     coverage: Annotated[str | None, typer.Option(help="FROM=TO, two dates.")] = None,
     term: Annotated[list[str] | None, typer.Option(help="Use term, CODE or CODE=P1,P2.")] = None,
     source: Annotated[list[str] | None, typer.Option(help="Leaf hash of a source version.")] = None,
+    resume: Resume = None,
     title: Title = None,
     acknowledgement: Annotated[
         str | None, typer.Option(help="How to acknowledge it; kept in the vault.")
@@ -143,7 +150,7 @@ def register_version(
     if (digest is None) == (not files):
         raise MalformedError("X2", field="digest")
     if files:
-        digest, scope = content_digest(fingerprints(files))
+        digest, scope = content_digest(fingerprints(files, resume))
     period = read_pairs([coverage], "coverage")[0] if coverage else None
     with Session(place) as session:
         fields = {

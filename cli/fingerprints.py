@@ -1,15 +1,21 @@
 """Fingerprints of files and directories: what ties a record to content."""
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
+import msgspec
+
+from cli.home import read_file
 from cli.screen import progress
-from ledger.encoding import b64url
+from ledger.encoding import b64url, unb64url
 from ledger.errors import ConfigError
 
 PIECE: Final = 1 << 20
+Line = tuple[str, int, int, str]
+"""Path, size in bytes, time of change (ns), SHA-256 (base64url)."""
 
 
 class Fingerprint(NamedTuple):
@@ -43,20 +49,58 @@ def _digest(file: BinaryIO, advance: Callable[[int], None]) -> tuple[bytes, int]
     return running.digest(), size
 
 
-def fingerprints(paths: Iterable[Path]) -> list[Fingerprint]:
+class Finished:
+    """Files that were read before, kept in a file of JSON lines, so that an interrupted command
+    goes on with the next one. A file counts as read while path, size and time of change are the
+    same. Raises `ConfigError` (X1.file); a line that is cut short, by an interruption, is no line.
+    """
+
+    def __init__(self, notes: Path | None) -> None:
+        self._notes = notes
+        self._known: dict[tuple[str, int, int], str] = {}
+        if notes is not None and notes.exists():
+            for line in read_file(notes).splitlines():
+                with contextlib.suppress(msgspec.DecodeError):
+                    path, size, changed_ns, digest = msgspec.json.decode(line, type=Line)
+                    self._known[path, size, changed_ns] = digest
+
+    def fingerprint(self, path: Path, name: str | None = None) -> Fingerprint:
+        """As `fingerprint`, without reading what was read before."""
+        if self._notes is None:
+            return fingerprint(path, name)
+        try:
+            status = path.stat()
+            place = str(path.resolve()), status.st_size, status.st_mtime_ns
+            if place in self._known:
+                return Fingerprint(name or path.name, unb64url(self._known[place]), place[1])
+            found = fingerprint(path, name)
+            with self._notes.open("ab") as file:
+                # On a line of its own, also after one that was cut short.
+                line = msgspec.json.encode((*place, b64url(found.digest)))
+                file.write(b"\n" + line + b"\n")
+        except OSError:
+            raise ConfigError("X1.file", file=path.name) from None
+        return found
+
+
+def fingerprints(paths: Iterable[Path], notes: Path | None = None) -> list[Fingerprint]:
     """Of files by their names; of a directory each file in it, by its path from there, so that the
     digest of all does not change when the directory is moved. Raises `ConfigError` (X1.file), also
-    for what is neither, and for a directory without files.
+    for what is neither, and for a directory without files. `notes` keeps what was read.
     """
+    finished = Finished(notes)
     found: list[Fingerprint] = []
     for path in paths:
         if path.is_dir():
             inside = sorted(one for one in path.rglob("*") if not one.is_dir())
             if not inside:
                 raise ConfigError("X1.file", file=path.name)
-            found += [fingerprint(_plain(one), one.relative_to(path).as_posix()) for one in inside]
+            found += [
+                finished.fingerprint(_plain(one), one.relative_to(path).as_posix())
+                for one in inside
+            ]
         else:
-            found.append(fingerprint(_plain(path)))
+            found.append(finished.fingerprint(_plain(path)))
     return found
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cli import fingerprints
 from cli.fingerprints import fingerprint, manifest_digest
 from ledger.encoding import b64url
 from tests.cli.conftest import Chain, call
@@ -105,3 +106,34 @@ def test_sensitive_versions_need_a_resolution(
     result = chain("version", "register", "ICU", "v1", files[0], *words)
     assert result.code == 12
     assert "G6" in result.err
+
+
+def test_an_interrupted_fingerprint_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, notes = tmp_path / "data", tmp_path / "notes"
+    folder.mkdir()
+    for name in ("a", "b", "c"):
+        (folder / name).write_text(name)
+    whole = call("dataset", "fingerprint", folder, "--json").json["content_digest"]
+    read: list[str] = []
+    plain = fingerprints.fingerprint
+
+    def counting(path: Path, name: str | None = None) -> fingerprints.Fingerprint:
+        if path.name == "c" and not read.count("c"):
+            read.append("c")
+            raise KeyboardInterrupt
+        read.append(path.name)
+        return plain(path, name)
+
+    monkeypatch.setattr(fingerprints, "fingerprint", counting)
+    words = ("dataset", "fingerprint", folder, "--resume", notes, "--json")
+    assert call(*words).code != 0
+    with notes.open("ab") as file:
+        file.write(b'["cut sho')  # As an interruption leaves it.
+    assert call(*words).json["content_digest"] == whole
+    assert read == ["a", "b", "c", "c"]
+    # What was changed is read again.
+    (folder / "a").write_text("another")
+    assert call(*words).json["content_digest"] != whole
+    assert read[4:] == ["a"]
