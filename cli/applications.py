@@ -7,7 +7,7 @@ import typer
 
 from cli.options import Place, at_place, signing
 from cli.records import Reason, Resolution, ValidDays, report, resolution_ref, write
-from cli.screen import reason_text, say, show
+from cli.screen import code_text, reason_text, say, show
 from cli.session import Session
 from cli.statements import clock_ms
 from cli.studies import ethics_named, purposes, study_named, texts
@@ -176,12 +176,12 @@ def show_request(place: Place, name: RequestId) -> None:
     with Session(place) as session:
         state = request_named(session, name)
     lines = [
-        say("request-status", request=name, status=state.status, study=state.study),
+        say("request-status", request=name, status=code_text(state.status), study=state.study),
         *(say("request-dataset", dataset=dataset) for dataset in state.datasets),
         *match_lines(state.match),
         *(
-            say("request-opinion", org=one.org, reviewer=one.reviewer, stage=one.stage,
-                opinion=one.opinion)
+            say("request-opinion", org=one.org, reviewer=one.reviewer, stage=code_text(one.stage),
+                opinion=code_text(one.opinion))
             for one in state.opinions
         ),
     ]  # fmt: skip
@@ -369,7 +369,7 @@ def show_permit(place: Place, name: PermitId) -> None:
     terms = state.terms
     status = permit_status(state.spans, terms.until_ms, clock_ms()) or "-"
     lines = [
-        say("permit-status", permit=name, status=status, study=state.study),
+        say("permit-status", permit=name, status=code_text(status), study=state.study),
         say(
             "permit-window",
             first=encode_time(terms.from_ms)[:10],

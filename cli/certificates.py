@@ -10,7 +10,7 @@ from cli.certificate_page import as_html, named, page_of
 from cli.certificate_pdf import as_pdf
 from cli.certificate_texts import LIMITS
 from cli.options import Json, Lang
-from cli.screen import explain, local_time, say, show, wants_json
+from cli.screen import code_text, explain, local_time, say, show, wants_json
 from ledger.certificates import STEPS, VerifiedCertificate, decode_certificate, verify_certificate
 from ledger.chain import Applied, check_genesis
 from ledger.crypto import verify
@@ -95,7 +95,7 @@ def as_lines(found: VerifiedCertificate, genesis: Applied) -> list[str]:
             "certificate-line",
             no=found.body.cert_no,
             object=names[found.body.object],
-            status=found.status,
+            status=code_text(found.status),
         ),
         say(
             "certificate-until",

@@ -53,7 +53,7 @@ from cli.options import (
     PassphraseFile,
     Port,
 )
-from cli.screen import local_time, progress, say, show, wants_json
+from cli.screen import code_text, local_time, progress, say, show, wants_json
 from cli.statements import Author, clock_ms
 from ledger.chain import Applied, Founding
 from ledger.continuation import end_of
@@ -142,7 +142,7 @@ def describe(draft: Founding) -> tuple[dict[str, object], list[str]]:
             org=entry.statement.iss,
             at=local_time(decode_time(entry.record.at)),
         ),
-        *(say("create-member", org=org, kind=kind) for org, kind in kinds.items()),
+        *(say("create-member", org=org, kind=code_text(kind)) for org, kind in kinds.items()),
         *tolerance_lines(config),
         say(
             "create-policy",

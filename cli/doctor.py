@@ -15,7 +15,7 @@ from typing import Final, Literal, NamedTuple, TypeVar, cast
 
 from cli import home as homes
 from cli.options import DEFAULT_HOME, Home, Json, Lang, PassphraseFile
-from cli.screen import exit_code, language, local_time, printable, say, show
+from cli.screen import code_text, exit_code, language, local_time, printable, say, show
 from cli.standing import CLOCK_WARN_MS, Standing, standing_of
 from cli.statements import clock_ms
 from ledger.chain import Applied
@@ -301,7 +301,7 @@ class Examination:
             error = BusyError("O11.status", status=health["status"])
             yield Finding("node", "problem", error=error)
         else:
-            yield Finding("node", "ok", say("doctor-node", status=health["status"]))
+            yield Finding("node", "ok", say("doctor-node", status=code_text(health["status"])))
         found = health.get("version", VERSION)
         if found != VERSION:
             other = ConfigError("O11.version", found=found, known=VERSION)

@@ -13,11 +13,10 @@ from rich.cells import cell_len, chop_cells
 from rich.containers import Lines
 from rich.measure import Measurement
 from rich.text import Text
-from typer import core
+from typer import core, rich_utils
 
 from cli.help_zh import FRAME_ZH, HELP_ZH, TYPES_ZH
 
-USAGE: Final = {"en": "Usage: ", "zh": "用法："}
 PIECE: Final = re.compile(
     r"[（《“「]*(?:[\u2e80-\u2fff\u3040-\uffee]|[^\s\u2e80-\uffee]+)[，。；：、！？）》”」…]*\s*"
 )
@@ -66,13 +65,8 @@ def in_chinese(text: str | None) -> str:
 
 
 @contextmanager
-def in_words(command: Any, context: Any, language: str) -> Iterator[None]:  # noqa: ANN401
-    """Print the help of this command in this language; English is what it is written in."""
-    if language != "zh":
-        yield
-        return
-    # Nothing but help needs it, and it takes a while to load.
-    from typer import rich_utils
+def speaking_chinese(command: Any, context: Any) -> Iterator[None]:  # noqa: ANN401
+    """Have the help of this command printed in Chinese."""
 
     def sentence(*, text: str, style: str = "", markup_mode: str) -> Sentence:  # noqa: ARG001
         marked = rich_utils.highlighter(Text(text, style=style))

@@ -118,11 +118,19 @@ def new_passphrase(home: Path, file: Path | None) -> bytes:
     """
     passphrase = known_passphrase(home, file)
     if passphrase is None and sys.stdin.isatty():
-        prompt = say("ask-new-passphrase")
-        passphrase = typer.prompt(prompt, hide_input=True, confirmation_prompt=True).encode()
+        passphrase = _ask_for_new()
     if passphrase is None or len(passphrase) < MIN_PASSPHRASE:
         raise ConfigError("X1.passphrase", least=MIN_PASSPHRASE)
     return passphrase
+
+
+def _ask_for_new() -> bytes:
+    """What a person types twice, the same both times."""
+    while True:
+        first: str = typer.prompt(say("ask-new-passphrase"), hide_input=True)
+        if typer.prompt(say("ask-again"), hide_input=True) == first:
+            return first.encode()
+        typer.echo(say("passphrases-differ"), err=True)
 
 
 # --- keys ---

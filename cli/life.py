@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import typer
 
 from cli.hospitals import decision_at
-from cli.screen import finding_text, say
+from cli.screen import code_text, finding_text, say
 from cli.stage import Demo
 from ledger.errors import ProofError
 
@@ -77,7 +77,7 @@ class Life(NamedTuple):
         return done
 
     def _tell(self, done: Any) -> None:  # noqa: ANN401
-        status = f" {done['decision']}" if done.get("decision") else ""
+        status = f" {code_text(done['decision'])}" if done.get("decision") else ""
         place = {"type": done["type"], "index": done["index"], "height": done["height"]}
         typer.echo(typer.style(say("story-recorded", **place, status=status), fg="green"))
         for code in done["findings"]:

@@ -35,7 +35,7 @@ from cli.options import (
     VaultBackup,
     at_place,
 )
-from cli.screen import local_time, progress, say, show, tell
+from cli.screen import code_text, local_time, progress, say, show, tell
 from cli.session import Session
 from cli.standing import as_value, standing_lines, standing_of
 from cli.statements import clock_ms
@@ -223,7 +223,7 @@ def node_status(place: Place) -> None:
     when, now_ms = local_time(summary["time_ms"]), clock_ms()
     lines = [
         say("status", height=summary["height"], size=summary["size"], time=when),
-        say("status-node", status=health["status"], pending=health["pending"]),
+        say("status-node", status=code_text(health["status"]), pending=health["pending"]),
         *standing_lines(health, now_ms),
         *(say("status-type", type=kind, count=n) for kind, n in summary["types"].items()),
     ]

@@ -11,7 +11,7 @@ import typer
 from cli.founding import parameters_in
 from cli.home import read_file
 from cli.options import TAKES_ID, AttributionFile, Place, signing
-from cli.screen import finding_text, say, show
+from cli.screen import code_text, finding_text, say, show
 from cli.session import Recorded, Session
 from cli.statements import clock_ms, make_body, make_record, new_id, sign
 from ledger.encoding import encode_time
@@ -80,7 +80,7 @@ def report(session: Session, recorded: Recorded, further: Sequence[str] = ()) ->
     ]
     decision = session.decision_on(recorded)
     if decision is not None:
-        lines.append(say("decision", status=decision.status, votes=len(decision.votes)))
+        lines.append(say("decision", status=code_text(decision.status), votes=len(decision.votes)))
     lines += [say("receipt-saved", file=recorded.receipt), *further]
     status = decision.status if decision else None
     show({**recorded.to_json(), "decision": status}, lines)

@@ -26,6 +26,7 @@ from rich.progress import (
 from rich.table import Table
 
 from cli.clauses import clause_of
+from cli.code_texts import CODES_ZH
 from cli.texts import TEXTS
 from ledger.errors import AllianceError
 from ledger.rulebook.findings import FINDINGS
@@ -204,6 +205,12 @@ def print_table(table: Table) -> None:
         # A pipe has no width: keep every row on one line for the tools that read it.
         console.width = WIDE
     console.print(table)
+
+
+def code_text(code: str) -> str:
+    """A code in a sentence: with what it means, where it is not a word of the reader's language."""
+    meaning = CODES_ZH.get(code)
+    return code if meaning is None or language() != "zh" else f"{meaning}（{code}）"
 
 
 def finding_text(code: str) -> str:

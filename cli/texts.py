@@ -13,6 +13,7 @@ FRAME: dict[str, Text] = {
     "error": Text("Error {rule}: {sentence}", "错误 {rule}：{sentence}"),
     "next": Text("What to do: {step}", "处理办法：{step}"),
     "clause": Text("Clause {number}: {text}", "条款 {number}：{text}"),
+    "usage": Text("Usage: ", "用法："),
     "interrupted": Text(
         "Interrupted. What was acknowledged is recorded; run the same command again to go on.",
         "已中断。已确认的内容均已记录；重新运行同一命令即可继续。",
@@ -112,6 +113,11 @@ AUTHORISATION: dict[str, Text] = {
 KEYS: dict[str, Text] = {
     "ask-passphrase": Text("Passphrase of the key {name}", "密钥 {name} 的口令"),
     "ask-new-passphrase": Text("New passphrase", "新口令"),
+    "ask-again": Text("The same again", "请再次输入"),
+    "passphrases-differ": Text(
+        "The two are not the same; nothing was kept. Begin again.",
+        "两次输入不一致，均未保存。请重新输入。",
+    ),
     "ask-source-passphrase": Text("Passphrase of the given file", "所给文件的口令"),
     "key-made": Text("The key {name} was made.", "已生成密钥 {name}。"),
     "key-imported": Text("The key {name} was taken in.", "已导入密钥 {name}。"),
@@ -260,7 +266,7 @@ RECORDS: dict[str, Text] = {
     "leaf": Text("Leaf hash: {leaf}", "叶哈希：{leaf}"),
     "finding": Text("Finding {code}: {meaning}.", "发现项 {code}：{meaning}。"),
     "no-findings": Text("No findings.", "无发现项。"),
-    "receipt-saved": Text("Receipt: {file}", "收据：{file}"),
+    "receipt-saved": Text("Receipt: {file}", "回执：{file}"),
     "decision": Text(
         "Decision: {status} ({votes} signature(s) counted).",
         "决定状态：{status}（已计 {votes} 个签名）。",
@@ -884,7 +890,7 @@ MEMBERSHIP: dict[str, Text] = {
         "Send {key} to {org}, whose officer runs `alliance key register` with it. Leave this "
         "command running; after a stop run it again.",
         "以 {org} 的名义观察。固定值：{pin}；请通过电话与邀请您的成员核对。\n"
-        "请将 {key} 发给 {org}，由其管理员用它运行 `alliance key register`。"
+        "请将 {key} 发给 {org}，由其授权人员用它运行 `alliance key register`。"
         "请让此命令保持运行；中断后重新运行即可。",
     ),
     "observe-waiting": Text(

@@ -18,9 +18,8 @@ from typer._click.exceptions import (
 from typer._click.exceptions import UsageError as ClickError
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
-from cli.help import USAGE, in_words
 from cli.options import Lang
-from cli.screen import EXIT_INTERRUPTED, UsageError, language
+from cli.screen import EXIT_INTERRUPTED, UsageError, language, say
 
 EXTRA: Final = re.compile(r"Got unexpected extra argument\(s\) \((.*)\)", re.S)
 """The one mistake for which click has neither a class nor a place to be asked."""
@@ -32,11 +31,17 @@ class Spoken:
     def format_usage(self: Any, ctx: Any, formatter: Any) -> None:  # noqa: ANN401
         """Write the line of how it is called."""
         words = " ".join(self.collect_usage_pieces(ctx))
-        formatter.write_usage(ctx.command_path, words, prefix=USAGE[language()])
+        formatter.write_usage(ctx.command_path, words, prefix=say("usage"))
 
     def format_help(self: Any, ctx: Any, formatter: Any) -> None:  # noqa: ANN401
         """Print the help."""
-        with in_words(self, ctx, language()):
+        if language() != "zh":
+            super().format_help(ctx, formatter)  # type: ignore[misc]
+            return
+        # Nothing else needs its texts: they are not loaded at every start.
+        from cli.help import speaking_chinese
+
+        with speaking_chinese(self, ctx):
             super().format_help(ctx, formatter)  # type: ignore[misc]
 
     def parse_args(self: Any, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401

@@ -35,8 +35,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_a_new_key_asks_for_its_passphrase(tmp_path: Path, asked: list[str]) -> None:
     assert call("keys", "new", "mine", "--home", tmp_path, "--lang", "en").code == 0
-    assert len(asked) == 1
-    assert "assphrase" in asked[0]
+    assert [words.lower() for words in asked] == ["new passphrase", "the same again"]
     assert ANSWER.encode() not in (tmp_path / "keys" / "mine.pem").read_bytes()
 
 
@@ -50,8 +49,8 @@ def test_a_key_that_signs_asks_for_its_passphrase(
     words = ("access", "record", "--dataset", "D", "--activity", "LOOK", "--key", "mine")
     result = call(*words, "--home", tmp_path, "--lang", "zh")
     assert (result.code, "H5" in result.err) == (20, True)
-    assert len(asked) == 2
-    assert "mine" in asked[1]
+    assert len(asked) == 3
+    assert "mine" in asked[2]
 
 
 def test_the_public_part_comes_from_the_private_file_when_it_is_gone(
@@ -61,7 +60,7 @@ def test_the_public_part_comes_from_the_private_file_when_it_is_gone(
     shown = call("keys", "show", "mine", "--home", tmp_path, "--json").json
     (tmp_path / "keys" / "mine.json").unlink()
     assert call("keys", "show", "mine", "--home", tmp_path, "--json").json == shown
-    assert len(asked) == 2
+    assert len(asked) == 3
     (tmp_path / "keys" / "mine.json").write_text("{")
     result = call("keys", "show", "mine", "--home", tmp_path)
     assert (result.code, "X1.file" in result.err) == (18, True)
@@ -72,8 +71,32 @@ def test_a_foreign_key_asks_for_its_own_passphrase(tmp_path: Path, asked: list[s
     file = tmp_path / "a" / "keys" / "mine.pem"
     done = call("keys", "import", "taken", file, "--home", tmp_path / "b")
     assert done.code == 0, done.err
-    # For the new one, for the foreign one, and for the copy of it.
-    assert len(asked) == 3
+    # For the new one twice, for the foreign one, and for the copy of it twice.
+    assert len(asked) == 5
+
+
+def test_a_passphrase_that_is_typed_otherwise_is_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter((ANSWER, "correct hoarse", ANSWER, ANSWER))
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    monkeypatch.setattr(typer, "prompt", lambda *_words, **_options: next(answers))
+    done = call("keys", "new", "mine", "--home", tmp_path, "--lang", "zh")
+    assert (done.code, done.err) == (0, "两次输入不一致，均未保存。请重新输入。\n")
+    assert list(answers) == []
+
+
+def test_who_leaves_at_a_prompt_has_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def leave(*_words: object, **_options: object) -> str:
+        raise typer.Abort
+
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    monkeypatch.setattr(typer, "prompt", leave)
+    done = call("--lang", "zh", "keys", "new", "mine", "--home", tmp_path)
+    assert (done.code, done.out) == (130, "")
+    assert done.err.startswith("已中断。")
 
 
 @pytest.mark.parametrize("place", ["file", "file/home"])

@@ -1,6 +1,7 @@
 """Every help text has its Chinese, and no Chinese stands there without its English."""
 
 import re
+import typing
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,8 +10,15 @@ import typer
 from typer.main import get_command
 
 import cli.main
+from cli.code_texts import CODES_ZH
 from cli.help_zh import HELP_ZH
+from cli.screen import code_text, set_language
 from cli.usage import Command, Group
+from ledger.records.authorisation import ReviewBody
+from ledger.records.governance import Kind
+from ledger.rules import machines
+from ledger.rules.values import DecisionState
+from node.forms import NodeStatus
 
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 CODE = re.compile(r"`[^`]*`|(?<![\w-])--[a-z-]+|\b[A-Z][A-Z_@=/:.-]*[A-Z]\b")
@@ -76,3 +84,28 @@ def test_what_is_typed_is_the_same_in_both() -> None:
 def test_every_command_speaks_both_languages() -> None:
     """A group or a command of another class would show its help in English."""
     assert [c.name for c in every_command() if not isinstance(c, Command | Group)] == []
+
+
+@pytest.mark.parametrize(
+    "codes",
+    [
+        typing.get_args(Kind),
+        typing.get_args(NodeStatus),
+        typing.get_args(typing.get_type_hints(DecisionState)["status"]),
+        typing.get_args(typing.get_type_hints(ReviewBody)["stage"]),
+        typing.get_args(typing.get_type_hints(ReviewBody)["opinion"]),
+        *(table.values() for table in (machines.REQUEST, machines.PERMIT, machines.CERTIFICATE)),
+    ],
+)
+def test_every_code_in_a_sentence_has_its_chinese(codes: typing.Iterable[str]) -> None:
+    assert set(codes) - set(CODES_ZH) == set()
+    assert codes
+
+
+def test_a_code_is_told_with_what_it_means() -> None:
+    set_language("zh")
+    assert code_text("EFFECTIVE") == "已生效（EFFECTIVE）"
+    assert code_text("LATER") == "LATER"
+    set_language("en")
+    assert code_text("EFFECTIVE") == "EFFECTIVE"
+    set_language(None)

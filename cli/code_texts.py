@@ -1,0 +1,49 @@
+"""What the codes mean that sentences are filled with: how a decision, a request, a permit or a
+node stands, and what people chose. Records and JSON hold the codes alone.
+"""
+
+from typing import Final
+
+CODES_ZH: Final[dict[str, str]] = {
+    # decisions
+    "PENDING": "待定",
+    "EFFECTIVE": "已生效",
+    "REJECTED": "已否决",
+    "VOID": "已失效",
+    # certificates
+    "NOTICE": "公示中",
+    "ISSUED": "已颁发",
+    "SUPERSEDED": "已被取代",
+    # requests, permits
+    "SUBMITTED": "已提交",
+    "UNDER_REVIEW": "评审中",
+    "RETURNED": "已退回",
+    "WITHDRAWN": "已撤回",
+    "APPROVED": "已批准",
+    "ACTIVE": "有效",
+    "SUSPENDED": "已中止",
+    "EXPIRED": "已到期",
+    "REVOKED": "已撤销",
+    "CLOSED": "已关闭",
+    # reviews
+    "completeness": "完整性",
+    "custodian": "保管方",
+    "scientific": "科学性",
+    "security": "安全",
+    "committee": "委员会",
+    "approve": "同意",
+    "reject": "否决",
+    "return": "退回",
+    "abstain": "弃权",
+    # nodes
+    "ok": "正常",
+    "silent": "不参与表决",
+    "storage-failing": "存储故障",
+    "observing": "只读观察",
+    "broken": "因软件错误停止",
+    # organisations
+    "hospital": "医院",
+    "centre": "中心",
+    "institute": "研究所",
+    "operator": "运营方",
+}
