@@ -79,6 +79,7 @@ HELP_ZH: Final[dict[str, str]] = {
     "Id, or leaf hash, of the result.": "成果的标识或叶哈希。",
     "Number of the certificate.": "凭证编号。",
     "Genesis file that you trust.": "您信任的创世文件。",
+    "Write it to this file.": "写入此文件。",
     # --- alliance init ---
     "Found a chain of one member: keys, genesis, settings. Never overwrites.": "建立单成员链：密钥、创世文件、设置。绝不覆盖。",
     # --- alliance export ---
@@ -345,6 +346,8 @@ HELP_ZH: Final[dict[str, str]] = {
     "Read a file: the use is on the chain before its content is handed out.": "读取文件：使用先上链，内容后交付。",
     "The file to read.": "要读取的文件。",
     "Where its content goes; default: here.": "内容写往何处；默认输出到此处。",
+    "Record a platform's log: many uses under one signature. Each line has its number (`seq`); after an interruption run it again: what is recorded is left out.": "记录平台日志：一次签名记录多次使用。每行有其编号（`seq`）；中断后重新运行即可：已记录的行会略过。",
+    "JSON lines: at, dataset, activity, seq, ...": "JSON 行格式的文件：at、dataset、activity、seq 等字段。",
     # --- alliance indicator ---
     "Indicators, and their versions.": "指标及其版本。",
     "Register a version of an indicator of this organisation, bound to its definition.": "登记本机构指标的一个版本，与其定义绑定。",
@@ -505,6 +508,7 @@ HELP_ZH: Final[dict[str, str]] = {
     "A file; default: all.": "一个文件；默认为全部。",
     "The request that was returned.": "被退回的申请。",
     "The tool that checked.": "所用的检查工具。",
+    "Why it may leave; vault.": "可以出域的理由；存入保管库。",
     "Vote on every file of a request, as an output checker.": "作为审查人，对申请的每个文件表决。",
     "Id, or leaf hash, of the request.": "申请的标识或叶哈希。",
     "The checklist that was filled in.": "填写完成的检查表。",
@@ -565,6 +569,7 @@ HELP_ZH: Final[dict[str, str]] = {
     "The object, or leaf hash, objected to.": "被异议的对象或叶哈希。",
     "Code of the claim, like credit or ownership.": "主张的代码，如 credit（贡献）或 ownership（权属）。",
     "ORG/UNIT or ORG:PID; default: the signer's organisation.": "ORG/UNIT 或 ORG:PID；默认为签名者的机构。",
+    "The reasons; kept in the vault.": "理由说明；存入保管库。",
     "Rule on a dispute, as a member that is no party of it.": "作为非当事成员，对异议作出裁决。",
     "upheld, partly or rejected.": "upheld（成立）、partly（部分成立）或 rejected（不成立）。",
     "revoke=CERTIFICATE or withdraw=CONTRIBUTION.": "revoke=CERTIFICATE（撤销凭证）或 withdraw=CONTRIBUTION（收回贡献）。",
@@ -574,6 +579,19 @@ HELP_ZH: Final[dict[str, str]] = {
     "The finding's code.": "发现项的代码。",
     "justified, remedied or sanctioned.": "justified（有理由）、remedied（已补救）或 sanctioned（已处分）。",
     "The custodian's dataset that it is about.": "所涉保管方的数据集。",
+    # --- alliance assessment ---
+    "The committee's assessments (运行考核).": "委员会的运行考核。",
+    "Record the assessment of a period, with numbers that everybody can count again.": "记录某一期间的考核，其数字人人可重新统计。",
+    "First day, 2026-01-01.": "首日，如 2026-01-01。",
+    "CODE=NUMBER; default: what Q8 and Q9 count.": "CODE=NUMBER；默认为 Q8 与 Q9 的统计结果。",
+    "In words; kept in the vault, for all.": "文字说明；存入保管库，面向全体成员。",
+    # --- alliance anchor ---
+    "Time stamps of others (RFC 3161) over the chain.": "第三方对链的时间戳（RFC 3161）。",
+    "Write the newest published checkpoint, as it is: what a time-stamping authority is to stamp (`openssl ts -query -sha256 -cert -data FILE -out FILE.tsq`).": "原样写出最新已公布的检查点，供时间戳机构加盖（`openssl ts -query -sha256 -cert -data FILE -out FILE.tsq`）。",
+    "New file for the checkpoint.": "存放检查点的新文件。",
+    "Put a time stamp on the record: the checkpoint's size and root, and the token in the vault of every member. `openssl ts -verify -data CHECKPOINT -in TOKEN -CAfile CA` checks it.": "将时间戳上链留痕：记录检查点的大小与根，时间戳令牌存入每个成员的保管库。可用 `openssl ts -verify -data CHECKPOINT -in TOKEN -CAfile CA` 核验。",
+    "The checkpoint that was stamped.": "已加盖时间戳的检查点。",
+    "The authority's answer (.tsr).": "时间戳机构的答复（.tsr）。",
     # --- alliance import ---
     "Import logs of other systems.": "导入其他系统的日志。",
     "Import the access log of the iDASH 2018 competition, one signed entry for each line.": "导入 iDASH 2018 竞赛的访问日志，每行一个签名条目。",
@@ -589,7 +607,6 @@ HELP_ZH: Final[dict[str, str]] = {
     "SERIES, all its versions; or SERIES@VERSION.": "SERIES 表示全部版本；或 SERIES@VERSION。",
     "Also what was derived from it.": "包括由其派生的数据。",
     "table, json, csv or page.": "table（表格）、json、csv 或 page（页面）。",
-    "Write it to this file.": "写入此文件。",
     "Write receipts of all its records here.": "将其全部记录的回执写入此处。",
     "The first page only.": "仅第一页。",
     "The page after this cursor.": "该游标之后的一页。",
@@ -612,6 +629,11 @@ HELP_ZH: Final[dict[str, str]] = {
     "Everything about one person: for that person and its institution (Q11).": "关于某人的全部记录：供本人及其机构查阅（Q11）。",
     "A pid of this institution.": "本机构的一个 pid。",
     "Whether a certificate is genuine and current, as the node says (Q12).": "凭证是否真实、现行，据节点所述（Q12）。",
+    # --- alliance register ---
+    "Public registers, made from the chain.": "由链生成的公开登记册。",
+    "The data-use register of HDR UK: 31 columns, as CSV.": "HDR UK 的数据使用登记册：31 列，CSV 格式。",
+    "Agreements in the form of NHS Digital's register: JSON, with all versions inside.": "NHS Digital 登记册形式的协议：JSON，含全部版本。",
+    "Folder; one file for each agreement. Default: all here.": "文件夹；每份协议一个文件。默认全部输出到此处。",
     # --- alliance audit ---
     "Check a copy (`alliance audit DIR`), a receipt, or drill the audit itself. Offline.": "核查副本（`alliance audit DIR`）、回执，或演练审计本身。离线。",
     "Check everything in an offline copy; exit code 0, or 20 + the first step that fails.": "核查离线副本的全部内容；退出码为 0，或 20 + 首个失败步骤。",

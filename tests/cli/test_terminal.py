@@ -131,4 +131,4 @@ def test_an_interrupted_command_says_so(
     result = call("keys", "new", "mine", "--home", tmp_path, "--lang", language)
     assert result.code == 130
     assert word in result.err
-    assert len(asked) == 1
+    assert len(asked) == 2
