@@ -81,7 +81,8 @@ HELP_ZH: Final[dict[str, str]] = {
     "Genesis file that you trust.": "您信任的创世文件。",
     "Write it to this file.": "写入此文件。",
     # --- alliance init ---
-    "Found a chain of one member: keys, genesis, settings. Never overwrites.": "建立单成员链：密钥、创世文件、设置。绝不覆盖。",
+    "Found a chain of one member: keys, genesis, settings, and a vault with its first copy. Never overwrites.": "建立单成员链：密钥、创世文件、设置，以及保管库及其首份副本。绝不覆盖。",
+    "Folder for the encrypted copy of the vault, best on another disk; default: beside the home.": "保管库加密副本的文件夹，最好位于另一磁盘；默认与主目录并列。",
     # --- alliance export ---
     "Copy the chain into files that anybody can check offline (C2SP tlog-tiles).": "将链复制为任何人都可离线核查的文件（C2SP tlog-tiles）。",
     "New folder for the copy.": "存放副本的新文件夹。",
@@ -138,6 +139,7 @@ HELP_ZH: Final[dict[str, str]] = {
     "At least 2.": "至少为 2。",
     "TYPE=N/D, or default=N/D.": "TYPE=N/D，或 default=N/D（同意比例）。",
     "Tree hash of the disease vocabulary.": "疾病词表的树哈希。",
+    "SCHEMA=MONTHS: payloads of it are not erased before; 0 ends that.": "SCHEMA=MONTHS：该类载荷在此之前不予删除；0 表示取消。",
     "UTC; default: in a minute.": "UTC 时间；默认为一分钟后。",
     # --- alliance endorse ---
     "Approve or reject a record that waits for a co-decision.": "同意或否决一条等待共同决策的记录。",
@@ -269,7 +271,7 @@ HELP_ZH: Final[dict[str, str]] = {
     "Folder for the copy; the newest keys only.": "存放副本的文件夹；仅含最新密钥。",
     "Put a copy in the place of a lost vault; what was erased since is erased before anything is served. Never overwrites; the node must not run.": "用副本替代丢失的保管库；其后的删除会在提供服务之前执行。绝不覆盖；节点不得在运行。",
     "A copy that `alliance vault backup` made.": "`alliance vault backup` 生成的副本。",
-    "Give the vault a new key; the node must not run. Copies of its keys made before are void.": "更换保管库密钥；节点不得在运行。此前的密钥副本作废。",
+    "Give the vault a new key, and its declared copy, too; the node must not run. Where the key comes from the environment or a command, that gives the new one first and the old one after it. Copies of the keys made before are void.": "更换保管库及其声明副本的密钥；节点不得在运行。密钥来自环境变量或命令时，须先给出新密钥，再给出旧密钥。此前的密钥副本作废。",
     "What the vault holds and misses, and which holders have not answered an erasure yet.": "保管库持有与缺失的内容，以及尚未答复删除的持有者。",
     "Hand a large file in to the vault; the same again goes on where it stopped. A record names it with `--attachment COMMITMENT`.": "将大文件存入保管库；重新运行同一命令即从中断处继续。记录以 `--attachment COMMITMENT` 引用。",
     "The file.": "文件。",
