@@ -66,6 +66,7 @@ HELP_ZH: Final[dict[str, str]] = {
     "The same, exclusive.": "同上，不含该时刻。",
     "CSV for Excel: UTF-8 with BOM.": "供 Excel 使用的 CSV：带 BOM 的 UTF-8。",
     "Code of the organisation.": "机构代码。",
+    "Keep here which files were read; after an interruption, go on with it.": "在此记下已读文件；中断后据此继续。",
     "Id of the series.": "数据系列标识。",
     "Name of the version.": "版本名称。",
     "Kept in the vault, for all members.": "存入保管库，面向全体成员。",
