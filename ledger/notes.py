@@ -19,6 +19,7 @@ COSIGNATURE_ED25519: Final = 0x04
 MAX_SIGNATURES: Final = 100
 MAX_NOTE_BYTES: Final = 1 << 16
 MAX_PATH: Final = 63
+SIGNATURE_BYTES: Final = 64
 
 
 # --- keys ---
@@ -135,31 +136,37 @@ class Verified(NamedTuple):
 def verify_note(note: Note, keys: Iterable[NoteKey]) -> list[Verified]:
     """The signatures of known keys, all of which verify; unknown ones are ignored.
 
+    A key id has four bytes: who wants one that another key of this name has, finds it in hours. So
+    a line is of whichever key of its name and id it verifies under.
+
     Raises `ProofError`: N4 when a known key's signature fails, N5 when none is known.
     """
-    known = {(key.name, key.key_id): key for key in keys}
-    verified: dict[tuple[str, bytes], Verified] = {}
+    known: dict[tuple[str, bytes], list[NoteKey]] = {}
+    for key in keys:
+        known.setdefault((key.name, key.key_id), []).append(key)
+    verified: dict[NoteKey, Verified] = {}
     for line in note.signatures:
-        key = known.get((line.name, line.key_id))
-        if key is None:
+        named = known.get((line.name, line.key_id))
+        if named is None:
             continue
-        time_s, signature, message = _signed(key, line.payload, note.text)
-        if not verify(EDDSA, key.public_key, signature, message):
-            raise ProofError("N4", name=key.name)
-        verified.setdefault((line.name, line.key_id), Verified(key, time_s))
+        found = next((one for key in named if (one := _verified(key, line, note.text))), None)
+        if found is None:
+            raise ProofError("N4", name=line.name)
+        verified.setdefault(found.key, found)
     if not verified:
         raise ProofError("N5")
     return list(verified.values())
 
 
-def _signed(key: NoteKey, payload: bytes, text: bytes) -> tuple[int | None, bytes, bytes]:
-    """Time, signature and signed message of a signature line."""
-    if key.type == NOTE_ED25519:
-        return None, payload, text
-    time_s = int.from_bytes(payload[:8], "big")
-    if len(payload) != 72 or time_s == 0:
-        raise ProofError("N4", name=key.name)
-    return time_s, payload[8:], cosignature_message(time_s, text)
+def _verified(key: NoteKey, line: NoteSignature, text: bytes) -> Verified | None:
+    """What a signature line is under this key; None unless it verifies."""
+    time_s, signature, message = None, line.payload, text
+    if key.type == COSIGNATURE_ED25519:
+        time_s, signature = int.from_bytes(line.payload[:8], "big"), line.payload[8:]
+        message = cosignature_message(time_s, text)
+    if time_s == 0 or len(signature) != SIGNATURE_BYTES:
+        return None
+    return Verified(key, time_s) if verify(EDDSA, key.public_key, signature, message) else None
 
 
 def sign_note(text: bytes, name: str, signer: Signer) -> NoteSignature:

@@ -39,6 +39,7 @@ from ledger.rules.decisions import (
     decided,
     is_decided,
     is_impossible,
+    with_vote,
 )
 from ledger.rules.draft import At, Draft, Located, Outcome
 from ledger.rules.graph import NODES, node_changes
@@ -306,12 +307,12 @@ def _apply_endorse(
     if at.time_ms > state.deadline_ms:
         return Outcome({}, ("ENDORSE_LATE",), subjects)
     vote = Vote(capacity=signer.capacity, kid=kid, org=entry.statement.iss, verdict=body.verdict)
-    changes = _decide(draft, state, (*state.votes, vote), at, body.target)
+    changes = _decide(draft, state, vote, at, body.target)
     return Outcome(changes, (), subjects)
 
 
 def _decide(
-    draft: Draft, state: DecisionState, votes: tuple[Vote, ...], at: At, target: str
+    draft: Draft, state: DecisionState, vote: Vote, at: At, target: str
 ) -> dict[bytes, Shape]:
     """What a further vote makes of a pending decision; its rules are evaluated again when it is the
     deciding one.
@@ -322,7 +323,8 @@ def _decide(
         alternatives = _alternatives(draft, record, state.org, state.committee, at)
     except RefusedError as refusal:
         # Who would have to agree cannot be said any more: what it rests on is gone.
-        return {key: decided(state, votes, "VOID", refusal.rule)}
+        return {key: decided(state, state.votes, "VOID", refusal.rule)}
+    votes = with_vote(draft, state.votes, vote, alternatives)
     if is_decided(draft, votes, alternatives):
         try:
             check_not_after(record, at)

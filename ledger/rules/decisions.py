@@ -14,6 +14,8 @@ from ledger.rules.values import DecisionState, KeyState, Vote
 from ledger.state import state_key
 
 DEFAULT_QUORUM = (2, 3)
+MAX_VOTES = 16
+"""Votes of one organisation in one capacity that are kept; one, at most two, decide anything."""
 
 
 class Need(NamedTuple):
@@ -45,16 +47,30 @@ def count_votes(draft: Draft, votes: Sequence[Vote], need: Need, verdict: str) -
     """Distinct keys of the org or person named, or distinct ADMITTED orgs; under keys in force."""
     given = [v for v in votes if v.verdict == verdict and _counts(draft, v, need)]
     if need.org is not None:
-        capacity = "so" if need.person is None else "self"
-        return len({v.kid for v in given if v.capacity == capacity and v.org == need.org})
-    orgs = {v.org for v in given if v.capacity == "dac"}
+        return len({v.kid for v in given})
+    orgs = {v.org for v in given}
     return sum(1 for org in orgs if (m := draft.member(org)) is not None and m.status == "ADMITTED")
 
 
-def _counts(draft: Draft, vote: Vote, need: Need) -> bool:
-    """Whether the key of a vote is not revoked after the previous block (a decision must not rest
-    on a stolen key), and is the right person's.
+def with_vote(
+    draft: Draft, votes: tuple[Vote, ...], vote: Vote, alternatives: Alternatives
+) -> tuple[Vote, ...]:
+    """The votes with one more, where a need asks for it and its organisation has not given
+    `MAX_VOTES` in this capacity: every member registers as many keys as it likes, and whoever
+    decides next reads all the votes there are.
     """
+    asked = any(_counts(draft, vote, need) for needs in alternatives for need in needs)
+    given = sum((one.org, one.capacity) == (vote.org, vote.capacity) for one in votes)
+    return (*votes, vote) if asked and given < MAX_VOTES else votes
+
+
+def _counts(draft: Draft, vote: Vote, need: Need) -> bool:
+    """Whether a need asks for this vote: its capacity, organisation and person are right, and its
+    key is not revoked after the previous block (a decision must not rest on a stolen key).
+    """
+    wanted = "dac" if need.org is None else "so" if need.person is None else "self"
+    if vote.capacity != wanted or need.org not in (None, vote.org):
+        return False
     key = draft.parent.get(state_key("key", vote.kid))
     if not isinstance(key, KeyState) or key.revoked is not None:
         return False

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from ledger.chain import chain_id_of, check_block, check_genesis, found
-from ledger.crypto import verify
+from ledger.crypto import signer_from_seed, verify
 from ledger.encoding import b64url, encode_bundle, encode_time
 from ledger.errors import AllianceError, ProofError
 from ledger.members import Limits, check_config
@@ -19,13 +19,17 @@ from ledger.records import DECODERS, decode_entry
 from ledger.records.catalogue import Alias, DatasetBody, Term
 from ledger.records.envelope import ENCODE, Record, Ref, decode_canonical
 from ledger.records.governance import (
+    EndorseBody,
     FounderAcceptanceBody,
     GenesisBody,
     KeyBody,
     MemberBody,
     PolicyBody,
+    ResolutionBody,
+    Votes,
 )
 from ledger.records.use import CorrectionBody, Source
+from ledger.rules.decisions import MAX_VOTES
 from ledger.rules.guard import PATTERNS
 from ledger.rules.use import MAX_SUMMARY
 from ledger.state import verify_state
@@ -37,11 +41,20 @@ from ledger.verify import (
     verify_subject_log,
 )
 from tests.ledger.ledgers import LATER, Ledger
+from tests.ledger.lives import ANALYST, Life, person_key
 from tests.ledger.test_rules_governance import admission, endorse, register, three
 from tests.ledger.test_rules_structure import access, dataset, refused
 from tests.ledger.test_rules_use import T2, aliased, close, summary, version
 from tests.support.copies import sign_head
-from tests.support.world import GENESIS_MS, Blocks, World, make_world, sign_payload, sign_record
+from tests.support.world import (
+    GENESIS_MS,
+    Blocks,
+    World,
+    make_world,
+    seed,
+    sign_payload,
+    sign_record,
+)
 
 NOW = GENESIS_MS + 60_000
 DAY_MS = 86_400_000
@@ -265,6 +278,27 @@ def test_a_stolen_and_revoked_key_decides_nothing() -> None:
     assert ledger.decision(leaf).status == "PENDING"
     endorse(ledger, leaf, "h2")
     assert ledger.decision(leaf).status == "EFFECTIVE"
+
+
+def test_nobody_swells_a_decision_with_votes() -> None:
+    """Every member registers keys without end; each vote kept would be read again by every node at
+    each further one, and written with the decision.
+    """
+    life = Life()
+    votes = Votes(abstain=0, against=0, in_favour=3)
+    meeting = ResolutionBody(
+        kind="other", meeting_date="2026-01-01", no="R-1", present=3, votes=votes
+    )
+    leaf = life.put("resolution", meeting, by="committee")
+    for number in range(MAX_VOTES + 2):
+        signer = signer_from_seed(seed("dac", str(number)))
+        life.register("h2", "dac", f"c{number}", signer)
+        body = EndorseBody(capacity="dac", target=leaf, verdict="reject")
+        life.put("endorse", body, by=signer, org="h2")
+    life.endorse(leaf, "h3", "officer")
+    life.endorse(leaf, "h2", person_key(ANALYST))
+    assert len(life.decision(leaf).votes) == 1 + MAX_VOTES
+    assert life.endorse(leaf, "h3", "committee") == "EFFECTIVE"
 
 
 def test_the_last_of_several_policies_in_one_block_replaces_the_others() -> None:

@@ -3,6 +3,7 @@ and every other form refused.
 """
 
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -341,6 +342,22 @@ def test_a_known_key_that_fails_refuses_the_note(note: Note, name: str) -> None:
     with pytest.raises(ProofError) as caught:
         verify_note(note, BOTH)
     assert caught.value.facts == {"name": name}
+
+
+def test_two_keys_of_one_name_may_have_one_id() -> None:
+    """A member that grinds its log key to the id of another's, all under the chain's origin, would
+    else make every head that the other one signs look forged.
+    """
+    text, name = b"collide.example/log\n1\nx\n", "collide.example/log"
+    seeds = (sha256(b"note key %d" % number).digest() for number in (131_734, 167_669))
+    one, other = map(signer_from_seed, seeds)
+    mine, rival = (NoteKey(name, NOTE_ED25519, signer.public_key) for signer in (one, other))
+    assert mine.key_id == rival.key_id
+    lines = sign_note(text, name, one), sign_note(text, name, other)
+    for keys in ((mine, rival), (rival, mine)):
+        assert verify_note(Note(text, lines[:1]), keys) == [Verified(mine, None)]
+        assert {found.key for found in verify_note(Note(text, lines), keys)} == {mine, rival}
+    assert rule_of(verify_note, Note(text, lines), [rival]) == "N4"
 
 
 def test_a_time_of_zero_is_refused_even_when_it_was_signed() -> None:
