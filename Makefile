@@ -45,7 +45,7 @@ audit: $(READY)
 	$(BIN)/python -m tests.tidy.audit
 
 bench: $(READY)
-	$(BIN)/python -m tests.bench access core lives node
+	$(BIN)/python -m tests.bench access core lives node reports
 
 # Four members on one machine, then up to ten over simulated links. Some bounds are missed: the README's second table
 # says which.

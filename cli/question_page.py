@@ -10,6 +10,11 @@ from cli.question_texts import QUESTION_TEXTS
 from ledger.encoding import b64url, encode_time
 from ledger.errors import ensure
 
+LONG: Final = frozenset({
+    "action", "datasets", "detail", "findings", "name", "obligations", "org", "parties", "party",
+    "person", "pools", "publications", "reviewers", "roles",
+})  # fmt: skip
+"""Columns of long words: twice as wide as the others."""
 SHORT: Final = 12
 """Characters of a hash that are printed in a table; the file of proofs has all of it."""
 
@@ -25,7 +30,7 @@ def page_of_report(
     return as_html(
         Page(
             title=QUESTION_TEXTS[f"title-{report['report']}"],
-            issuer=Text(head["origin"], head["origin"]),
+            issuer=Text(f"Alliance chain {head['origin']}", f"联盟链 {head['origin']}"),
             number=f"{report['question']} {report['report']}".strip(),
             status=encode_time(head["time_ms"]),
             code=_code(report),
@@ -76,15 +81,19 @@ def _rows(
     shown: Callable[[str, object], str],
 ) -> Section:
     ensure(bool(columns), "a report has columns")
-    width = 100 // len(columns)
+    total = sum(map(_weight, columns))
     return Section(
         QUESTION_TEXTS["report-rows-title"],
         table=Table(
             tuple(QUESTION_TEXTS[f"report-{name}"] for name in columns),
-            tuple(width for _name in columns),
+            tuple(100 * _weight(name) // total for name in columns),
             tuple(tuple(_cell(name, row, shown) for name in columns) for row in rows),
         ),
     )
+
+
+def _weight(name: str) -> int:
+    return 2 if name in LONG else 1
 
 
 def _cell(name: str, row: Mapping[str, Any], shown: Callable[[str, object], str]) -> str:

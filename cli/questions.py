@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.table import Table
 
+from cli.certificate_texts import RIGHTS_TEXTS
 from cli.home import write_over
 from cli.options import Place, at_place
 from cli.question_page import page_of_report
@@ -162,7 +163,7 @@ def give(report: Mapping[str, Any], form: str, bom: bool, out: Path | None = Non
     if form == "csv":
         text = ("\ufeff" if bom else "") + csv_of(report, columns, bom)
     elif form == "page":
-        text = page_of_report(report, columns, facts_of(report), _said)
+        text = page_of_report(report, columns, facts_of(report), _in_both)
     elif form == "json" or wants_json():
         text = as_json(report)
     else:
@@ -231,6 +232,14 @@ def shown(name: str, value: object) -> str:
 def _said(name: str, value: object) -> str:
     """A value of a row for the eye: what has to be done is a sentence."""
     return say(f"action-{value}") if name == "action" and value else shown(name, value)
+
+
+def _in_both(name: str, value: object) -> str:
+    """The same for a page in both languages."""
+    if name == "action" and value:
+        text = RIGHTS_TEXTS[f"action-{value}"]
+        return f"{text.zh} {text.en}"
+    return shown(name, value)
 
 
 def table_of(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Table:

@@ -3,7 +3,7 @@ in it, and the index below it. Made once for a head, read from many threads.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Final, NamedTuple, TypeVar
 
 from ledger.encoding import b64url, decode_statement, encode_time, unb64url
@@ -15,6 +15,7 @@ from ledger.records.seal import decode_seal
 from ledger.rules import VALUES, Draft
 from ledger.rules.graph import node_at
 from ledger.rules.standing import PermitState, RunState
+from ledger.rules.structure import DAY_MS
 from ledger.rules.values import (
     DatasetState,
     FindingState,
@@ -257,4 +258,9 @@ class Ground:
 
 def day_of(ms: int) -> str:
     """The day of a time, in UTC."""
-    return encode_time(ms)[:10]
+    return _day(ms // DAY_MS)
+
+
+@lru_cache(maxsize=4_096)
+def _day(number: int) -> str:
+    return encode_time(number * DAY_MS)[:10]

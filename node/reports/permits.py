@@ -3,7 +3,7 @@ D4).
 """
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -14,12 +14,11 @@ from ledger.records.imports import ImportedAgreementBody
 from ledger.rules.machines import permit_status
 from ledger.rules.obligations import Owed, obligations_of
 from ledger.rules.standing import PermitState, StudyState
+from ledger.rules.structure import DAY_MS
 from ledger.rules.values import ImportedState, VersionState
 from node.reports.answer import Answer, Asked, Row, tally, unique
 from node.reports.ground import Ground, Permit, day_of
 from node.store import Group, parse_integer
-
-DAY_MS: Final = 86_400_000
 
 
 class PermitRow(Row, frozen=True, kw_only=True, omit_defaults=True):

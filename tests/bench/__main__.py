@@ -1,5 +1,5 @@
 """`python -m tests.bench GROUP...`: run groups of measurements (access, core, lives, node, net,
-wan), print the table, keep it as JSON.
+reports, wan), print the table, keep it as JSON.
 """
 
 import itertools
@@ -8,7 +8,7 @@ import platform
 import sys
 from pathlib import Path
 
-from tests.bench import access, core, lives, net, node, wan
+from tests.bench import access, core, lives, net, node, reports, wan
 from tests.bench.measure import Goal
 
 RESULTS = Path(__file__).parent / "results.json"
@@ -18,6 +18,7 @@ GROUPS = {
     "lives": lives.goals,
     "node": node.goals,
     "net": net.goals,
+    "reports": reports.goals,
     "wan": wan.goals,
 }
 

@@ -1,12 +1,17 @@
 """`alliance report`: the forms of an answer, and what stands beside it."""
 
 import csv
+import html
 import io
+import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Chain, make_chain
+from cli.questions import COLUMNS
+from tests.cli.conftest import Chain, call, make_chain
 
 
 @pytest.fixture(scope="module")
@@ -79,3 +84,69 @@ def test_bad_questions(used: Chain, words: tuple[str, ...], code: int) -> None:
     result = used("report", *words)
     assert result.code == code
     assert "Traceback" not in result.err
+
+
+WORDS = {
+    "uses": ("GTEx",),
+    "provenance": ("Nothing",),
+    "credit": ("Nothing",),
+    "consequences": ("dataset:GTEx",),
+    "member": ("h1",),
+    "person": ("0" * 32,),
+    "certificate": ("C-1",),
+}
+
+
+@pytest.mark.parametrize("name", sorted(COLUMNS))
+def test_every_question_has_a_command_that_answers_or_says_why_not(used: Chain, name: str) -> None:
+    result = used("report", name, *WORDS.get(name, ()), "--lang", "zh")
+    absent = name in ("provenance", "credit", "person", "certificate")
+    assert result.code == (14 if absent else 0), result.err
+    if not absent:
+        assert "仅涵盖已记录的内容" in result.out
+
+
+def test_the_records_of_an_answer_are_proven_offline(used: Chain, tmp_path: Path) -> None:
+    folder = tmp_path / "proofs"
+    report = used.json("report", "uses", "GTEx", "--proofs", folder)
+    named = {leaf for row in report["rows"] for leaf in row["records"]}
+    kept = json.loads((folder / "answer.json").read_text())
+    assert {leaf for row in kept["rows"] for leaf in row["records"]} == named
+    files = sorted((folder / "receipts").glob("*.json"))
+    assert len(files) == len(named) == 3
+    for file in files:
+        audited = call("audit", "receipt", file, "--genesis", used.home / "genesis")
+        assert audited.code == 0
+    damaged = files[0].read_text().replace('"codes":["NO_PERMIT"]', '"codes":[]')
+    assert damaged != files[0].read_text()
+    files[0].write_text(damaged)
+    assert call("audit", "receipt", files[0], "--genesis", used.home / "genesis").code > 20
+
+
+def test_a_page_is_in_both_languages_and_loads_nothing(used: Chain, tmp_path: Path) -> None:
+    person = "<script src=//x.example>"
+    used.json("access", "record", "--dataset", "Odd", "--activity", "Q", "--person", person)
+    file = tmp_path / "page.html"
+    result = used("report", "uses", "Odd", "--format", "page", "--out", file)
+    assert (result.code, result.out) == (0, "")
+    page = file.read_text()
+    assert "谁使用了数据集" in page
+    assert "Who used a dataset" in page
+    assert "本答案无法知晓的事项" in page
+    assert html.escape(person) in page
+    assert "<script" not in page
+    assert not re.search(r"""(?:src|href)=["']?https?:|url\(|@import""", page)
+
+
+def test_one_page_and_the_next(used: Chain) -> None:
+    first = used.json("report", "coverage", "--first")
+    assert first["next"] is None
+    result = used("report", "coverage", "--after", "AAAA")
+    assert (result.code, "Q5" in result.err) == (10, True)
+
+
+def test_words_of_strangers_are_no_formulas_in_a_spreadsheet(used: Chain) -> None:
+    used.json("access", "record", "--dataset", "=1+1", "--activity", "Q", "--person", "ext:a:1")
+    words = ("report", "uses", "=1+1", "--format", "csv")
+    assert "\r\n'=1+1," in used(*words, "--bom").out
+    assert "\r\n=1+1," in used(*words).out

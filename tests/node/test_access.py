@@ -225,6 +225,30 @@ def test_the_log_of_a_person_is_no_way_around(tmp_path: Path) -> None:
     run(tmp_path, test)
 
 
+def test_a_report_on_a_person_is_for_that_person_and_its_officers(tmp_path: Path) -> None:
+    async def test(stage: Stage) -> None:
+        path = "/api/v1/reports/person"
+        async with stage.client("researcher") as client:
+            assert rule(await client.get(path, params={"pid": "p7"})) == (403, "P6")
+            assert (await client.get(path, params={"pid": "self-1"})).status_code == 404
+        async with stage.client("officer") as client:
+            assert (await client.get(path, params={"pid": "p7"})).status_code == 404
+        async with stage.client("auditor") as client:
+            assert rule(await client.get(path, params={"pid": "p7"})) == (403, "P1")
+
+    run(tmp_path, test)
+
+
+def test_what_the_vault_misses_is_for_whom_the_vault_is(tmp_path: Path) -> None:
+    async def test(stage: Stage) -> None:
+        for role, found in (("officer", 0), ("auditor", 0), ("committee", None)):
+            async with stage.client(role) as client:
+                answer = await client.get("/api/v1/reports/copies")
+                assert answer.json()["facts"]["missing_payloads"] == found, role
+
+    run(tmp_path, test)
+
+
 def test_what_is_the_organisations_own_is_for_its_people() -> None:
     other = Identity("k", "h2", "x", "officer")
     with pytest.raises(ForbiddenError, match="P4"):
