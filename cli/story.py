@@ -235,7 +235,7 @@ def _analysis(life: Life, people: People) -> str:
         centre, "system", "access", "read", source, "--dataset", STANDARD, "--out", work, *under
     )
     life.holds(read["findings"] == [], "access", read["findings"])
-    python = shutil.which("python3") or sys.executable
+    python = "python3" if shutil.which("python3") else sys.executable
     options = (*under, "--dataset", f"{STANDARD}={work}", "--output", table, "--run", "RUN-1")
     done = life.wrapped(centre, options, (python, script, work, table))
     life.holds(done["findings"] == [], "run", done["findings"])
