@@ -100,6 +100,11 @@ class Queue:
                 self._callers.remove(call)
 
     @property
+    def is_drained(self) -> bool:
+        """Whether nothing will come any more, and nothing is left."""
+        return self._closed and not self._parts
+
+    @property
     def is_closed(self) -> bool:
         """Whether nothing will come any more."""
         return self._closed
@@ -350,7 +355,8 @@ class Links:
         """Carry what waits, as soon as there is something."""
         failures = 0
         with PeerClient(way.url, signer, trust=way.trust) as client:
-            while not way.stopping.is_set():
+            # To who takes part no more, and at the end, what was said still leaves.
+            while not way.stopping.is_set() or (link.queue.is_closed and not link.queue.is_drained):
                 message = link.queue.take(PUSH_S)
                 if message is None:
                     continue

@@ -34,7 +34,8 @@ class Intake:
         self.promises: dict[Future[list[Outcome]], Future[bool]] = {}
         """Requests whose callers are about to go, and whether they were taken in by then."""
         self.pending = self._pending_bytes = 0
-        self.stopping = False
+        self.stopping = self.closed = False
+        """Whether no more entries are taken; whether no messages are heard either."""
         self.pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="verify")
         self.wake = threading.Condition()
         self._unchecked: defaultdict[str, deque[tuple[Exchange, int]]] = defaultdict(deque)
@@ -46,6 +47,11 @@ class Intake:
         with self.wake:
             self.stopping = True
             self.wake.notify()
+
+    def close(self) -> None:
+        """The writer has ended: nothing is heard any more."""
+        with self.wake:
+            self.closed = True
 
     def take(self, deadline_s: Callable[[], float]) -> list[Submission] | None:
         """Everything that waits, as soon as there is something or the deadline has come; None when
@@ -59,6 +65,8 @@ class Intake:
                 if self.stopping and not self.pending:
                     return None
                 self.wake.wait(min(left, IDLE_S))
+            if self.stopping and not (self.pending or self.submissions or self.promises):
+                return None  # others go on talking; this node has nothing to hear any more
             return self.take_rest()
 
     def take_rest(self) -> list[Submission]:
@@ -134,7 +142,7 @@ class Intake:
         """As `Driver.deliver`."""
         size = size_of(exchange)
         with self.wake:
-            if self.stopping:
+            if self.closed:
                 raise BusyError("O4.stopping")
             count, waiting = self._on_the_way[peer.name], self._bytes_on_the_way[peer.name]
             if count and (count >= MAX_DELIVERIES or waiting + size > MAX_DELIVERY_BYTES):
@@ -163,7 +171,7 @@ class Intake:
         finally:
             with self.wake:
                 self._unchecked[peer.name].popleft()
-                more = bool(self._unchecked[peer.name]) and not self.stopping
+                more = bool(self._unchecked[peer.name]) and not self.closed
             if more:
                 self.pool.submit(self._check_next, peer)
 

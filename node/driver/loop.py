@@ -50,6 +50,8 @@ from node.submissions import Outcome, Submission
 from node.wire import Exchange
 
 IDLE_MS: Final = 1_000
+HAND_OVER_MS: Final = 2_000
+"""For so long a node that is told to stop waits for the others to make final what it took in."""
 
 
 class Driver:
@@ -97,6 +99,7 @@ class Driver:
         self._taken: list[Submission] = []
         self._failed: AllianceError | None = None
         self._deadline: int | None = None
+        self._stop_by_ms = 0
         self._tip = b""
         self._thread = threading.Thread(target=self._run, name="driver", daemon=True)
         self._recorder = Recorder(config.home / config.record) if config.record else None
@@ -136,6 +139,7 @@ class Driver:
         self._intake.stop()
         if self._thread.is_alive():
             self._thread.join(self.config.stop_ms / 1000 if timeout_s is None else timeout_s)
+        self._intake.close()
         self._intake.pool.shutdown(wait=True)
         self._gossip.archive.shutdown(wait=True)
         self.store.close()
@@ -357,13 +361,27 @@ class Driver:
                     self._recover()
                 with _uncollected():
                     self._batch(taken)
+                if self._intake.stopping and self.clock.now_ms() >= self._stop_by():
+                    self._hand_over()
             except StorageError as error:
                 self._give_up(error, taken)
+
+    def _stop_by(self) -> int:
+        """When a node that is told to stop waits no longer: POSIX ms."""
+        self._stop_by_ms = self._stop_by_ms or self.clock.now_ms() + HAND_OVER_MS
+        return self._stop_by_ms
+
+    def _hand_over(self) -> None:
+        """What was taken in is on the disk and with the others; whoever waits is told to come back,
+        as nobody knows how long they take.
+        """
+        self._settle_all(BusyError("O4.stopping"), self._intake.take_rest())
 
     def _deadline_s(self) -> float:
         """Seconds until there is something to do without being asked."""
         now_ms = self.clock.now_ms()
         due = [IDLE_MS + now_ms] if self._deadline is None else [self._deadline]
+        due += [self._stop_by()] if self._intake.stopping else []
         if self._state.in_touch:
             due.append(self._gossip.due_ms)
             lacks_ms = self._gossip.catchup.due_ms
@@ -397,6 +415,8 @@ class Driver:
         if state.in_touch:
             gossip.keep_in_touch(now_ms)
         promised = {call: self._mempool.promise(call) for call in list(self._intake.promises)}
+        if self._intake.stopping:
+            self._mempool.keep_all()
         self._durable.save()
         self._keep_promises(promised)
         self._heads.cosign_late()

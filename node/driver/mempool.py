@@ -182,6 +182,12 @@ class Mempool:
         self.late += [w.entry for w in own if w.entry.leaf not in late]
         return bool(own) or closed or submitted.done()
 
+    def keep_all(self) -> None:
+        """This node is about to stop: what somebody handed in here goes to the disk."""
+        known = {entry.leaf for entry in self.late} | self.kept
+        own = [waiting.entry for waiting in self.waiting.values() if waiting.callers]
+        self.late += [entry for entry in own if entry.leaf not in known]
+
     # --- out --------------------------------------------------------------------------------------
 
     def refuse(self, entry: Entry, error: AllianceError) -> None:

@@ -397,3 +397,15 @@ def test_a_member_that_falls_silent_costs_one_second_once(stepped: Make) -> None
     slow = [wait for wait in waits if wait > usual]
     assert len(slow) == 1
     assert slow[0] <= usual + 1_000
+
+
+def test_a_node_that_stops_still_hears_what_makes_final_what_it_took_in(stepped: Make) -> None:
+    net = stepped()
+    future = net.submit("h1", net.world.access(seq=1))
+    driver = net.drivers["h1"]
+    driver._intake.stop()
+    net.run(1_500)
+    published(future)
+    # Nothing is left: however much the others say, it ends.
+    driver.deliver(peer_of("h2"), Exchange(v=1, pin=net.world.genesis.seal.leaf))
+    assert driver._intake.take(lambda: 1.0) is None

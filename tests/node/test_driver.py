@@ -21,7 +21,7 @@ from ledger.records.envelope import ENCODE, Record
 from ledger.records.use import AccessBody
 from ledger.rules.values import SourceState
 from ledger.state import state_key
-from node.driver import Driver, Outcome, Published, mempool
+from node.driver import Driver, Outcome, Published, loop, mempool
 from node.main import open_driver
 from tests.support.node import FakeTime, make_config, make_home, running
 from tests.support.world import GENESIS_MS, World, make_world, sign_payload, uuid7
@@ -395,3 +395,24 @@ def wait_for(reached: Callable[[], bool]) -> None:
     while not reached():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_a_node_without_a_quorum_stops_soon_and_keeps_what_it_took_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its callers are told to come back; it does not sit out its time."""
+    monkeypatch.setattr(loop, "HAND_OVER_MS", 50)
+    world = make_world(("h1", "h2"))
+    config = make_config(make_home(world, tmp_path, "h1"), stop_ms=3_600_000)
+    driver = open_driver(config)
+    driver.start()
+    raw = world.access(seq=1)
+    future = driver.submit([raw])
+    driver.stop()
+    (outcome,) = future.result(0)
+    assert isinstance(outcome, BusyError)
+    assert outcome.rule == "O4.stopping"
+    again = open_driver(config)
+    assert list(again.store.waiting()) == [raw]
+    assert again.waiting == 1
+    again.store.close()
