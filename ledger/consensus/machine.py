@@ -67,7 +67,7 @@ MAX_HELD: Final = 64
 """Blocks of one view that a summary names: more than members, who vote once of a kind."""
 
 Judgement: TypeAlias = Literal[
-    "none", "unjustified", "final", "waiting", "early", "invalid", "good"
+    "none", "unjustified", "final", "withheld", "waiting", "early", "invalid", "good"
 ]
 
 
@@ -850,7 +850,7 @@ class Consensus:
             return "final"
         candidate = self._blocks.get(proposal.block)
         if candidate is None:
-            return "waiting"
+            return "withheld"
         info = candidate.info
         again = info.view != proposal.view
         if (
@@ -946,7 +946,8 @@ class Consensus:
         if self._work_since is None:
             return judgement == "invalid"
         late = self._expired(self._backed_off(self._timing.proposal_ms))
-        if late and judgement in ("none", "unjustified"):
+        # A proposal travels with its block: one without says no more than none.
+        if late and judgement in ("none", "unjustified", "withheld"):
             self._silent.add(leader)
             return True
         return (

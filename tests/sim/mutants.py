@@ -208,7 +208,15 @@ class VotesUnseen(Consensus):
 
     def _judge(self) -> Judgement:
         judgement = super()._judge()
-        return "good" if judgement == "waiting" else judgement
+        return "good" if judgement in ("waiting", "withheld") else judgement
+
+
+class WaitsForTheWithheld(Consensus):
+    """R8a: a proposal without its block is waited for as long as a block that is looked at."""
+
+    def _judge(self) -> Judgement:
+        judgement = super()._judge()
+        return "waiting" if judgement == "withheld" else judgement
 
 
 class FinalizesUnseen(Consensus):
@@ -499,6 +507,7 @@ MUTANTS: tuple[type[Consensus], ...] = (
     NoContiguity,
     SharesSignatures,
     VotesUnseen,
+    WaitsForTheWithheld,
     FinalizesUnseen,
     KeepsTheSkipped,
     NoClock,

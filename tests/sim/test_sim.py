@@ -46,6 +46,7 @@ DIRECTED: dict[str, Callable[[Machine], None]] = {
     "NeverAgain": scenarios.notarized_only,
     "NeverJoins": scenarios.known_to_some,
     "BuildsOnBoundary": scenarios.block_above_boundary,
+    "WaitsForTheWithheld": scenarios.withheld_body,
     "RestoresAnyRow": scenarios.boundary_not_final,
     "ForgetsTheNextKey": scenarios.rotated_key,
 }
