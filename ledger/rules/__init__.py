@@ -9,8 +9,6 @@ names this set of rules: any change that can change a state is a new version, be
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import msgspec
-
 from ledger.encoding import b64url
 from ledger.errors import RefusedError
 from ledger.records import DECODERS
@@ -336,8 +334,3 @@ def _decide(
         return {**effect, key: decided(state, votes, "EFFECTIVE", None)}
     lost = is_impossible(draft, votes, alternatives, state.members)
     return {key: decided(state, votes, "REJECTED" if lost else "PENDING", None)}
-
-
-def read_value(namespace: str, data: bytes) -> Shape:
-    """A stored value of the state, read back by its namespace. Raises `MalformedError` (S1, S2)."""
-    return decode_canonical(data, msgspec.json.Decoder(VALUES[namespace]))

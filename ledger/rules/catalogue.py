@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from ledger.encoding import decode_date, unb64url
-from ledger.errors import RefusedError
+from ledger.errors import RefusedError, unreachable
 from ledger.records.catalogue import (
     DatasetBody,
     DatasetStatusBody,
@@ -189,7 +189,7 @@ def effect_version(draft: Draft, record: Record[DatasetVersionBody], at: At, lea
     body = record.body
     series = draft.get(DatasetState, "dataset", body.series_id)
     if series is None:
-        raise RefusedError("D4", series=body.series_id)
+        unreachable("the check before has found the series")
     terms, ancestors = terms_of(body), ancestors_by(draft, at)
     asked = _asked(draft, body, series.custodian)
     kept = {name: _kept(terms, asked[name], ancestors) for name in sorted(asked)}

@@ -4,7 +4,7 @@ import msgspec
 
 from ledger.crypto import check_public_key, key_id
 from ledger.encoding import b64url, decode_date, decode_time, unb64url
-from ledger.errors import RefusedError, SignatureError
+from ledger.errors import RefusedError, SignatureError, unreachable
 from ledger.members import Verify
 from ledger.records.envelope import Record, Shape
 from ledger.records.governance import (
@@ -142,7 +142,7 @@ def effect_key(draft: Draft, record: Record[KeyBody], at: At, _leaf: str) -> Cha
         return key_changes(body.key, at.height)
     known = draft.get(KeyState, "key", body.kid)
     if known is None:
-        raise RefusedError("K5", kid=body.kid)
+        unreachable("the check before has found the key")
     suspect = None if body.suspect_from is None else decode_time(body.suspect_from)
     return {key: _revoked(known, at.height, suspect)}
 

@@ -265,6 +265,7 @@ def test_a_founded_chain() -> None:
 def test_block_0_has_its_records() -> None:
     world = make_world(("h1", "h2"))
     raws = genesis(world)
+    assert rule_of([]) == "L10"
     assert rule_of(raws[:2]) == "L10"
     assert rule_of([raws[1], *raws[1:]]) == "L10"
     assert rule_of([raws[0], raws[2], raws[1], raws[3]]) == "L11"

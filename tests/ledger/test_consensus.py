@@ -711,3 +711,21 @@ def test_a_block_from_the_future_is_judged_when_its_time_has_come() -> None:
     assert not any(isinstance(effect, Sign) for effect in effects)
     assert effects[-1] == SetTimer(13_000)
     assert [type(e) for e in machine.step(Tick(13_000))][:2] == [Persist, Sign]
+
+
+def test_answers_that_come_too_late_change_nothing() -> None:
+    """A signature that was asked for before the node fell silent; the check of a block that is
+    gone.
+    """
+    first, leader = genesis(FOUR), FOUR.leader(1)
+    machine = Consensus(FOUR.node_keys[leader])
+    effects = machine.step(Started(Durable(FOUR, first, first), 1, 10_000))
+    effects += machine.step(Heartbeat(bytes([1]) * 16, "test", 10_000))
+    build = next(effect for effect in effects if isinstance(effect, BuildBlock))
+    effects = machine.step(BlockBuilt(seal(build, FOUR), 10_000))
+    asked = next(effect for effect in effects if isinstance(effect, Sign))
+    machine.step(Received(status(leader, 15_000, boot=9), 15_000))
+    assert not machine.voting
+    late = machine.step(Signed(asked.request, bytes(64), 15_000))
+    assert not any(isinstance(effect, Send | Persist) for effect in late)
+    assert not machine.step(BlockChecked(bytes(32), "valid", 15_000))

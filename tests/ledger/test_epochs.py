@@ -19,7 +19,7 @@ from ledger.consensus.messages import (
 )
 from ledger.crypto import signer_from_seed, verify
 from ledger.encoding import b64url, unb64url
-from ledger.errors import AllianceError
+from ledger.errors import AllianceError, ProofError
 from ledger.members import EpochConfig
 from ledger.notes import TlogProof, decode_proof, encode_note, encode_policy, encode_proof
 from ledger.records import decode_entry
@@ -30,11 +30,13 @@ from ledger.records.seal import decode_seal
 from ledger.verify import (
     BoundaryProof,
     Receipt,
+    _joining,
     decode_receipt,
     encode_epochs,
     encode_receipt,
     policy_of,
     verify_block_receipt,
+    verify_head,
     verify_receipt,
 )
 from tests.ledger.ledgers import Ledger
@@ -658,6 +660,19 @@ def test_a_joining_key_is_proven_by_the_state(long: Ledger) -> None:
     assert good.key.key.startswith("ready/")
     for key in (None, prover.state("key", good.key.key[6:]), prover.state("ready", "x")):
         assert rule_of(msgspec.structs.replace(good, key=key), long) == "V5"
+
+
+def test_a_joining_key_that_was_not_pending_is_none(long: Ledger) -> None:
+    """The state proves that it holds nothing under the key's name."""
+    prover = Prover(long)
+    genesis = long.world.genesis.tip
+    receipt = prover.receipt(len(long.applied) - 1)
+    head = verify_head(prover.note, receipt.head, genesis, receipt.boundaries)
+    stranger = b64url(signer_from_seed(seed("a", "stranger")).kid)
+    absent = prover.state("ready", stranger)
+    assert absent.value is None
+    with pytest.raises(ProofError, match="V5"):
+        _joining(stranger, head, absent)
 
 
 # --- copies ---

@@ -8,6 +8,7 @@ from ledger.errors import MalformedError
 from ledger.records.catalogue import Term
 from ledger.records.outputs import FileVote, ResultFile
 from ledger.records.use import Used
+from ledger.rules.graph import Graph
 from tests.ledger.lives import ANALYST, DIGEST, LEADER, STRANGER, person_key
 from tests.ledger.yields import FILES, OUTPUT, Yield, checker_key, refused
 
@@ -50,6 +51,12 @@ def test_a_result_that_cannot_be_placed_is_refused(
     if "study" in changes:
         changes = {**changes, "study": life.run_leaf}
     refused(rule, lambda: life.result(**changes))
+
+
+def test_the_indicators_of_a_result_are_registered_ones(life: Yield) -> None:
+    refused("W11", lambda: life.result(result_id="RES-2", indicators=(life.study_leaf,)))
+    named = life.result(result_id="RES-2", indicators=(life.indicator(),))
+    assert [edge.rel for edge in life.node(named).edges].count("uses_indicator") == 1
 
 
 def test_what_is_wrong_with_the_runs_of_a_result_is_a_finding(life: Yield) -> None:
@@ -338,6 +345,15 @@ def test_a_use_counts_only_with_permit_and_access() -> None:
     assert life.used(life.leaf) == {"D1@1": False}
     life.run(run_id="run-3", permit="P-9")
     assert life.used(life.leaf) == {"D1@1": False}
+
+
+def test_a_use_at_no_known_time_has_no_weight() -> None:
+    life = Yield()
+    life.active()
+    life.access()
+    life.run("requested", started=None, ended=None)
+    assert life.used(life.leaf) == {"D1@1": False}
+    assert Graph(life.draft()).find(OUTPUT) is None
 
 
 def test_a_dataset_outside_the_permit_has_no_weight() -> None:

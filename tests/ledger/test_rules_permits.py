@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ledger.encoding import encode_time
+from ledger.records.catalogue import Term
 from ledger.records.use import AccessBatchBody, AccessEvent, IncidentBody, Source, Used
 from ledger.rules.runs import MAX_RUN_DAYS
 from tests.ledger.lives import ANALYST, DAY_MS, DIGEST, LEADER, NOW, STRANGER, Life, person_key
@@ -412,3 +413,12 @@ def test_the_same_life_gives_the_same_state_under_any_hash_seed() -> None:
     }
     assert len(told) == 1
     assert "SUSPENDED" in told.pop()
+
+
+def test_where_a_member_is_decides_a_term_of_place() -> None:
+    """The genesis of this world does not say where anybody is: people look at it."""
+    life = Life()
+    life.dataset(terms=(Term(code="DUO:0000042"), Term(code="DUO:0000022", params=("CN",))))
+    life.study()
+    found = life.match("D1")
+    assert (found.verdict, found.reasons) == ("HUMAN", ("DUO:0000022/region-unknown",))

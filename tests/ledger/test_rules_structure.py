@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from ledger.crypto import EDDSA, signer_from_seed
 from ledger.encoding import b64url, encode_time
 from ledger.errors import AllianceError
 from ledger.records import BODIES, decode_entry
@@ -12,10 +13,11 @@ from ledger.records.catalogue import DatasetBody
 from ledger.records.envelope import ENCODE, Payload, Record, Ref, Shape
 from ledger.records.governance import KeyBody
 from ledger.records.use import AccessBody, CorrectionBody, Source
-from ledger.rules import values
+from ledger.rules import Draft, values
 from ledger.rules.structure import RIGHTS, SIGNERS
+from ledger.state import EMPTY_STATE
 from tests.ledger.ledgers import LATER, Ledger, key_of
-from tests.support.world import GENESIS_MS, make_world, sign_payload, uuid7
+from tests.support.world import GENESIS_MS, make_world, seed, sign_payload, uuid7
 
 MINUTE = 60_000
 
@@ -292,3 +294,9 @@ def test_rights_are_those_with_checks() -> None:
     assert set(SIGNERS) | {"genesis", "founder-acceptance"} == set(BODIES)
     assert set(SIGNERS) >= RIGHTS
     assert ENCODE({"b": 1, "a": 2}) == b'{"a":2,"b":1}'
+
+
+def test_in_block_0_no_signature_inside_a_record_holds() -> None:
+    signer = signer_from_seed(seed("any"))
+    signature = signer.sign(b"word")
+    assert not Draft(EMPTY_STATE, {}).verify(EDDSA, signer.public_key, signature, b"word")

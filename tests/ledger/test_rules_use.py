@@ -3,6 +3,7 @@
 from hashlib import sha256
 from typing import Any
 
+import msgspec
 import pytest
 
 from ledger.chain import build_block
@@ -162,6 +163,15 @@ def test_versions_have_bounds(change: dict[str, Any], rule: str) -> None:
     assert refused(ledger, raw) == rule
 
 
+def test_a_version_is_registered_by_the_custodian_of_its_series() -> None:
+    ledger = Ledger(make_world(("h1", "h2")))
+    ledger.record("dataset", dataset())
+    raw = ledger.sign("dataset-version", version("1"), org="h2")
+    assert refused(ledger, raw) == "D1"
+    nowhere = ledger.sign("dataset-version", version("1", series_id="D9"))
+    assert refused(ledger, nowhere) == "D4"
+
+
 def test_sources_are_versions() -> None:
     ledger = Ledger()
     leaf = ledger.record("dataset", dataset())
@@ -238,6 +248,18 @@ def test_late_records_are_kept_with_a_finding() -> None:
 def test_coarse_time_is_a_date() -> None:
     ledger = Ledger()
     ledger.record("access", access(), by="system", at="2026-01-01")
+
+
+@pytest.mark.parametrize("seconds", [-1, 3 * 86_400])
+def test_a_use_ends_after_it_began_and_before_it_is_recorded(seconds: int) -> None:
+    ledger = Ledger()
+    ended = encode_time(GENESIS_MS + seconds * 1_000)
+    single = ledger.sign("access", access(ended=ended), by="system", at_ms=GENESIS_MS)
+    assert refused(ledger, single) == "U7"
+    events = AccessBatchBody(events=(event(1), event(2, ended=ended)))
+    assert refused(ledger, ledger.sign("access-batch", events, by="system")) == "U7"
+    right = AccessBatchBody(events=(event(1), event(2, ended=encode_time(GENESIS_MS))))
+    ledger.record("access-batch", right, by="system")
 
 
 # --- batches ---
@@ -373,6 +395,12 @@ def test_corrections_are_by_the_authors_organisation() -> None:
     ledger.record("correction", body)
     assert ledger.value("subject", "dataset:D1").count == before + 1
     assert ledger.value("subject", f"record:{target}").count == 1
+    hidden = CorrectionBody(
+        commit="+" * 43, field_path="body.dataset", reason_code="typo", target=target
+    )
+    assert refused(ledger, ledger.sign("correction", hidden)) == "B4"
+    ledger.record("correction", msgspec.structs.replace(hidden, commit=DIGEST))
+    assert ledger.value("subject", f"record:{target}").count == 2
 
 
 def test_subject_logs_chain_all_records_of_a_subject() -> None:
