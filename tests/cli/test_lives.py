@@ -1,5 +1,8 @@
 """One whole life of a data use by the commands of every role, and what a refusal explains."""
 
+import csv
+import io
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -122,6 +125,26 @@ def test_a_whole_life(life: Chain) -> None:
     assert len(life.json("erase", "--person", ANALYST)["erased"]) == 1
     life.json("study", "complete", "S-1", "--report", "done")
     assert life.json("state", "study", "S-1")["value"]["status"] == "COMPLETED"
+    check_reports(life)
+
+
+def check_reports(life: Chain) -> None:
+    """What this life looks like in a register, to a person's institution, and if a permit ends."""
+    rows = csv.DictReader(io.StringIO(life("register", "data-uses").out))
+    (row,) = [one for one in rows if one["Project ID"] == "S-1"]
+    assert (row["Project title*"], row["Dataset(s) name*"]) == ("脓毒症队列", "SEPSIS@1")
+    assert (row["Access type*"], row["Applicant name(s)"]) == ("TRE", f"{LEADER}; {ANALYST}")
+    agreements = json.loads(life("register", "agreements").out)
+    (ours,) = [one for one in agreements if one["reference"] == "P-1"]
+    (version,) = ours["versions"]
+    assert (version["title"], version["files_released"]) == ("脓毒症队列", 2)
+    mine = life.json("report", "person", ANALYST)
+    assert mine["facts"]["active_permits"] == []
+    assert {row["what"] for row in mine["rows"]} >= {"study", "access-decision", "access"}
+    ended = life.json("report", "consequences", "permit:P-1")
+    assert ended["facts"]["status"] == "CLOSED"
+    (late,) = [row for row in ended["rows"] if row["kind"] == "use"]
+    assert (late["uses"], late["findings"]) == (1, ["SUSPENDED"])
 
 
 def test_a_denied_study_says_why_and_what_to_do(life: Chain) -> None:

@@ -512,3 +512,33 @@ def test_a_person_who_is_erased(tmp_path: Path) -> None:
     assert found["certificate"] == "reissue-with-pid"
     assert found["study"] == "replace-person"
     unchanged(life, before)
+
+
+def test_the_register_joins_what_was_intended_observed_and_yielded(
+    life: Yield, asked: Asked
+) -> None:
+    (row,) = asked("register")
+    body = life.blocks_body(life.decision_leaf)
+    study = life.blocks_body(life.study_leaf)
+    assert (row["agreement"], row["study"], row["org"]) == ("P-1", study.study_no, study.lead_org)
+    assert (row["valid_from"], row["valid_until"]) == (body.valid_from, body.valid_until)
+    assert tuple(row["people"]) == body.persons
+    assert [one["dataset"] for one in row["datasets"]] == ["D1@1"]
+    seen = [
+        entry.record.body
+        for _index, entry, _codes in entries_of(life)
+        if isinstance(entry.record.body, AccessBody) and entry.record.body.permit == "P-1"
+    ]
+    assert [(one["dataset"], one["uses"]) for one in row["releases"]] == [("D1@1", len(seen))]
+    assert row["outputs"] == ["10.1234/abcd", "10.1234/early"]
+    assert (row["commercial"], row["version"]) == (False, 1)
+
+
+def test_a_page_of_uses_is_bounded_whatever_the_window_leaves(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.import_module("node.reports.uses"), "FIRST_PAGE", 2)
+    first = asked.page("uses", dataset="D1", from_="2031-01-01")
+    assert [row for row in first["rows"] if row["uses"]] == []
+    assert first["next"] is not None
+    assert asked("uses", dataset="D1", from_="2031-01-01") == []
