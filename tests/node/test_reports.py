@@ -18,6 +18,7 @@ from ledger.records.catalogue import Term
 from ledger.records.governance import EndorseBody, KeyBody
 from ledger.records.outputs import PublicationBody, ResultBody
 from ledger.records.use import AccessBody, ComputeRunBody, Used
+from node.cosigning import View
 from node.merging import USE_KEY, merged
 from node.reports import QUESTIONS
 from node.reports.local import Around, Disclosure, Kept
@@ -542,3 +543,18 @@ def test_a_page_of_uses_is_bounded_whatever_the_window_leaves(
     assert [row for row in first["rows"] if row["uses"]] == []
     assert first["next"] is not None
     assert asked("uses", dataset="D1", from_="2031-01-01") == []
+
+
+def test_nothing_above_the_head_is_counted(life: Yield, asked: Asked) -> None:
+    """The index may be ahead of what is published."""
+    heights = [
+        height
+        for height, block in enumerate(life.applied)
+        for entry in block.entries
+        if isinstance(entry.record.body, AccessBody)
+    ]
+    block = life.applied[heights[1]]
+    early = Asked(asked.store, View(block.tip, block.seal, b"head"))
+    assert sum(row["uses"] for row in early("uses", dataset="D1")) == 2
+    assert early.answer("coverage")["facts"]["accesses"] == 2
+    assert sum(row["uses"] for row in early("permits")) == 2
