@@ -46,7 +46,7 @@ from node.localfacts import LocalFacts
 from node.logs import LOG
 from node.metrics import CONTENT_TYPE, render
 from node.payloads import Payloads
-from node.policy import check_subject
+from node.policy import check_named, check_subject
 from node.problems import internal_problem, problem_of, respond
 from node.readings import Readings, Why
 from node.receipts import Receipts, kind_of
@@ -118,6 +118,31 @@ class Api:
         return body
 
     async def _submit(self, raws: Sequence[bytes]) -> list[Outcome] | None:
+        """`_hand_in` of those that name nobody of this member's list (S8)."""
+        refused = await run_in_threadpool(self._naming, raws) if self.payloads.names else {}
+        kept = [raw for at, raw in enumerate(raws) if at not in refused]
+        outcomes = await self._hand_in(kept) if kept else []
+        if outcomes is None:
+            return None
+        others = iter(outcomes)
+        return [refused[at] if at in refused else next(others) for at in range(len(raws))]
+
+    def _naming(self, raws: Sequence[bytes]) -> dict[int, AllianceError]:
+        """The entries that hold a name of the list, and why they are refused."""
+        names, found = self.payloads.names, dict[int, AllianceError]()
+        for at, raw in enumerate(raws):
+            # Names of people are looked for in the bytes first: nearly no entry holds one.
+            if names is None or names.search(raw.decode(errors="replace")) is None:
+                continue
+            try:
+                check_named(decode_entry(raw), names)
+            except RefusedError as error:
+                found[at] = error
+            except AllianceError:
+                continue  # what is wrong with it, admission says
+        return found
+
+    async def _hand_in(self, raws: Sequence[bytes]) -> list[Outcome] | None:
         """The outcomes; None when the wait ran out: then the entries are on the disk, and stay in.
 
         Raises `BusyError` (O4.late) when they could not even be taken in by then.

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from ledger.errors import ConfigError
+from ledger.rules.intake import names_pattern
 from node.logs import FORMATS
 
 DEFAULT_PORT: Final = 8470
@@ -34,6 +35,10 @@ class Config:
     vault_backup: str = ""
     """The folder, best on another disk, where the node keeps a copy of its vault; relative to the
     home directory.
+    """
+    guarded_names: str = ""
+    """A private file, relative to the home directory, of people's names, one a line: no text for
+    all members, and no record handed in here, may hold one (SPEC 14.3).
     """
     vault_key_command: str = ""
     """Prints the keys of the vault (SPEC 14.2), where they are kept by something else."""
@@ -244,6 +249,17 @@ def make_private_folder(path: Path) -> None:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError:
         raise ConfigError("X1.file", file=path.name) from None
+
+
+def load_names(config: Config) -> re.Pattern[str] | None:
+    """What finds the names of `guarded_names`. Raises `ConfigError` (O1.file, O1.mode)."""
+    if not config.guarded_names:
+        return None
+    data = read_private(config.home / config.guarded_names)
+    try:
+        return names_pattern(data.decode().splitlines())
+    except UnicodeDecodeError:
+        raise ConfigError("O1.file", file=config.guarded_names) from None
 
 
 def copy_private(source: Path, path: Path) -> None:

@@ -21,7 +21,7 @@ from ledger.crypto import verify
 from ledger.errors import ConfigError, ensure
 from node.api import Api
 from node.clock import Clock
-from node.config import Config, check_listening
+from node.config import Config, check_listening, load_names
 from node.connections import MAX_CONNECTIONS, bounded_protocol
 from node.driver import Driver
 from node.keyring import load_keyring, settle_keys
@@ -76,6 +76,7 @@ def create_app(config: Config, clock: Clock | None = None) -> FastAPI:
     check_listening(config, config.host)
     if config.peer_host:
         check_listening(config, config.peer_host)
+    names = load_names(config)
     driver = open_driver(config, clock)
     vault = _open_vault(config, driver)
     trust = config.home / config.tls_trust if config.tls_trust else None
@@ -86,6 +87,7 @@ def create_app(config: Config, clock: Clock | None = None) -> FastAPI:
     replication = Replication(driver, links, api.payloads, api.forgetting, api.readings)
     api.wake = replication.wake
     api.payloads.fetch = replication.fetch
+    api.payloads.names = names
     api.payloads.want = replication.want
     api.payloads.catch_up = api.forgetting.catch_up = replication.catch_up
 

@@ -3,6 +3,7 @@
 The same for people, on the node's own address, and for the nodes of other members, on theirs.
 """
 
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -46,6 +47,8 @@ class Payloads:
         self.vault = vault
         self.org = org
         self._on_chain = on_chain
+        self.names: re.Pattern[str] | None = None
+        """People who are not to be named in texts for all members."""
         self.attachments = Attachments(vault)
         self._begun: OrderedDict[tuple[str, str, Why], float] = OrderedDict()
         """Readings of attachments that are on the chain, and until when they go on."""
@@ -64,7 +67,7 @@ class Payloads:
         does not name.
         """
         deposit = decode_deposit(body)
-        check_deposit(deposit, self.org)
+        check_deposit(deposit, self.org, self.names)
         if author.role == "node" and author.org != self.org:
             self._check_named(deposit)
         self.vault.put(deposit, _depositor(author), wall_ms())

@@ -3,11 +3,16 @@
 Each `check_x` raises with its reason; `can_x` is the same for pages.
 """
 
+import re
 from typing import Final
 
+import msgspec
+
 from ledger.errors import AllianceError, ForbiddenError, RefusedError
-from ledger.records.payloads import Deposit, payload_of
-from ledger.rules.guard import personal_data_in
+from ledger.records.envelope import Entry
+from ledger.records.payloads import ATTACHED, Deposit, decode_payload, payload_of
+from ledger.rules.guard import open_strings, texts_in
+from ledger.rules.intake import suspect_field
 from node.identity import Identity
 from node.vault import Holding
 
@@ -26,7 +31,7 @@ def check_in_time(identity: Identity, route: str) -> None:
         raise ForbiddenError("P2", kid=identity.key)
 
 
-def check_deposit(deposit: Deposit, org: str) -> None:
+def check_deposit(deposit: Deposit, org: str, names: re.Pattern[str] | None = None) -> None:
     """A payload is kept by who is to hold it, and what all members read names nobody.
 
     Raises `RefusedError` (T7, T8).
@@ -34,9 +39,24 @@ def check_deposit(deposit: Deposit, org: str) -> None:
     if org not in deposit.holders:
         raise RefusedError("T8", org=org)
     if deposit.tier == "T1":
-        pattern = personal_data_in(payload_of(deposit).decode())
-        if pattern is not None:
-            raise RefusedError("T7", pattern=pattern)
+        value = decode_payload(payload_of(deposit))
+        attachment = value.get(ATTACHED)
+        if isinstance(attachment, dict):
+            # Its size and its hash are numbers that nobody chose.
+            value[ATTACHED] = {
+                name: item for name, item in attachment.items() if name in ("name", "media")
+            }
+        found = suspect_field(value, names)
+        if found is not None:
+            raise RefusedError("T7", field=found[0], pattern=found[1])
+
+
+def check_named(entry: Entry, names: re.Pattern[str]) -> None:
+    """A record that somebody hands in here names nobody of the list. Raises `RefusedError` (S8)."""
+    chosen = open_strings(entry.record.body)
+    for field, text in texts_in(msgspec.to_builtins(entry.record.body)):
+        if text in chosen and names.search(text):
+            raise RefusedError("S8", field=field, pattern="name")
 
 
 def check_release(author: Identity, holding: Holding, org: str) -> None:

@@ -100,8 +100,8 @@ STRUCTURE = {
         "请联系联盟管理委员会；被暂停的机构仍可写入证据。",
     ),
     "S8": Rule(
-        "The record holds personal data: a text of the form {pattern}.",
-        "记录含有个人信息：存在 {pattern} 形式的文本。",
+        "The field {field} of the record holds personal data: a text of the form {pattern}.",
+        "记录的字段 {field} 含有个人信息：存在 {pattern} 形式的文本。",
         "Replace it by a pseudonym or a code; personal data never go on the chain.",
         "请替换为假名或代码；个人信息不得上链。",
     ),

@@ -59,8 +59,8 @@ VAULT: dict[str, Rule] = {
         KEY_ZH,
     ),
     "T7": Rule(
-        "The text for all members holds personal data of the form {pattern}.",
-        "面向全体成员的文本含有 {pattern} 形式的个人信息。",
+        "The field {field} of the text for all members seems to hold personal data of the form {pattern}.",
+        "面向全体成员的文本的字段 {field} 疑似含有 {pattern} 形式的个人信息。",
         "Leave it out, or deposit the text with tier T2.",
         "请删除该内容，或以 T2 级存入。",
     ),

@@ -6,7 +6,7 @@ intake.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -75,10 +75,36 @@ WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 
 
 def check_personal_data(record: Record) -> None:  # type: ignore[type-arg]
-    """S8. Raises `RefusedError` naming the pattern, never the text that it found."""
+    """S8. Raises `RefusedError` naming pattern and field, never the text that it found."""
     name = personal_data_in("\n".join(open_strings(record.body)))
     if name is not None:
-        raise RefusedError("S8", pattern=name)
+        raise RefusedError("S8", field=_field_of(record.body), pattern=name)
+
+
+def _field_of(body: object) -> str:
+    """The field that holds what was found, like `events[3].activity`."""
+    suspect = next((text for text in open_strings(body) if personal_data_in(text)), "")
+    places = list(texts_in(msgspec.to_builtins(body)))
+    whole = [field for field, held in places if held == suspect]
+    # A version is guarded as `series@version`, which is two fields.
+    parts = [field for field, held in places if held and held in suspect]
+    return next(iter((*whole, *parts)), "body")
+
+
+def texts_in(value: object, field: str = "") -> Iterator[tuple[str, str]]:
+    """Every text and number of a JSON value with its place, like `team[2].note`; the names of
+    fields are texts, too.
+    """
+    if isinstance(value, dict):
+        for name, item in value.items():
+            place = f"{field}.{name}" if field else str(name)
+            yield field or "-", str(name)
+            yield from texts_in(item, place)
+    elif isinstance(value, list | tuple):
+        for number, item in enumerate(value):
+            yield from texts_in(item, f"{field}[{number}]")
+    elif isinstance(value, str | int) and not isinstance(value, bool):
+        yield field or "-", str(value)
 
 
 def personal_data_in(text: str) -> str | None:

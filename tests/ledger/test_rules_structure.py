@@ -270,7 +270,7 @@ def test_personal_data_are_refused(field: str, text: str, pattern: str) -> None:
     raw = ledger.sign("access", access(**{field: text}), by="system")
     with pytest.raises(AllianceError) as caught:
         ledger.add(raw)
-    assert (caught.value.rule, caught.value.facts) == ("S8", {"pattern": pattern})
+    assert (caught.value.rule, caught.value.facts) == ("S8", {"field": field, "pattern": pattern})
     assert text not in str(caught.value)
 
 
