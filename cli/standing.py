@@ -142,6 +142,8 @@ def _own(health: Health) -> list[str]:
     lines = []
     if health["status"] != "ok":
         lines.append(say(f"standing-node-{health['status']}"))
+    if health["behind"]:
+        lines.append(say("standing-behind", count=health["behind"]))
     lines += [
         say(f"standing-alarm-{kind}", count=health["alarms"][kind])
         for kind in ALARMS

@@ -611,6 +611,10 @@ STANDING: dict[str, Text] = {
         "This node has no vote: it follows, checks every block and serves copies.",
         "本节点没有投票权：它跟随并检查每个区块，并提供副本。",
     ),
+    "standing-behind": Text(
+        "This node lacks {count} blocks, and fetches them from all members that answer.",
+        "本节点尚缺 {count} 个区块，正从所有应答的成员取得。",
+    ),
     "standing-node-broken": Text(
         "This node has stopped by a mistake of the software: start it again and report its log.",
         "本节点因软件错误已停止：请重新启动并报告其日志。",

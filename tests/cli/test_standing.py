@@ -25,6 +25,7 @@ def health(n: int, silent: int = 0, q: int | None = None, **changes: Any) -> dic
     heard |= dict.fromkeys(orgs[len(orgs) - silent :], GONE)
     return {
         "alarms": {},
+        "behind": 0,
         "clock_offset_ms": 0,
         "cosigned_otherwise": [],
         "evidence": [],
@@ -152,3 +153,9 @@ def test_evidence_stands_in_the_list_of_findings() -> None:
     item = {"epoch": 0, "kind": "notarize", "leaf": None, "org": "h3", "view": 4}
     assert _evidence_line(item).endswith("not on the chain yet")
     assert "on the chain: abc" in _evidence_line({**item, "leaf": "abc"})
+
+
+def test_who_is_behind_says_by_how_much() -> None:
+    assert "lacks" not in said(health(4))
+    assert "lacks 1200 blocks" in said(health(4, behind=1_200))
+    assert "lacks" not in said(health(4, behind=None))
