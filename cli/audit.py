@@ -8,12 +8,23 @@ from typing import Annotated, Any, Final
 
 import msgspec
 import typer
+from rich.cells import set_cell_size
 
 from cli.drill import run_drill
 from cli.forks import Comparison, compare
 from cli.offline import Audit, Held, Report, Step
 from cli.options import Json, Lang
-from cli.screen import explain, finding_text, language, local_time, progress, say, show, wants_json
+from cli.screen import (
+    explain,
+    finding_text,
+    language,
+    local_time,
+    meaning_of,
+    progress,
+    say,
+    show,
+    wants_json,
+)
 from cli.usage import Group
 from ledger.chain import check_genesis
 from ledger.consensus import Certificate
@@ -174,7 +185,7 @@ def as_lines(report: Report, held: Held) -> list[str]:
         lines.append(f"{step.number}  {say(f'step-{step.name}')}: {say(f'mark-{mark}')}")
         if step.error is not None:
             lang = language()
-            where = f"{step.where}: " if step.where else ""
+            where = f"{_place(step.where)}: " if step.where else ""
             lines.append(f"   {where}{step.error.rule}: {step.error.sentence(lang)}")
             lines.append(f"   {step.error.next_step(lang)}")
     lines.append("")
@@ -184,6 +195,14 @@ def as_lines(report: Report, held: Held) -> list[str]:
     lines += [f"7  {say(f'verdict-{verdict}')}", "", say("unchecked-title")]
     lines += [f"   - {say(f'unchecked-{name}')}" for name in _unchecked(report, held)]
     return lines
+
+
+def _place(where: str) -> str:
+    """Where in a copy: a block, an entry or a file."""
+    kind, _, number = where.partition(" ")
+    if kind in ("block", "entry") and number.isdecimal():
+        return say(f"audit-{kind}", number=number)
+    return where
 
 
 def _verdict_lines(report: Report) -> list[str]:
@@ -287,8 +306,8 @@ def audit_drill(
     with progress("auditing", None) as advance:
         results = run_drill(folder, advance)
     lines = [
-        f"{say('drill-found' if r.found else 'drill-missed'):<8} {r.name:<28} "
-        f"{r.step or '-'}  {r.rule:<12} {r.where}"
+        f"{set_cell_size(say('drill-found' if r.found else 'drill-missed'), 8)} "
+        f"{set_cell_size(meaning_of(r.name), 28)} {r.step or '-'}  {r.rule:<12} {_place(r.where)}"
         for r in results
     ]
     missed = [result for result in results if not result.found]

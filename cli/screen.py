@@ -209,8 +209,13 @@ def print_table(table: Table) -> None:
 
 def code_text(code: str) -> str:
     """A code in a sentence: with what it means, where it is not a word of the reader's language."""
-    meaning = CODES_ZH.get(code)
-    return code if meaning is None or language() != "zh" else f"{meaning}（{code}）"
+    meaning = meaning_of(code)
+    return code if meaning == code else f"{meaning}（{code}）"
+
+
+def meaning_of(code: str) -> str:
+    """What a code means, in Chinese; in English a code is a word of the language."""
+    return CODES_ZH.get(code, code) if language() == "zh" else code
 
 
 def finding_text(code: str) -> str:

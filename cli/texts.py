@@ -269,7 +269,7 @@ RECORDS: dict[str, Text] = {
     "receipt-saved": Text("Receipt: {file}", "回执：{file}"),
     "decision": Text(
         "Decision: {status} ({votes} signature(s) counted).",
-        "决定状态：{status}（已计 {votes} 个签名）。",
+        "决定状态：{status}，已计 {votes} 个签名。",
     ),
     "fingerprinting": Text("Fingerprint", "计算指纹"),
     "fingerprint": Text("{digest}  {file}  {size} bytes", "{digest}  {file}  {size} 字节"),
@@ -510,6 +510,8 @@ AUDIT: dict[str, Text] = {
         "No lying member is tolerated: two histories could both be signed.",
         "不能容忍任何成员说谎：可能出现两份都已签署的历史。",
     ),
+    "audit-block": Text("block {number}", "区块 {number}"),
+    "audit-entry": Text("entry {number}", "条目 {number}"),
     "audit-findings": Text("Findings:", "发现项："),
     "audit-compared": Text("Holds all of {name}", "包含 {name} 的全部内容"),
     "unchecked-title": Text("Not checked:", "未核查："),

@@ -10,12 +10,13 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from cli.audit import EXIT_STEP, MAX_GIVEN, audit_app
+from cli.audit import EXIT_STEP, MAX_GIVEN, as_lines, audit_app
 from cli.copies import CERTIFICATES
 from cli.drill import DAMAGES, run_drill
-from cli.offline import Audit, Held, Report
+from cli.offline import Audit, Held, Report, Step
+from cli.screen import set_language
 from ledger.encoding import b64url
-from ledger.errors import AllianceError
+from ledger.errors import AllianceError, ProofError
 from ledger.merkle import Tree, leaf_hashes
 from ledger.notes import encode_note
 from ledger.records.seal import decode_seal
@@ -294,3 +295,19 @@ def test_command_refuses_what_is_no_copy(tmp_path: Path) -> None:
     result = RUN.invoke(audit_app, [str(tmp_path)])
     assert isinstance(result.exception, AllianceError)
     assert result.exception.rule == "V24"
+
+
+@pytest.mark.parametrize(
+    ("where", "english", "chinese"),
+    [
+        ("block 2", "block 2: ", "区块 2: "),
+        ("entry 7", "entry 7: ", "条目 7: "),
+        ("tile/entries/000", "tile/entries/000: ", "tile/entries/000: "),
+    ],
+)
+def test_where_it_failed_is_said_in_both_languages(where: str, english: str, chinese: str) -> None:
+    report = Report(steps=[Step(4, "blocks", ProofError("V26"), where)])
+    for language, words in (("en", english), ("zh", chinese)):
+        set_language(language)
+        assert as_lines(report, Held())[1].strip().startswith(words)
+    set_language(None)

@@ -11,6 +11,7 @@ from typer.main import get_command
 
 import cli.main
 from cli.code_texts import CODES_ZH
+from cli.drill import DAMAGES
 from cli.help_zh import HELP_ZH
 from cli.screen import code_text, set_language
 from cli.usage import Command, Group
@@ -90,6 +91,7 @@ def test_every_command_speaks_both_languages() -> None:
     "codes",
     [
         typing.get_args(Kind),
+        DAMAGES,
         typing.get_args(NodeStatus),
         typing.get_args(typing.get_type_hints(DecisionState)["status"]),
         typing.get_args(typing.get_type_hints(ReviewBody)["stage"]),
