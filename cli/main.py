@@ -44,7 +44,7 @@ from cli.audit import audit_app
 from cli.demo import demo
 from cli.doctor import doctor
 from cli.options import TAKES_ID, at_place, signing
-from cli.screen import EXIT_INTERNAL, EXIT_INTERRUPTED, exit_code, explain, foresee, say
+from cli.screen import EXIT_INTERNAL, exit_code, explain, foresee
 from cli.tour import tour
 from cli.usage import Root, in_both_languages
 from ledger.errors import AllianceError
@@ -147,10 +147,7 @@ def main(arguments: list[str] | None = None) -> int:
         explain(error)
         return exit_code(error)
     except SystemExit as done:
-        code = done.code if isinstance(done.code, int) else EXIT_INTERNAL
-        if code == EXIT_INTERRUPTED:
-            typer.echo(say("interrupted"), err=True)
-        return code
+        return done.code if isinstance(done.code, int) else EXIT_INTERNAL
     return 0
 
 

@@ -59,6 +59,11 @@ class Demo(NamedTuple):
         """Print a command and run it; gives its result."""
         arguments = [str(word) for word in words]
         typer.echo(typer.style("$ alliance " + shlex.join(arguments), fg="cyan"))
+        return self.look(*arguments)
+
+    def look(self, *words: str | Path) -> Any:  # noqa: ANN401  # whatever it prints as JSON
+        """The result of a command that nobody needs to see."""
+        arguments = [str(word) for word in words]
         with contextlib.redirect_stdout(io.StringIO()) as said:
             self.command([*arguments, "--json"])
         return json.loads(said.getvalue())

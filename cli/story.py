@@ -323,7 +323,7 @@ def _certificate(life: Life) -> None:
     life.act("story-certificate", certificate=CERTIFICATE)
     closes = _notice(life, chair)
     time.sleep(max(0, closes - clock_ms()) / 1000 + 0.5)
-    permit = life.scene.ask("permit", "show", PERMIT, "--home", chair.home)["terms"]["decision"]
+    permit = life.scene.look("permit", "show", PERMIT, "--home", chair.home)["terms"]["decision"]
     rights = ("--right", f"use={life.cast.hospital.org}@{permit}")
     done = life.do(
         chair, "committee", "certificate", "issue", CERTIFICATE, "--notice", "NOTICE-1", "--kind",
@@ -375,7 +375,7 @@ def _export(life: Life, file: Path, check: Sequence[str | Path]) -> dict[str, An
     house = life.cast.hospital
     for _ in range(TRIES):
         life.show(house, "certificate", "export", CERTIFICATE, "--out", file)
-        found: dict[str, Any] = life.scene.ask(*check)
+        found: dict[str, Any] = life.scene.look(*check)
         if len(found["titles"]) == len(TITLES):
             break
         time.sleep(1)

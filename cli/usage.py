@@ -84,7 +84,8 @@ class Root(Group):
             return super().invoke(ctx)
         except ClickError as error:
             raise in_house_form(error) from None
-        except (typer.Abort, EOFError):
+        except (typer.Abort, EOFError, KeyboardInterrupt):
+            typer.echo(say("interrupted"), err=True)
             raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
