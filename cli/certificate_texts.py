@@ -208,7 +208,9 @@ PAGE: Final[dict[str, Text]] = {
     "page-opens": Text("Opened", "开始"),
     "page-closes": Text("Closed", "结束"),
     "page-outcome": Text("Objections", "异议"),
-    "page-none": Text("none open", "无未决异议"),
+    "page-none": Text(
+        "none open on the certificate or its object", "凭证及其对象均无未决异议"
+    ),
     "page-evidence": Text("Evidence", "证据"),
     "page-leaf": Text("Certificate hash (leaf)", "凭证哈希（叶）"),
     "page-place": Text("Place", "位置"),

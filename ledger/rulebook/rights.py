@@ -235,8 +235,8 @@ UPKEEP = {
         "请以本机构、本机构的科室或人员为争议提出方。",
     ),
     "W51": Rule(
-        "There are {limit} open disputes on this record already.",
-        "该记录已有 {limit} 项未决争议。",
+        "{org} has {limit} open disputes on this record already.",
+        "{org} 对该记录已有 {limit} 项未决争议。",
         "Wait for the committee's rulings.",
         "请等待委员会裁决。",
     ),

@@ -5,7 +5,7 @@
 import msgspec
 
 from ledger.attribution import DATASET, INDICATOR, RESULT, Calculation, custodian_of, roots_of
-from ledger.encoding import b64url, decode_date, decode_time
+from ledger.encoding import b64url, decode_date, decode_time, unb64url
 from ledger.errors import RefusedError
 from ledger.provenance import Part, Role, Walk
 from ledger.records.envelope import Entry, Record, Shape
@@ -122,7 +122,10 @@ def check_confirmer(draft: Draft, record: Record[ContributionConfirmBody], signe
     leaf = record.body.contribution
     claim = claim_by(draft, leaf)
     person = signer.state.subject if signer.state else ""
-    if person in (claim.by, claim.party.person):
+    claimed = draft.resolved.get(unb64url(leaf, 32))
+    # Organisations name their officers themselves: two may use one name.
+    is_claimant = person == claim.by and claimed is not None and claimed.org == signer.org
+    if is_claimant or person == claim.party.person:
         raise RefusedError("W33", leaf=leaf)
     if signer.capacity == "self" and person != _leader(draft, claim.object):
         raise RefusedError("W33", leaf=leaf)

@@ -35,8 +35,8 @@ from ledger.rules.values import FindingState
 from ledger.state import state_key
 
 Changes = dict[bytes, Shape]
-MAX_OPEN = 64
-"""Open disputes on one record."""
+MAX_OPEN = 8
+"""Open disputes of one organisation on one record: nobody fills the room for those of others."""
 
 
 # --- dispute --------------------------------------------------------------------------------------
@@ -62,13 +62,19 @@ def apply_dispute(
         target=body.target,
     )
     known = draft.get(Disputed, "disputed", body.target) or Disputed()
-    if len(known.by) >= MAX_OPEN:
-        raise RefusedError("W51", limit=MAX_OPEN)
+    if _open_of(draft, known, signer.org) >= MAX_OPEN:
+        raise RefusedError("W51", org=signer.org, limit=MAX_OPEN)
     changes: Changes = {
         state_key("dispute", body.dispute_id): state,
         state_key("disputed", body.target): Disputed(by=(*known.by, body.dispute_id)),
     }
     return Outcome(changes, (), subjects)
+
+
+def _open_of(draft: Draft, disputed: Disputed, org: str) -> int:
+    """How many of these open disputes are of an organisation."""
+    found = (draft.get(DisputeState, "dispute", name) for name in disputed.by)
+    return sum(dispute is not None and dispute.claimant.org == org for dispute in found)
 
 
 def check_ruling(

@@ -82,6 +82,16 @@ def test_nobody_confirms_for_themselves_and_no_stranger_does(life: Yield) -> Non
     }
 
 
+def test_officers_of_two_organisations_may_have_one_name(life: Yield) -> None:
+    """Else whoever names an officer as another organisation does stops that one from answering."""
+    claim = life.claim(by="officer", org="h2", party=Party(org="h2", unit="icu"))
+    named = msgspec.structs.replace(life.value("contribution", claim), by="h1-officer")
+    state = life.tip.state.update({state_key("contribution", claim): named})
+    life.tip = life.tip._replace(state=state)
+    life.confirm(claim)
+    assert life.value("contribution", claim).status == "CONFIRMED"
+
+
 def test_claims_on_data_and_indicators_are_confirmed_by_their_holders(life: Yield) -> None:
     indicator = life.indicator()
     on_data = life.claim(life.versions["D1"], credit_role="data-curation")

@@ -51,6 +51,9 @@ def test_open_disputes_on_a_record_are_bounded(life: Yield) -> None:
     for number in range(MAX_OPEN):
         life.object_to(life.result_leaf, dispute_id=f"D-{number}")
     refused("W51", lambda: life.object_to(life.result_leaf))
+    third = {"by": "officer", "org": "h3", "claimant": Party(org="h3"), "dispute_id": "D-h3"}
+    life.object_to(life.result_leaf, **third)
+    assert len(life.value("disputed", life.result_leaf).by) == MAX_OPEN + 1
 
 
 def test_a_claimant_is_known(life: Yield) -> None:
