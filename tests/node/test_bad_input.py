@@ -396,5 +396,5 @@ def test_every_kind_of_error_has_a_status_and_an_exit_code() -> None:
     codes = {kind.code for kind in kinds(AllianceError) if kind.__module__ in sys.modules}
     ours = codes - {"error", "internal"}
     assert ours == set(EXIT_CODES)
-    # The node itself is never unreachable to itself.
-    assert ours - {"unreachable"} == set(STATUS)
+    # The node itself is never unreachable to itself, and nobody types its requests.
+    assert ours - {"unreachable", "usage"} == set(STATUS)
