@@ -115,10 +115,10 @@ class Catchup:
             self._told.discard(peer.name)
             self._size = min(MAX_RUN, 2 * self._size)
         for run in delivery.runs:
-            # Nobody fills the memory with runs that were not asked for.
-            near = run.first <= self._height + MAX_RUNS * MAX_RUN
-            if near and run.first not in self._runs and len(self._runs) < 2 * MAX_RUNS:
-                self._runs[run.first] = run
+            # Nobody fills the memory with runs that were not asked for: the lowest are kept.
+            self._runs.setdefault(run.first, run)
+            while len(self._runs) > 2 * MAX_RUNS:
+                del self._runs[max(self._runs)]
 
     def feed(self, now_ms: int) -> None:
         """The next run into the machine, if it is here: one in a turn, so that others are heard."""
@@ -196,12 +196,13 @@ class Catchup:
         first = self._height + 1
         spans = [(run.first, run.last) for run in self._runs.values()]
         spans += [(ask.first, ask.last) for ask in self._asked.values()]
-        if len(spans) >= MAX_RUNS:
-            return
         for start, end in sorted(spans):
             if start > first:
                 break
             first = max(first, end + 1)
+        # What comes next is always asked for, whatever lies above it.
+        if len(spans) >= MAX_RUNS and first > self._height + 1:
+            return
         above = [start - 1 for start, _end in spans if start > first]
         limits = [first + self._size - 1, claims[name].final_height, *above]
         ends = [height for height in self._ends() if height >= first]

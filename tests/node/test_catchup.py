@@ -7,6 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import pytest
@@ -216,3 +217,27 @@ def test_claims_of_heights_that_nobody_has_take_no_room(late: Late) -> None:
     late.net.run(60_000)
     # Not again and again, once it is known to give nothing.
     assert len(late.asked()) - asked <= 6
+
+
+def test_runs_that_nobody_asked_for_keep_no_others_out(late: Late) -> None:
+    """A member pushes what is right and far above: what comes next is asked for all the same."""
+    late.more(14)
+    late.come_back(20)
+    node = late.net.drivers[LATE]
+    held = node._gossip.catchup._runs
+    for first in range(1_000, 1_000 + 2 * catchup.MAX_RUNS):
+        held[first] = Above(first)  # type: ignore[assignment]
+    late.net.run(6_000)
+    assert late.net.check() > 10
+    assert (node.behind, node.status) == (0, "ok")
+
+
+class Above(NamedTuple):
+    """A run that fits nowhere yet."""
+
+    first: int
+    epoch: int = 0
+
+    @property
+    def last(self) -> int:
+        return self.first
