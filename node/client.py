@@ -60,6 +60,7 @@ from node.httpsig import NO_BODY, Request, sign_request
 from node.merging import USE_KEY, merged
 from node.tls import Trust, context_of, is_wrong_certificate
 
+NOTHING: Final = httpx.ByteStream(b"")
 PAYLOADS_PATH: Final = "/api/v1/payloads"
 ATTACHMENTS_PATH: Final = "/api/v1/attachments"
 DEPOSIT_TYPE: Final = "application/vnd.alliance.deposit+json"
@@ -226,6 +227,9 @@ class _Connection:
             response = self._http.request(method, path, **options)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise not_reached(self.url, error) from None
+        # It is read, and httpx ties it to its stream: without this a body would stay in memory
+        # until the garbage collector comes by.
+        response.stream = NOTHING
         if response.status_code >= 400:
             raise self._problem(response)
         return response

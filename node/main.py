@@ -33,7 +33,7 @@ from node.tls import tls_of
 from node.vault import Vault, open_vault
 from node.web import Pages
 
-YOUNG: Final = 100_000
+YOUNG: Final = 10_000
 """New values between two looks of the garbage collector."""
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 PEER_KEEP_S: Final = 60
@@ -181,7 +181,7 @@ def serve(config: Config) -> None:
     gc.collect()
     gc.freeze()
     # A block of entries is thousands of values without a cycle: a look every 700 finds nothing.
-    gc.set_threshold(YOUNG, 50, 100)
+    gc.set_threshold(YOUNG)
     # uvicorn raises the signal once more when it has stopped: a graceful stop is no failure.
     previous = {number: signal.signal(number, _stopped) for number in STOP_SIGNALS}
     try:

@@ -225,7 +225,7 @@ def check_entry(raw: bytes) -> bool:
     found = attempt(decode_entry, raw)
     if isinstance(found, AllianceError):
         assert isinstance(found, MalformedError)
-        assert found.rule.split(".")[0] in ("S1", "S2", "S10", "B1", "B3", "B6", "B7")
+        assert found.rule.split(".")[0] in ("S1", "S2", "S10", "B1", "B3", "B4", "B6", "B7")
         return False
     statement = found.statement
     payload = ENCODE(found.record)
