@@ -7,6 +7,7 @@ intake.
 
 import re
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 
 import msgspec
 
@@ -147,24 +148,17 @@ def _of_access(body: AccessBody) -> tuple[str, ...]:
     )
 
 
+_WORDS = attrgetter("activity", "dataset", "person", "permit", "purpose", "source.system")
+
+
 def _of_batch(body: AccessBatchBody) -> tuple[str, ...]:
     # A batch repeats itself: each string is looked at once.
-    kinds = {
-        (
-            event.activity,
-            event.dataset,
-            event.person,
-            event.permit,
-            event.purpose,
-            event.source.system,
-            event.request.system if isinstance(event.request, Source) else None,
-        )
-        for event in body.events
-    }
-    strings = {text for kind in kinds for text in kind if text is not None}
+    words = {word for kind in set(map(_WORDS, body.events)) for word in kind if word is not None}
+    asked = {event.request for event in body.events if event.request is not None}
+    words.update(request.system for request in asked if isinstance(request, Source))
     if body.summary is not None:
-        strings.add(body.summary.system)
-    return tuple(sorted(strings))
+        words.add(body.summary.system)
+    return tuple(sorted(words))
 
 
 def _of_dataset(body: DatasetBody) -> tuple[str, ...]:

@@ -2,10 +2,11 @@
 4).
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from ledger.crypto import EDDSA
-from ledger.encoding import decode_date, decode_time, unb64url
+from ledger.encoding import decode_date, decode_time, decode_times, unb64url
 from ledger.errors import MalformedError, RefusedError, SignatureError
 from ledger.members import EpochConfig
 from ledger.records.envelope import Entry, Record
@@ -15,6 +16,7 @@ from ledger.state import State, state_key
 
 CLOCK_TOLERANCE_MS = 5 * 60_000
 DAY_MS = 86_400_000
+DATE_SIZE = 10
 
 RIGHTS = frozenset(
     {
@@ -198,9 +200,17 @@ def check_not_after(record: Record, at: At) -> None:  # type: ignore[type-arg]
         raise RefusedError("S11.late", not_after=record.not_after)
 
 
+@lru_cache(maxsize=64)
+def occurred_all(texts: tuple[str, ...]) -> tuple[int, ...]:
+    """`occurred` of each of a batch. Remembered for the index, which asks for the same."""
+    if DATE_SIZE in set(map(len, texts)):
+        return tuple(occurred(text) for text in texts)
+    return tuple(decode_times(texts))
+
+
 def occurred(text: str) -> int:
     """`at` in POSIX ms: an instant with three decimals, or a date where time is coarse."""
-    return decode_date(text) if len(text) == 10 else decode_time(text)
+    return decode_date(text) if len(text) == DATE_SIZE else decode_time(text)
 
 
 def check_sub(entry: Entry, subjects: tuple[str, ...]) -> None:

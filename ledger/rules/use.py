@@ -20,7 +20,7 @@ from ledger.rules.imports import imported_findings
 from ledger.rules.machines import permit_status
 from ledger.rules.permits import terms_at
 from ledger.rules.standing import EthicsState, PermitState, PermitTerms
-from ledger.rules.structure import CLOCK_TOLERANCE_MS, DAY_MS, occurred, oldest_ms
+from ledger.rules.structure import CLOCK_TOLERANCE_MS, DAY_MS, occurred, occurred_all, oldest_ms
 from ledger.rules.values import DatasetState, VersionState
 
 MAX_SUMMARY = 65_536
@@ -234,7 +234,7 @@ def _event_numbers(
 ) -> Numbers:
     """The numbers of the events; what their times and numbers show is added to `codes`."""
     events = body.events
-    times = [occurred(event.at) for event in events]
+    times = occurred_all(tuple([event.at for event in events]))
     if max(times) > at.time_ms + CLOCK_TOLERANCE_MS:
         raise RefusedError("S5", at=events[times.index(max(times))].at)
     for event, began in zip(events, times, strict=True):
@@ -244,8 +244,12 @@ def _event_numbers(
         codes.add("BACKFILLED")
     numbers: dict[tuple[str, int], int] = {}
     given: dict[str, list[int]] = {}
-    for source in [event.source for event in events]:
-        given.setdefault(source.system, []).append(source.seq)
+    sources = [event.source for event in events]
+    if len({source.system for source in sources}) == 1:
+        given[sources[0].system] = [source.seq for source in sources]
+    else:
+        for source in sources:
+            given.setdefault(source.system, []).append(source.seq)
     for system, seqs in given.items():
         used = set(seqs)
         if len(used) < len(seqs):

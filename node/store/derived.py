@@ -11,7 +11,7 @@ from ledger.chain import Applied, History
 from ledger.encoding import b64url
 from ledger.records.envelope import Entry
 from ledger.records.use import AccessBody, AccessEvent, Source
-from ledger.rules.structure import occurred
+from ledger.rules.structure import occurred_all
 from ledger.rules.subjects import subjects_of
 
 EVENTS: Final = 256
@@ -111,7 +111,8 @@ def derive(block: Applied, terms: Terms) -> Rows:
             batch = record.body.events
             first = index * EVENTS + 1
             numbers = range(first, first + len(batch))
-            events.add(numbers, batch, [event.at for event in batch], statement.iss, found)
+            times = tuple([event.at for event in batch])
+            events.add(numbers, batch, times, statement.iss, found)
         if record.type != "access" and not (record.type == "access-batch" and record.body.events):
             rows.others.append((index, entry))
         index += 1
@@ -140,7 +141,7 @@ class _Events:
         self,
         numbers: Sequence[int],
         events: Sequence[AccessBody | AccessEvent],
-        times: Sequence[str],
+        times: tuple[str, ...],
         org: str,
         found: tuple[str, ...],
     ) -> None:
@@ -158,7 +159,7 @@ class _Events:
         self,
         numbers: Sequence[int],
         events: Sequence[AccessBody | AccessEvent],
-        times: Sequence[str],
+        times: tuple[str, ...],
         observer: int,
         findings: int,
     ) -> list[AccessRow]:
@@ -169,7 +170,7 @@ class _Events:
         return [
             (
                 number,
-                occurred(at),
+                at,
                 datasets[event.dataset],
                 persons[event.person] if event.person else ABSENT,
                 activities[event.activity],
@@ -182,7 +183,7 @@ class _Events:
                 observer,
                 findings,
             )
-            for number, event, at in zip(numbers, events, times, strict=True)
+            for number, event, at in zip(numbers, events, occurred_all(times), strict=True)
         ]
 
     def _asked(self, request: Source | str) -> tuple[int, int]:
