@@ -89,6 +89,17 @@ class Alliance:
     ) -> None:
         self.close()
 
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await asyncio.to_thread(self.close)
+
     def close(self) -> None:
         """Close the connection; what waits stays in the outbox."""
         self._session.close()

@@ -337,6 +337,16 @@ def test_a_run_that_raises_is_recorded_and_its_result_is_not(
     assert (result.status, result.id, alliance.waiting) == ("open", None, 0)
 
 
+def test_an_alliance_is_opened_asynchronously_too(alliance: Alliance, chain: Chain) -> None:
+    async def work() -> str:
+        async with Alliance(chain.home) as mine, mine.use("GTEx") as use:
+            await asyncio.sleep(0)
+        assert use.recorded is not None
+        return use.recorded.id
+
+    assert body_of(alliance, asyncio.run(work()))[1].outcome == "ok"
+
+
 def test_runs_and_results_are_asynchronous_too(
     alliance: Alliance, study: str, tmp_path: Path
 ) -> None:
