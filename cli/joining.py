@@ -23,7 +23,7 @@ from cli import home as homes
 from cli.following import Follower, report_step
 from cli.founding import KEY_NAMES, OFFICE_KEYS, make_part, new_signers, save_home
 from cli.membership import declare, pending_of
-from cli.operate import open_config, org_of, settings_text
+from cli.operate import org_of, serve_followed, settings_text
 from cli.options import DEFAULT_HOME, Home, Host, Json, Kind, Lang, PassphraseFile, Place, Port
 from cli.screen import say, show
 from cli.session import Session
@@ -35,10 +35,8 @@ from ledger.encoding import b64url, unb64url
 from ledger.errors import AllianceError, ConfigError, ConflictError, MalformedError, ProofError
 from ledger.members import Label
 from ledger.records.envelope import ENCODE, Shape, decode_canonical
-from node import main as nodes
 from node.config import DEFAULT_PORT, is_address, load_config, names_at
 from node.keyring import OBSERVER, OBSERVER_CAPACITY
-from node.logs import set_up
 
 JOIN_KEYS: Final = (*KEY_NAMES, OBSERVER)
 InviteFile = Annotated[Path, typer.Argument(metavar="FILE", help="The invitation.")]
@@ -156,14 +154,7 @@ def join(
         homes.write_new(home / "genesis", bundle)
     shown: dict[str, str | int] = {"org": invited.org, "pin": invited.pin, "part": str(part)}
     report_step("join-start", **shown)
-    config = open_config(home, passphrase_file)
-    set_up(config.log_format)
-    newcomer = Newcomer(home, passphrase_file, invited.org)
-    newcomer.start()
-    try:
-        nodes.serve(config)
-    finally:
-        newcomer.stop()
+    serve_followed(home, passphrase_file, Newcomer(home, passphrase_file, invited.org))
 
 
 def check_same(home: Path, bundle: bytes) -> None:

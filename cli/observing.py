@@ -18,7 +18,7 @@ import typer
 from cli import home as homes
 from cli.following import Follower, report_step
 from cli.joining import Invite, InviteFile, Pin, check_same, made_home, read_invite
-from cli.operate import open_config, settings_text
+from cli.operate import serve_followed, settings_text
 from cli.options import DEFAULT_HOME, Home, Host, Json, Lang, PassphraseFile, Place, Port
 from cli.session import Session
 from cli.statements import clock_ms, describe_key
@@ -26,10 +26,8 @@ from ledger.chain import check_genesis
 from ledger.crypto import signer_from_seed, verify
 from ledger.errors import AuthenticationError
 from ledger.records.envelope import ENCODE
-from node import main as nodes
 from node.config import DEFAULT_PORT, load_config, names_at
 from node.keyring import OBSERVER, OBSERVER_CAPACITY
-from node.logs import set_up
 
 
 def observe(
@@ -56,14 +54,7 @@ def observe(
     else:
         _make(home, invited, bundle, passphrase_file, subject, host, port)
     report_step("observe-start", org=invited.org, pin=invited.pin, key=str(described))
-    config = open_config(home, passphrase_file)
-    set_up(config.log_format)
-    watcher = Watcher(home, passphrase_file, invited.org)
-    watcher.start()
-    try:
-        nodes.serve(config)
-    finally:
-        watcher.stop()
+    serve_followed(home, passphrase_file, Watcher(home, passphrase_file, invited.org))
 
 
 def _make(

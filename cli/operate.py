@@ -14,6 +14,7 @@ import typer
 from cli import home as homes
 from cli.doctor import LAST_BACKUP
 from cli.exporting import copy_chain
+from cli.following import Follower
 from cli.founding import Plan, found_alone, parameters_in
 from cli.options import (
     DEFAULT_HOME,
@@ -41,7 +42,6 @@ from cli.standing import as_value, standing_lines, standing_of
 from cli.statements import clock_ms
 from ledger.encoding import b64url
 from ledger.errors import ConfigError, MalformedError
-from node import main as nodes
 from node.config import DEFAULT_PORT, SETTINGS, Config, is_address, load_config, names_at
 from node.keyring import OBSERVER
 from node.logs import set_up
@@ -142,7 +142,25 @@ def run_node(
         config = replace(config, record=str(record.absolute()))
     set_up(log_format or config.log_format)
     tell("node-start", org=org_of(home, passphrase_file), url=homes.node_url(home, None))
-    nodes.serve(config)
+    _serve(config)
+
+
+def _serve(config: Config) -> None:
+    # What answers over HTTP takes as long to load as all the rest: who only asks does without it.
+    from node.main import serve
+
+    serve(config)
+
+
+def serve_followed(home: Path, passphrase_file: Path | None, follower: Follower) -> None:
+    """Run the node of a home directory until it is stopped, and watch it meanwhile."""
+    config = open_config(home, passphrase_file)
+    set_up(config.log_format)
+    follower.start()
+    try:
+        _serve(config)
+    finally:
+        follower.stop()
 
 
 @app.command("rebuild")
@@ -153,10 +171,12 @@ def rebuild_node(
     _json: Json = False,
 ) -> None:
     """Make every index of the database again from its blocks; the node must not run."""
+    from node.main import rebuild  # late, as for `_serve`
+
     config = open_config(home, passphrase_file)
     blocks = 0
     with progress("rebuilding", None) as advance:
-        for _height in nodes.rebuild(config):
+        for _height in rebuild(config):
             blocks += 1
             advance(1)
     show({"blocks": blocks}, [say("rebuilt", blocks=blocks)])

@@ -27,6 +27,18 @@ CREATE TABLE IF NOT EXISTS chunk (
 """
 
 
+def open_database(path: Path, schema: str) -> sqlite3.Connection:
+    """Open a database of the vault, or make it, for its owner alone. Raises `sqlite3.Error` and
+    `OSError`: callers are inside `storage_errors`.
+    """
+    path.touch(mode=0o600, exist_ok=True)
+    connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+    for pragma in PRAGMAS:
+        connection.execute(pragma)
+    connection.executescript(schema)
+    return connection
+
+
 class Chunks:
     """The pieces as they lie there, encrypted. From any thread; one piece in memory at a time."""
 
@@ -39,12 +51,7 @@ class Chunks:
     def open(cls, path: Path) -> "Chunks":
         """Open the pieces of a vault. Raises `StorageError` (O2, O3)."""
         with storage_errors():
-            path.touch(mode=0o600, exist_ok=True)
-            connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-            for pragma in PRAGMAS:
-                connection.execute(pragma)
-            connection.executescript(SCHEMA)
-        return cls(path, connection)
+            return cls(path, open_database(path, SCHEMA))
 
     def close(self) -> None:
         """Let go of the file."""
@@ -93,12 +100,8 @@ class Chunks:
     def copy_to(self, path: Path) -> None:
         """Make a copy of all pieces equal to this: what is new is added, what is gone destroyed."""
         with storage_errors():
-            path.touch(mode=0o600, exist_ok=True)
-            copy = sqlite3.connect(path, isolation_level=None)
+            copy = open_database(path, SCHEMA)
             try:
-                for pragma in PRAGMAS:
-                    copy.execute(pragma)
-                copy.executescript(SCHEMA)
                 copy.execute("ATTACH ? AS vault", (f"{self._path}",))
                 copy.execute(
                     "DELETE FROM chunk WHERE id NOT IN (SELECT DISTINCT id FROM vault.chunk)"

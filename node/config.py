@@ -9,10 +9,11 @@ import re
 import shutil
 import stat
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from ledger.errors import ConfigError
 from ledger.rules.intake import names_pattern
@@ -262,33 +263,32 @@ def load_names(config: Config) -> re.Pattern[str] | None:
         raise ConfigError("O1.file", file=config.guarded_names) from None
 
 
-def copy_private(source: Path, path: Path) -> None:
-    """Copy a file, of any size, for its owner alone, whole or not at all. Raises `ConfigError`
-    (X1.file).
-    """
+@contextmanager
+def _private(path: Path) -> Iterator[BinaryIO]:
+    """A file that only its owner may touch, there whole or not at all."""
     part = path.with_name(path.name + ".part")
     try:
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file, source.open("rb") as found:
-            shutil.copyfileobj(found, file)
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
     except OSError:
         raise ConfigError("X1.file", file=path.name) from None
+
+
+def copy_private(source: Path, path: Path) -> None:
+    """Copy a file, of any size, for its owner alone, whole or not at all. Raises `ConfigError`
+    (X1.file).
+    """
+    with _private(path) as file, source.open("rb") as found:
+        shutil.copyfileobj(found, file)
 
 
 def write_private(path: Path, data: bytes) -> None:
     """Write a file that only its owner may touch, whole or not at all. Raises `ConfigError`
     (X1.file).
     """
-    part = path.with_name(path.name + ".part")
-    try:
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError:
-        raise ConfigError("X1.file", file=path.name) from None
+    with _private(path) as file:
+        file.write(data)

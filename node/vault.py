@@ -35,7 +35,7 @@ from ledger.records.payloads import (
     commit_of,
     payload_of,
 )
-from node.chunks import CHUNKS_FILE, PRAGMAS, Chunks
+from node.chunks import CHUNKS_FILE, Chunks, open_database
 from node.config import Config, make_private_folder, write_private
 from node.store.engine import storage_errors
 from node.vaultkeys import VaultKeys, load_keys, make_keys
@@ -148,11 +148,7 @@ class Vault:
     def open(cls, path: Path, keys: VaultKeys) -> "Vault":
         """Open a vault, or make it. Raises `ConfigError` (T6), `StorageError` (O2, O3)."""
         with storage_errors():
-            path.touch(mode=0o600, exist_ok=True)
-            connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-            for pragma in PRAGMAS:
-                connection.execute(pragma)
-            connection.executescript(SCHEMA)
+            connection = open_database(path, SCHEMA)
         try:
             vault = cls(connection, keys, Chunks.open(path.with_name(CHUNKS_FILE)))
             with vault._transaction():
