@@ -5,6 +5,7 @@ immutable, so that the
 state of an unfinished block is just another root, and old roots cost only what differs.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from itertools import pairwise
@@ -18,8 +19,10 @@ EMPTY: Final = bytes(32)
 SUBJECT_START: Final = bytes(32)
 """The head of a subject log without records."""
 
-Item = tuple[bytes, bytes, bytes, object]
-"""`SHA-256(key)`, `SHA-256(value bytes)`, key, value."""
+Item = tuple[bytes, bytes, object]
+"""`SHA-256(key) || SHA-256(value bytes)` as a bucket hashes them, key, value. In the order of the
+tuples, items stand in the order of `SHA-256(key)`, and `(SHA-256(key),)` before the item.
+"""
 
 # A node is None (empty), (hash, bucket items) or (hash, left, right). Tuples: a million of them
 # must stay small.
@@ -56,8 +59,8 @@ class State:
         while node is not None:
             if len(node) == 2:
                 for item in node[1]:
-                    if item[0] == place:
-                        return item[3]
+                    if item[0].startswith(place):
+                        return item[2]
                 return None
             node = node[2] if bits >> depth & 1 else node[1]
             depth -= 1
@@ -78,7 +81,7 @@ class State:
             if node is None:
                 continue
             if len(node) == 2:
-                yield from ((item[2], item[3]) for item in node[1])
+                yield from ((key, value) for _hashes, key, value in node[1])
             else:
                 stack += (node[2], node[1])
 
@@ -92,29 +95,21 @@ class State:
             right = bits >> (255 - len(siblings)) & 1
             siblings.append(_hash(node[1] if right else node[2]))
             node = node[2] if right else node[1]
-        bucket = b"" if node is None else b"".join(item[0] + item[1] for item in node[1])
+        bucket = b"" if node is None else b"".join([item[0] for item in node[1]])
         return len(siblings).to_bytes(2, "big") + b"".join(siblings) + bucket
 
 
 def _items(changes: Mapping[bytes, object]) -> list[Item]:
     items: list[Item] = [
-        (sha256(key).digest(), sha256(canonical_json(value)).digest(), key, value)
+        (sha256(key).digest() + sha256(canonical_json(value)).digest(), key, value)
         for key, value in changes.items()
     ]
-    items.sort(key=_place)
+    items.sort()
     return items
-
-
-def _place(item: Item) -> bytes:
-    return item[0]
 
 
 def _hash(node: Node) -> bytes:
     return EMPTY if node is None else node[0]
-
-
-def _bucket(items: tuple[Item, ...]) -> Bucket:
-    return sha256(b"\x02" + b"".join([part for item in items for part in item[:2]])).digest(), items
 
 
 def _insert(node: Node, items: Sequence[Item], depth: int) -> tuple[Node, int]:
@@ -126,7 +121,7 @@ def _insert(node: Node, items: Sequence[Item], depth: int) -> tuple[Node, int]:
     if node is None or len(node) == 2:
         return _fill(node, items, depth)
     middle = _split(items, depth)
-    left, right = node[1], node[2]
+    _digest, left, right = node
     added = more = 0
     if middle:
         left, added = _insert(left, items[:middle], depth + 1)
@@ -137,7 +132,7 @@ def _insert(node: Node, items: Sequence[Item], depth: int) -> tuple[Node, int]:
 
 def _insert_one(node: Node, item: Item, depth: int) -> tuple[Node, int]:
     """`_insert` of one item: down to its bucket and up again, without recursion."""
-    bits = int.from_bytes(item[0], "big")
+    bits = int.from_bytes(item[0][:32], "big")
     path: list[Branch] = []
     bit = 255 - depth
     while node is not None and len(node) == 3:
@@ -145,17 +140,10 @@ def _insert_one(node: Node, item: Item, depth: int) -> tuple[Node, int]:
         node = node[2] if bits >> bit & 1 else node[1]
         bit -= 1
     node, added = _fill(node, (item,), 255 - bit)
-    below = _hash(node)
-    for branch in reversed(path):
+    while path:
         bit += 1
-        if bits >> bit & 1:
-            left = branch[1]
-            below = sha256(b"\x03" + (left[0] if left else EMPTY) + below).digest()
-            node = (below, left, node)
-        else:
-            right = branch[2]
-            below = sha256(b"\x03" + below + (right[0] if right else EMPTY)).digest()
-            node = (below, node, right)
+        branch = path.pop()
+        node = _branch(branch[1], node) if bits >> bit & 1 else _branch(node, branch[2])
     return node, added
 
 
@@ -163,14 +151,16 @@ def _fill(node: Bucket | None, items: Sequence[Item], depth: int) -> tuple[Node,
     """A bucket with these items set, split when it overflows."""
     if node is None:
         return _build(items, depth), len(items)
-    merged = {item[0]: item for item in node[1]}
-    before = len(merged)
+    old = node[1]
+    merged, fresh = list(old), []
     for item in items:
-        merged[item[0]] = item
-    added = len(merged) - before
-    return _build(
-        sorted(merged.values(), key=_place) if added else list(merged.values()), depth
-    ), added
+        place = item[0][:32]
+        at = bisect_left(old, (place,))
+        if at < len(old) and old[at][0].startswith(place):
+            merged[at] = item
+        else:
+            fresh.append(item)
+    return _build(sorted(merged + fresh), depth), len(fresh)
 
 
 def _build(items: Sequence[Item], depth: int) -> Node:
@@ -178,13 +168,14 @@ def _build(items: Sequence[Item], depth: int) -> Node:
     if not items:
         return None
     if len(items) <= BUCKET:
-        return _bucket(tuple(items))
+        return sha256(b"\x02" + b"".join([item[0] for item in items])).digest(), tuple(items)
     middle = _split(items, depth)
     return _branch(_build(items[:middle], depth + 1), _build(items[middle:], depth + 1))
 
 
 def _branch(left: Node, right: Node) -> Branch:
-    return sha256(b"\x03" + _hash(left) + _hash(right)).digest(), left, right
+    both = (left[0] if left else EMPTY) + (right[0] if right else EMPTY)
+    return sha256(b"\x03" + both).digest(), left, right
 
 
 def _split(items: Sequence[Item], depth: int) -> int:
