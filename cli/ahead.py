@@ -60,7 +60,7 @@ def check_signatures(copy: Copy, name: str, keys: KeyRing) -> list[bytes]:
         except MalformedError:
             continue
         alg, key = keys.get(statement.kid, (0, b""))
-        message = statement.to_be_signed()
+        message = statement.to_be_signed
         if key and verify_signature(alg, key, statement.signature, message):
             right.append(checked(alg, key, statement.signature, message))
     return right

@@ -227,7 +227,7 @@ def _check_author(
     if signer is None:
         signer = find_signer(parent.state, parent.config, b64url(statement.kid))
         signers[statement.kid] = signer
-    if not verify(signer.alg, signer.public_key, statement.signature, statement.to_be_signed()):
+    if not verify(signer.alg, signer.public_key, statement.signature, statement.to_be_signed):
         raise SignatureError("S3.signature", org=statement.iss)
     return signer
 
@@ -456,7 +456,7 @@ def _check_proposer(config: EpochConfig, entry: SealEntry, leader: int, verify: 
     )
     if not named or statement.alg != EDDSA:
         raise ProofError("L3.leader", height=entry.seal.height, org=member.org)
-    if not verify(EDDSA, node_key, statement.signature, statement.to_be_signed()):
+    if not verify(EDDSA, node_key, statement.signature, statement.to_be_signed):
         raise ProofError("L3.signature", height=entry.seal.height, org=member.org)
 
 
@@ -533,7 +533,7 @@ def _check_officer(body: GenesisBody, entry: Entry, verify: Verify) -> None:
     key = next((key for key in officers if kid_of(key) == b64url(statement.kid)), None)
     if key is None:
         raise ProofError("L12", org=statement.iss)
-    public_key, message = unb64url(key.public_key), statement.to_be_signed()
+    public_key, message = unb64url(key.public_key), statement.to_be_signed
     if not verify(statement.alg, public_key, statement.signature, message):
         raise ProofError("L12", org=statement.iss)
 

@@ -270,10 +270,8 @@ class Statement(NamedTuple):
     sub: str
     payload: bytes
     signature: bytes
-
-    def to_be_signed(self) -> bytes:
-        """The bytes that the signature covers."""
-        return signature_input(self.protected, self.payload)
+    to_be_signed: bytes
+    """The bytes that the signature covers: `signature_input` of header and payload."""
 
 
 def _head(major: int, length: int) -> bytes:
@@ -287,6 +285,7 @@ def _head(major: int, length: int) -> bytes:
     return bytes([major | 26]) + length.to_bytes(4, "big")
 
 
+_SIGNATURE1 = b"\x84\x6aSignature1"
 _ALG_BYTES = {-8: b"\x27", -7: b"\x26"}
 _ALGS = {0x27: -8, 0x26: -7}
 
@@ -306,7 +305,7 @@ def encode_protected(alg: int, kid: bytes, iss: str, sub: str) -> bytes:
 def signature_input(protected: bytes, payload: bytes) -> bytes:
     """CBOR of `["Signature1", protected, h'', payload]` (RFC 9052 section 4.4)."""
     return b"".join((
-        b"\x84\x6aSignature1", _head(0x40, len(protected)), protected, b"\x40", _head(0x40,
+        _SIGNATURE1, _head(0x40, len(protected)), protected, b"\x40", _head(0x40,
         len(payload)), payload,
     ))  # fmt: skip
 
@@ -350,7 +349,9 @@ def decode_statement(raw: bytes) -> Statement:
         alg, kid, iss, sub = read(protected, start)
     except IndexError:
         raise MalformedError("B1.truncated", offset=end) from None
-    return Statement(raw, protected, alg, kid, iss, sub, raw[body:after], raw[after + 2 :])
+    # Header and payload stand in what is signed as they stand here, behind the same heads.
+    signed = b"".join((_SIGNATURE1, raw[2:end], b"\x40", raw[end + 1 : after]))
+    return Statement(raw, protected, alg, kid, iss, sub, raw[body:after], raw[after + 2 :], signed)
 
 
 def _string(data: bytes, at: int, major: int, base: int) -> tuple[int, int]:

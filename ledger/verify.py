@@ -367,7 +367,7 @@ def verify_author(
     statement = entry.statement
     if signer.org != statement.iss or signer.alg != statement.alg:
         raise ProofError("V5", kid=kid)
-    message = statement.to_be_signed()
+    message = statement.to_be_signed
     if not verify(signer.alg, signer.public_key, statement.signature, message):
         raise ProofError("V6", org=statement.iss)
     return signer

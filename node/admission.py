@@ -323,7 +323,7 @@ class Admission:
         if known is None:
             signer = find_signer(tip.state, tip.config, b64url(statement.kid))
             known = signers[statement.kid] = (signer.alg, signer.public_key)
-        message = statement.to_be_signed()
+        message = statement.to_be_signed
         if not self.signatures.check(*known, statement.signature, message):
             raise SignatureError("S3.signature", org=statement.iss)
 
@@ -410,7 +410,7 @@ class Admission:
         body, seal = bound_body(raws)
         statement = seal.statement
         member = tip.config.node_kids.get(b64url(statement.kid))
-        message = statement.to_be_signed()
+        message = statement.to_be_signed
         if member is None or not self._votes.check(
             EDDSA, unb64url(member.node_pk), statement.signature, message
         ):

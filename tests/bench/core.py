@@ -78,7 +78,7 @@ def _audit() -> Iterator[Goal]:
 
     def signatures() -> None:
         for statement in statements:
-            verify(EDDSA, key, statement.signature, statement.to_be_signed())
+            verify(EDDSA, key, statement.signature, statement.to_be_signed)
 
     best = best_cpu_s({"audit": chain.audit, "signatures": signatures})
     ratio = best["audit"] / best["signatures"]

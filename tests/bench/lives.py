@@ -33,7 +33,7 @@ def goals() -> Iterator[Goal]:
     asked = _signed(life, "access-request", life.request_body(request_id="R-2"))
     batch = _signed(life, "access-batch", _batch(life), by="system")
     entry, key = accesses[0], life.world.keys["h1"].system.public_key
-    message = entry.statement.to_be_signed()
+    message = entry.statement.to_be_signed
 
     def signatures() -> None:
         for _ in range(COUNT):

@@ -110,7 +110,7 @@ def _individually(net: Network) -> Iterator[Goal]:
     for number in range(ROUNDS):
         raws = net.world.accesses(SINGLE, first_seq=1 + number * SINGLE)
         statements = [decode_statement(raw) for raw in raws]
-        checks = [(s.signature, s.to_be_signed()) for s in statements]
+        checks = [(s.signature, s.to_be_signed) for s in statements]
         bare_s.append(cpu_s(lambda checks=checks: verify_all(key, checks)))  # type: ignore[misc]
         before = _written(net)
         node_s.append(net.ingest("h1", raws)[0])

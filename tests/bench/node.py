@@ -97,7 +97,7 @@ def _single(home: Path) -> Iterator[Goal]:
         raws = world.accesses(SINGLE, first_seq=1 + number * SINGLE)
         held += sum(map(len, raws))
         statements = [decode_statement(raw) for raw in raws]
-        checks = [(s.signature, s.to_be_signed()) for s in statements]
+        checks = [(s.signature, s.to_be_signed) for s in statements]
         bare_s.append(cpu_s(lambda checks=checks: verify_all(key, checks)))  # type: ignore[misc]
         node_s.append(ingest(node, raws))
     fsyncs, blocks = counter(node.client, "fsyncs_total"), counter(node.client, "height") + 1

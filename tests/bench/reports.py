@@ -64,7 +64,7 @@ def _whole(asked: Asked, count: int) -> None:
 def _signatures(life: Life) -> Work:
     access = life.world.access(seq=1)
     entry, key = decode_entry(access), life.world.keys["h1"].system.public_key
-    message = entry.statement.to_be_signed()
+    message = entry.statement.to_be_signed
 
     def work() -> None:
         for _ in range(SIGNATURES):

@@ -95,6 +95,6 @@ def _height(net: Stepped) -> int:
 def _one_check_s() -> float:
     world = make_world(("h1",))
     statements = [decode_statement(raw) for raw in world.accesses(500)]
-    checks = [(s.signature, s.to_be_signed()) for s in statements]
+    checks = [(s.signature, s.to_be_signed) for s in statements]
     key = world.keys["h1"].system.public_key
     return min(cpu_s(lambda: verify_all(key, checks)) for _ in range(3)) / len(checks)

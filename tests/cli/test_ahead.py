@@ -175,7 +175,7 @@ def test_a_mark_stands_for_one_signature_alone(tmp_path: Path) -> None:
     ring = {key.kid: (EDDSA, key.public_key)}
     marks = check_signatures(Copy(tmp_path), "bundle", ring)
     statement = decode_statement(raw)
-    parts = (EDDSA, key.public_key, statement.signature, statement.to_be_signed())
+    parts = (EDDSA, key.public_key, statement.signature, statement.to_be_signed)
     assert marks == [checked(*parts)]
     for at, other in enumerate((-7, bytes(32), bytes(64), b"other")):
         assert checked(*parts[:at], other, *parts[at + 1 :]) != marks[0]  # type: ignore[arg-type]

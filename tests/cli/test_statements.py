@@ -35,7 +35,7 @@ def test_a_signed_record_is_an_entry(signer: object) -> None:
     assert (entry.statement.iss, entry.statement.sub) == ("h1", "dataset:GTEx")
     assert entry.record.not_after is None
     statement = entry.statement
-    message = statement.to_be_signed()
+    message = statement.to_be_signed
     assert verify(statement.alg, author.signer.public_key, statement.signature, message)
 
 

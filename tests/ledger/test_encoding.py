@@ -442,8 +442,8 @@ def test_a_statement_comes_apart_into_its_parts() -> None:
     assert found.raw is raw
     assert (found.alg, found.kid, found.iss, found.sub) == (EDDSA, SIGNER.kid, "h1", "dataset:1")
     assert found.payload == b'{"a":1}'
-    assert found.to_be_signed() == cbor2.dumps(["Signature1", found.protected, b"", found.payload])
-    SIGNER.private.public_key().verify(found.signature, found.to_be_signed())
+    assert found.to_be_signed == cbor2.dumps(["Signature1", found.protected, b"", found.payload])
+    SIGNER.private.public_key().verify(found.signature, found.to_be_signed)
 
 
 @pytest.mark.parametrize("length", [0, 1, 23, 24, 255, 256, 64_000])

@@ -560,7 +560,7 @@ def test_v5_the_receipt_proves_the_key_that_signed(key: StateProof | None) -> No
 def test_v5_the_key_that_is_proven_is_the_one_that_the_entry_names() -> None:
     """Named is the system's key, signed and proven is the officer's, of the same organisation."""
     statement = decode_entry(LOG.raws[BY_SYSTEM]).statement
-    signature = KEYS["h1"].officer.sign(statement.to_be_signed())
+    signature = KEYS["h1"].officer.sign(statement.to_be_signed)
     raw = encode_statement(statement.protected, statement.payload, signature)
     receipt = with_entry(raw, BY_SYSTEM, 5).receipt(BY_SYSTEM, ((),))
     officer = LOG.state_proof(f"key/{b64url(KEYS['h1'].officer.kid)}")
@@ -661,7 +661,7 @@ def test_v6_the_verifier_that_is_given_is_asked() -> None:
     assert rule_of(verify_receipt, GOOD, GENESIS, recording) == "V6"
     statement = BLOCKS[1].entries[1].statement
     key = KEYS["h1"].system.public_key
-    assert asked == [(EDDSA, key, statement.signature, statement.to_be_signed())]
+    assert asked == [(EDDSA, key, statement.signature, statement.to_be_signed)]
 
 
 def test_the_author_is_told() -> None:

@@ -253,7 +253,7 @@ def test_the_records_hold_before_the_rules(world: World) -> None:
     block = world.extend(tip, raws, _nothing(tip))
     assert len(block.entries) == 3
     for entry in block.entries:
-        message = entry.statement.to_be_signed()
+        message = entry.statement.to_be_signed
         node = world.keys["h1"].node
         assert verify(node.alg, node.public_key, entry.statement.signature, message)
 

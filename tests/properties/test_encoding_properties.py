@@ -166,7 +166,7 @@ def test_statements_are_those_of_a_general_encoder(parts: Parts) -> None:
     assert encode_statement(protected, payload, signature) == raw
     found = decode_statement(raw)
     assert (found.alg, found.kid, found.iss, found.sub, found.payload, found.signature) == parts
-    assert (found.raw, found.protected, found.to_be_signed()) == (raw, protected, to_sign)
+    assert (found.raw, found.protected, found.to_be_signed) == (raw, protected, to_sign)
 
 
 def agrees_with_cbor2(raw: bytes) -> bool:

@@ -606,8 +606,8 @@ def test_both_algorithms_sign_every_record(record: Record[Any]) -> None:
         payload = ENCODE(record)
         protected = encode_protected(signer.alg, signer.kid, "h1", "s")
         unsigned = decode_statement(encode_statement(protected, payload, bytes(64)))
-        signature = signer.sign(unsigned.to_be_signed())
+        signature = signer.sign(unsigned.to_be_signed)
         entry = decode_entry(encode_statement(protected, payload, signature))
         assert entry.statement.alg == signer.alg
         assert (signer.alg == ES256) is (len(signer.public_key) == 33)
-        assert verify(signer.alg, signer.public_key, signature, entry.statement.to_be_signed())
+        assert verify(signer.alg, signer.public_key, signature, entry.statement.to_be_signed)
