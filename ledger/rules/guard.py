@@ -70,8 +70,10 @@ PATTERNS = (
     ),
     ("ip", re.compile(r"(?<![0-9.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9.])", re.ASCII)),
 )
-# One cheap look says for nearly every record that none of the patterns can match.
-SUSPECT = re.compile(r"@|[0-9]{11}|[0-9]\.[0-9]{1,3}\.[0-9]", re.ASCII)
+# One cheap look says for nearly every record that none of the patterns can match: an e-mail holds
+# an @, and the others this, which begins with one class of characters, so that the search passes
+# over all else at once.
+SUSPECT = re.compile(r"[0-9](?:[0-9]{10}|\.[0-9]{1,3}\.[0-9])", re.ASCII)
 WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 
 
@@ -110,7 +112,7 @@ def texts_in(value: object, field: str = "") -> Iterator[tuple[str, str]]:
 
 def personal_data_in(text: str) -> str | None:
     """The name of a pattern that a text holds, or None."""
-    if SUSPECT.search(text) is None:
+    if "@" not in text and SUSPECT.search(text) is None:
         return None
     for name, pattern in PATTERNS:
         for found in pattern.finditer(text):
