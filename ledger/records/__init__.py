@@ -114,6 +114,9 @@ DECODERS: dict[str, msgspec.json.Decoder[Record]] = {  # type: ignore[type-arg]
     for kind, body in BODIES.items()
 }
 
+_BY_END = {f',"type":"{kind}","v":1}}'.encode(): decoder for kind, decoder in DECODERS.items()}
+"""By how the records of a type end."""
+
 
 def decode_entry(raw: bytes) -> Entry:
     """A record entry from its bytes; S1 (schema), S2 (canonical), S10 (size).
@@ -124,12 +127,20 @@ def decode_entry(raw: bytes) -> Entry:
         raise TooLargeError("S10", size=len(raw))
     statement = decode_statement(raw)
     payload = statement.payload
-    kind = type_of(payload)
-    decoder = DECODERS.get(kind)
-    if decoder is None:
-        raise MalformedError("S1.type", type=kind)
-    record = decode_canonical(payload, decoder)
+    record = decode_canonical(payload, _decoder_of(payload))
     digest = LEAF_PREFIX.copy()
     digest.update(raw)
     id_key = statement.kid + decode_uuid(record.id)
     return Entry(raw, digest.digest(), statement, record, id_key, *references_of(record))
+
+
+def _decoder_of(payload: bytes) -> msgspec.json.Decoder[Record]:  # type: ignore[type-arg]
+    """By the type that a payload claims. Raises `MalformedError` (S1.tail, S1.type)."""
+    known = _BY_END.get(payload[payload.rfind(b',"type":"') :])
+    if known is not None:
+        return known
+    kind = type_of(payload)
+    decoder = DECODERS.get(kind)
+    if decoder is None:
+        raise MalformedError("S1.type", type=kind)
+    return decoder
