@@ -13,7 +13,6 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from typing import NamedTuple
 
 import msgspec
 from msgspec import inspect
@@ -135,11 +134,12 @@ def check_string(text: str) -> None:
 # --- text forms ---
 
 _URL = re.compile(r"\A[A-Za-z0-9_-]*\Z", re.ASCII)
+_TO_URL = bytes.maketrans(b"+/", b"-_")
 
 
 def b64url(data: bytes) -> str:
     """base64url without padding (RFC 4648 section 5)."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+    return binascii.b2a_base64(data, newline=False).translate(_TO_URL, b"=").decode()
 
 
 def unb64url(text: str, length: int | None = None) -> bytes:
@@ -259,7 +259,7 @@ def encode_uuid7(at_ms: int, chance: bytes) -> str:
 # --- signed statements ---
 
 
-class Statement(NamedTuple):
+class Statement(msgspec.Struct, frozen=True, gc=False):
     """A signed statement of the one allowed form, with its parts as they stand in `raw`."""
 
     raw: bytes

@@ -9,6 +9,8 @@ names this set of rules: any change that can change a state is a new version, be
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
+
 from ledger.encoding import b64url
 from ledger.errors import RefusedError
 from ledger.records import DECODERS
@@ -215,7 +217,8 @@ def apply(draft: Draft, entry: Entry, signer: Signer, at: At, chain: str) -> Out
     else:
         outcome = _apply_right(draft, entry, signer, at, subjects)
     if record.payloads or (record.type in NODES and record.type not in RIGHTS):
-        outcome = outcome._replace(changes=_with_traces(draft, entry, outcome.changes))
+        traces = _with_traces(draft, entry, outcome.changes)
+        outcome = msgspec.structs.replace(outcome, changes=traces)
     if not (early or outcome.findings):
         return outcome
     findings = tuple(sorted({*early, *outcome.findings})) if early else outcome.findings
@@ -223,7 +226,7 @@ def apply(draft: Draft, entry: Entry, signer: Signer, at: At, chain: str) -> Out
         **outcome.changes,
         state_key("finding", b64url(entry.leaf)): FindingState(codes=findings),
     }
-    return outcome._replace(changes=changes, findings=findings)
+    return msgspec.structs.replace(outcome, changes=changes, findings=findings)
 
 
 def _with_traces(draft: Draft, entry: Entry, changes: Mapping[bytes, Shape]) -> dict[bytes, Shape]:

@@ -4,9 +4,12 @@ What every record changes (subject logs, source numbers) is kept in plain form a
 the block.
 """
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple, TypeVar
+
+import msgspec
 
 from ledger.encoding import b64url, unb64url
 from ledger.errors import unreachable
@@ -39,7 +42,7 @@ class At(NamedTuple):
     time_ms: int
 
 
-class Located(NamedTuple):
+class Located(msgspec.Struct, frozen=True, gc=False):
     """An earlier entry that a record refers to."""
 
     at: int
@@ -53,7 +56,7 @@ Numbers = Mapping[tuple[str, int], int]
 """Numbers of sources, as a bitmap for each source and 1,024 consecutive numbers."""
 
 
-class Outcome(NamedTuple):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What one record does: changes of the map, findings, subject logs joined, source numbers
     used.
     """
@@ -110,7 +113,7 @@ class Draft:
         self._activated = state_key("config", str(len(configs)))
         self.changes: dict[bytes, Shape] = {}
         self._read: dict[bytes, object] = {}
-        self._logs: dict[str, tuple[int, bytes]] = {}
+        self._logs: defaultdict[str, list[bytes]] = defaultdict(list)
         self._sources: dict[str, Tally] = {}
         self._chunks: dict[tuple[str, int], int] = {}
         self._days: dict[tuple[str, int], int] = {}
@@ -126,9 +129,9 @@ class Draft:
     def _get(self, kind: type[V], key: bytes) -> V | None:
         value: object = self.changes.get(key)
         if value is None:
-            if key in self._read:
+            try:
                 value = self._read[key]
-            else:
+            except KeyError:
                 value = self._read[key] = self.parent.get(key)
         if value is None or isinstance(value, kind):
             return value
@@ -140,8 +143,7 @@ class Draft:
             self.changes.update(outcome.changes)
         logs = self._logs
         for subject in outcome.subjects:
-            count, head = logs.get(subject) or self._log(subject)
-            logs[subject] = (count + 1, subject_head(head, leaf))
+            logs[subject].append(leaf)
         for place, bits in outcome.numbers.items():
             self._use(place, bits)
         for place, bits in outcome.days.items():
@@ -152,9 +154,12 @@ class Draft:
             tally.closed, tally.complete = last, complete
             self._touched.add(source)
 
-    def _log(self, subject: str) -> tuple[int, bytes]:
+    def _log(self, subject: str, leaves: Sequence[bytes]) -> SubjectLog:
         stored = self.get(SubjectLog, "subject", subject)
-        return (stored.count, unb64url(stored.head, 32)) if stored else (0, SUBJECT_START)
+        count, head = (stored.count, unb64url(stored.head, 32)) if stored else (0, SUBJECT_START)
+        for leaf in leaves:
+            head = subject_head(head, leaf)
+        return SubjectLog(count=count + len(leaves), head=b64url(head))
 
     def tally(self, source: str) -> Tally:
         """The running numbers of a source."""
@@ -181,11 +186,14 @@ class Draft:
 
     def is_used(self, numbers: Numbers) -> bool:
         """Whether any of these numbers was used before."""
-        return any(self._chunk(place) & bits for place, bits in numbers.items())
+        for place, bits in numbers.items():
+            if self._chunk(place) & bits:
+                return True
+        return False
 
     def _use(self, place: tuple[str, int], bits: int) -> None:
         known = self._chunk(place)
-        fresh = bits & ~known
+        fresh = bits ^ (bits & known)
         if not fresh:
             return
         source, number = place
@@ -213,8 +221,8 @@ class Draft:
     def flush(self) -> dict[bytes, Shape]:
         """All changes of the block, ready for one update of the map."""
         changes = dict(self.changes)
-        for subject, (count, head) in self._logs.items():
-            changes[state_key("subject", subject)] = SubjectLog(count=count, head=b64url(head))
+        for subject, leaves in self._logs.items():
+            changes[state_key("subject", subject)] = self._log(subject, leaves)
         for source in sorted(self._touched):
             tally = self._sources[source]
             changes[state_key("source", source)] = SourceState(
