@@ -178,6 +178,7 @@ _MINUTE = re.compile(r"\A\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:\Z", re.ASCII
 # Every form that the end of an instant may have: looking it up is faster than reading it.
 _SECONDS = {f"{second:02}.": second * 1000 for second in range(60)}
 _MILLISECONDS = {f"{ms:03}Z": ms for ms in range(1000)}
+_DATE_SIZE = 10
 _DATE = re.compile(r"\A\d{4}-\d\d-\d\d\Z", re.ASCII)
 
 
@@ -196,15 +197,28 @@ def decode_time(text: str) -> int:
         raise MalformedError("B5") from None
 
 
-def decode_times(texts: Sequence[str]) -> list[int]:
-    """`decode_time` of each, of many at once in half the time. Raises `MalformedError` (B5)."""
+def decode_moment(text: str) -> int:
+    """POSIX milliseconds of an instant, or of the start of a date where time is coarse. Raises
+    `MalformedError` (B5).
+    """
+    return decode_date(text) if len(text) == _DATE_SIZE else decode_time(text)
+
+
+def decode_moments(texts: Sequence[str]) -> tuple[int, ...]:
+    """`decode_moment` of each, of many instants at once in half the time. Raises `MalformedError`
+    (B5).
+    """
     seconds, milliseconds = _SECONDS, _MILLISECONDS
     try:
-        return [
-            _minute_ms(text[:17]) + seconds[text[17:20]] + milliseconds[text[20:]] for text in texts
-        ]
-    except KeyError:
-        raise MalformedError("B5") from None
+        return tuple(
+            [
+                _minute_ms(text[:17]) + seconds[text[17:20]] + milliseconds[text[20:]]
+                for text in texts
+            ]
+        )
+    except (KeyError, MalformedError):
+        # One is a date, or nothing at all.
+        return tuple([decode_moment(text) for text in texts])
 
 
 @lru_cache(maxsize=1024)

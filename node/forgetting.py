@@ -13,6 +13,7 @@ import msgspec
 
 from ledger.encoding import (
     b64url,
+    decode_moment,
     encode_time,
     encode_uuid7,
     unb64url,
@@ -25,7 +26,6 @@ from ledger.records.payloads import Group
 from ledger.records.rights import Erased, ErasureBody
 from ledger.rules.entitlement import PayloadState
 from ledger.rules.standing import PermitState, status_at
-from ledger.rules.structure import occurred
 from ledger.rules.values import PolicyState
 from ledger.state import state_key
 from node.clock import wall_ms
@@ -160,7 +160,7 @@ class Forgetting:
         return (
             0
             if index is None
-            else occurred(decode_entry(self._driver.store.entry(index)).record.at)
+            else decode_moment(decode_entry(self._driver.store.entry(index)).record.at)
         )
 
     # --- what the chain asks for ---

@@ -40,7 +40,8 @@ def _given(*leaves: str | None) -> tuple[str, ...]:
 
 
 def _requests(body: AccessBatchBody) -> tuple[str, ...]:
-    return tuple(event.request for event in body.events if isinstance(event.request, str))
+    requests = [event.request for event in body.events]
+    return tuple([leaf for leaf in requests if isinstance(leaf, str)]) if any(requests) else ()
 
 
 TARGETS: dict[type, Callable[[Any], tuple[str, ...]]] = {

@@ -2,10 +2,13 @@
 domain.md D14).
 """
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Annotated, Literal, NamedTuple, cast
 
 import msgspec
 
+from ledger.encoding import decode_moments
 from ledger.records.catalogue import Day
 from ledger.records.envelope import Code, Digest, Instant, Integer, Name, Natural, Shape
 
@@ -66,6 +69,60 @@ class AccessEvent(Shape, frozen=True, kw_only=True):
     source: Source
 
 
+class Column(NamedTuple):
+    """One field of many accesses."""
+
+    values: Sequence[str | None]
+    """Of each access, in their order."""
+    words: set[str]
+    """Those that occur."""
+    gaps: bool
+    """Whether an access has none."""
+
+
+class Columns(NamedTuple):
+    """Accesses field by field: what the rules and the index ask of many, they ask of all at once,
+    or of each word once.
+    """
+
+    actions: Column
+    activities: Column
+    datasets: Column
+    outcomes: Column
+    permits: Column
+    persons: Column
+    purposes: Column
+    systems: Column
+    ended: list[str | None]
+    requests: list[Source | str | None]
+    seqs: list[int]
+
+
+def in_columns(accesses: Sequence[AccessBody | AccessEvent]) -> Columns:
+    """These accesses field by field."""
+    sources = [access.source for access in accesses]
+    return Columns(
+        actions=_column([access.action for access in accesses]),
+        activities=_column([access.activity for access in accesses]),
+        datasets=_column([access.dataset for access in accesses]),
+        outcomes=_column([access.outcome for access in accesses]),
+        permits=_column([access.permit for access in accesses]),
+        persons=_column([access.person for access in accesses]),
+        purposes=_column([access.purpose for access in accesses]),
+        systems=_column([source.system for source in sources]),
+        ended=[access.ended for access in accesses],
+        requests=[access.request for access in accesses],
+        seqs=[source.seq for source in sources],
+    )
+
+
+def _column(values: Sequence[str | None]) -> Column:
+    words = set(values)
+    gaps = None in words
+    words.discard(None)
+    return Column(values, cast("set[str]", words), gaps)
+
+
 class BatchSummary(Shape, frozen=True, kw_only=True):
     """Events too many for one entry: the tree hash over them, kept as a T2 payload by the
     observer.
@@ -78,13 +135,25 @@ class BatchSummary(Shape, frozen=True, kw_only=True):
     system: Name
 
 
-class AccessBatchBody(Shape, frozen=True, kw_only=True):
+class AccessBatchBody(Shape, frozen=True, kw_only=True, dict=True, gc=True):
     """Many accesses under one signature: up to 150 events, or the summary of more; exactly one of
     the two.
+
+    Structs that remember what was worked out of them must be known to the collector.
     """
 
     events: Annotated[tuple[AccessEvent, ...], msgspec.Meta(max_length=150)] = ()
     summary: BatchSummary | None = None
+
+    @cached_property
+    def columns(self) -> Columns:
+        """The events in columns, worked out once."""
+        return in_columns(self.events)
+
+    @cached_property
+    def times(self) -> tuple[int, ...]:
+        """When the events happened (POSIX ms), read once. Raises `MalformedError` (B5)."""
+        return decode_moments([event.at for event in self.events])
 
 
 class SourceCloseBody(Shape, frozen=True, kw_only=True):

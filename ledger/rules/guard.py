@@ -7,7 +7,6 @@ intake.
 
 import re
 from collections.abc import Callable, Iterator
-from operator import attrgetter
 
 import msgspec
 
@@ -150,14 +149,13 @@ def _of_access(body: AccessBody) -> tuple[str, ...]:
     )
 
 
-_WORDS = attrgetter("activity", "dataset", "person", "permit", "purpose", "source.system")
-
-
 def _of_batch(body: AccessBatchBody) -> tuple[str, ...]:
     # A batch repeats itself: each string is looked at once.
-    words = {word for kind in set(map(_WORDS, body.events)) for word in kind if word is not None}
-    asked = {event.request for event in body.events if event.request is not None}
-    words.update(request.system for request in asked if isinstance(request, Source))
+    given = body.columns
+    words = given.activities.words | given.datasets.words | given.persons.words
+    words |= given.permits.words | given.purposes.words | given.systems.words
+    if any(given.requests):
+        words.update([asked.system for asked in given.requests if isinstance(asked, Source)])
     if body.summary is not None:
         words.add(body.summary.system)
     return tuple(sorted(words))

@@ -2,11 +2,10 @@
 4).
 """
 
-from functools import lru_cache
 from typing import NamedTuple
 
 from ledger.crypto import EDDSA
-from ledger.encoding import decode_date, decode_time, decode_times, unb64url
+from ledger.encoding import decode_moment, decode_time, unb64url
 from ledger.errors import MalformedError, RefusedError, SignatureError
 from ledger.members import EpochConfig
 from ledger.records.envelope import Entry, Record
@@ -16,7 +15,6 @@ from ledger.state import State, state_key
 
 CLOCK_TOLERANCE_MS = 5 * 60_000
 DAY_MS = 86_400_000
-DATE_SIZE = 10
 
 RIGHTS = frozenset(
     {
@@ -160,7 +158,7 @@ def check_structure(draft: Draft, entry: Entry, at: At, chain: str) -> int:
     record, org = entry.record, entry.statement.iss
     if record.chain != chain:
         raise RefusedError("S12")
-    happened = occurred(record.at)
+    happened = decode_moment(record.at)
     if happened > at.time_ms + CLOCK_TOLERANCE_MS:
         raise RefusedError("S5", at=record.at)
     rights = record.type in RIGHTS
@@ -198,19 +196,6 @@ def check_not_after(record: Record, at: At) -> None:  # type: ignore[type-arg]
         raise RefusedError("S11.missing")
     if decode_time(record.not_after) < at.time_ms:
         raise RefusedError("S11.late", not_after=record.not_after)
-
-
-@lru_cache(maxsize=64)
-def occurred_all(texts: tuple[str, ...]) -> tuple[int, ...]:
-    """`occurred` of each of a batch. Remembered for the index, which asks for the same."""
-    if DATE_SIZE in set(map(len, texts)):
-        return tuple(occurred(text) for text in texts)
-    return tuple(decode_times(texts))
-
-
-def occurred(text: str) -> int:
-    """`at` in POSIX ms: an instant with three decimals, or a date where time is coarse."""
-    return decode_date(text) if len(text) == DATE_SIZE else decode_time(text)
 
 
 def check_sub(entry: Entry, subjects: tuple[str, ...]) -> None:

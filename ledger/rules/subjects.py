@@ -73,19 +73,14 @@ def of_access(body: AccessBody | AccessEvent) -> tuple[str, ...]:
 
 def _of_batch(body: AccessBatchBody, _resolved: Resolved) -> tuple[str, ...]:
     """All that `of_access` gives for its events, worked out for each field once."""
-    events = body.events
-    systems = {event.source.system for event in events}
-    if body.summary:
-        systems.add(body.summary.system)
-    datasets = {event.dataset for event in events}
-    datasets |= {name.partition("@")[0] for name in datasets}
-    persons = {event.person for event in events if event.person}
-    permits = {event.permit for event in events if event.permit}
+    given = body.columns
+    systems = given.systems.words | ({body.summary.system} if body.summary else set())
+    datasets = given.datasets.words | {name.partition("@")[0] for name in given.datasets.words}
     return (
         *(f"source:{system}" for system in sorted(systems)),
         *sorted(f"dataset:{dataset}" for dataset in datasets),
-        *sorted(f"permit:{permit}" for permit in permits),
-        *sorted(f"person:{person}" for person in persons),
+        *sorted(f"permit:{permit}" for permit in given.permits.words),
+        *sorted(f"person:{person}" for person in given.persons.words),
     )
 
 

@@ -2,9 +2,9 @@
 decision 1).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 
-from ledger.encoding import decode_date, unb64url
+from ledger.encoding import decode_date, decode_moment, unb64url
 from ledger.errors import RefusedError, unreachable
 from ledger.records.envelope import Record
 from ledger.records.use import (
@@ -20,7 +20,7 @@ from ledger.rules.imports import imported_findings
 from ledger.rules.machines import permit_status
 from ledger.rules.permits import terms_at
 from ledger.rules.standing import EthicsState, PermitState, PermitTerms
-from ledger.rules.structure import CLOCK_TOLERANCE_MS, DAY_MS, occurred, occurred_all, oldest_ms
+from ledger.rules.structure import CLOCK_TOLERANCE_MS, DAY_MS, oldest_ms
 from ledger.rules.values import DatasetState, VersionState
 
 MAX_SUMMARY = 65_536
@@ -52,7 +52,7 @@ def use_findings(
     terms = terms_at(draft, body.permit, permit, happened)
     permit_findings(permit, terms, happened, codes)
     if body.ended is not None:
-        permit_findings(permit, terms, occurred(body.ended), codes)
+        permit_findings(permit, terms, decode_moment(body.ended), codes)
     data_findings(draft, terms, body.dataset, happened, codes)
     person_findings(terms, body.person, body.purpose, codes)
     if held is None or held.custodian != org or body.outcome != "ok":
@@ -153,7 +153,7 @@ def check_end(body: AccessBody | AccessEvent, began: int, at: At) -> None:
     """U7: a use ends after it began, and not later than it is recorded."""
     if body.ended is None:
         return
-    if not began <= occurred(body.ended) <= at.time_ms + CLOCK_TOLERANCE_MS:
+    if not began <= decode_moment(body.ended) <= at.time_ms + CLOCK_TOLERANCE_MS:
         raise RefusedError("U7", at=body.ended)
 
 
@@ -206,51 +206,61 @@ def apply_batch(
 
 def _event_findings(draft: Draft, body: AccessBatchBody, org: str, codes: set[str]) -> Numbers:
     """The findings of the events are added to `codes`; on which days permits were used."""
-    # Without a permit findings depend on nothing else: one look for all events alike in this.
-    kinds: Mapping[tuple[object, ...], AccessEvent] = {
-        (event.dataset, event.person is None)
-        if event.permit is None
-        else (
-            event.dataset,
-            event.person,
-            event.permit,
-            event.purpose,
-            event.outcome,
-            event.at,
-            event.ended,
-        ): event
-        for event in body.events
-    }
     used: set[tuple[str, int]] = set()
-    for event in kinds.values():
-        found = use_findings(draft, event, org, occurred(event.at), codes)
+    for event, happened in _of_each_kind(body):
+        found = use_findings(draft, event, org, happened, codes)
         if found is not None:
             used.add(found)
     return days_of(used)
+
+
+def _of_each_kind(body: AccessBatchBody) -> Iterable[tuple[AccessEvent, int]]:
+    """Of all events whose findings are the same one, and when it happened."""
+    given = body.columns
+    # Without a permit findings depend on the data, and on whether somebody is named.
+    kinds: Iterable[object] = given.datasets.values
+    if given.permits.words:
+        kinds = [
+            (event.dataset, event.person is None)
+            if event.permit is None
+            else (
+                event.dataset,
+                event.person,
+                event.permit,
+                event.purpose,
+                event.outcome,
+                event.at,
+                event.ended,
+            )
+            for event in body.events
+        ]
+    elif given.persons.gaps:
+        kinds = [(event.dataset, event.person is None) for event in body.events]
+    events = zip(body.events, body.times, strict=True)
+    return dict(zip(kinds, events, strict=True)).values()
 
 
 def _event_numbers(
     draft: Draft, body: AccessBatchBody, org: str, at: At, codes: set[str]
 ) -> Numbers:
     """The numbers of the events; what their times and numbers show is added to `codes`."""
-    events = body.events
-    times = occurred_all(tuple([event.at for event in events]))
-    if max(times) > at.time_ms + CLOCK_TOLERANCE_MS:
-        raise RefusedError("S5", at=events[times.index(max(times))].at)
-    for event, began in zip(events, times, strict=True):
-        if event.ended is not None:
+    given, times = body.columns, body.times
+    latest = max(times)
+    if latest > at.time_ms + CLOCK_TOLERANCE_MS:
+        raise RefusedError("S5", at=body.events[times.index(latest)].at)
+    if any(given.ended):
+        for event, began in zip(body.events, times, strict=True):
             check_end(event, began, at)
     if min(times) < oldest_ms(draft, at):
         codes.add("BACKFILLED")
     numbers: dict[tuple[str, int], int] = {}
-    given: dict[str, list[int]] = {}
-    sources = [event.source for event in events]
-    if len({source.system for source in sources}) == 1:
-        given[sources[0].system] = [source.seq for source in sources]
+    by_system: dict[str, list[int]] = {}
+    if len(given.systems.words) == 1:
+        by_system = dict.fromkeys(given.systems.words, given.seqs)
     else:
-        for source in sources:
-            given.setdefault(source.system, []).append(source.seq)
-    for system, seqs in given.items():
+        for event in body.events:
+            by_system.setdefault(event.source.system, []).append(event.source.seq)
+    for system, seqs in by_system.items():
         used = set(seqs)
         if len(used) < len(seqs):
             codes.add("SEQ_REUSED")

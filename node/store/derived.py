@@ -8,10 +8,9 @@ from operator import itemgetter
 from typing import Final, NamedTuple
 
 from ledger.chain import Applied, History
-from ledger.encoding import b64url
+from ledger.encoding import b64url, decode_moments
 from ledger.records.envelope import Entry
-from ledger.records.use import AccessBody, AccessEvent, Source
-from ledger.rules.structure import occurred_all
+from ledger.records.use import AccessBody, Column, Columns, Source, in_columns
 from ledger.rules.subjects import subjects_of
 
 EVENTS: Final = 256
@@ -28,9 +27,6 @@ INSERT_ACCESS: Final = (
 INSERT_POSTING: Final = "INSERT INTO posting (subject, idx) VALUES (?, ?)"
 INSERT_TERM: Final = "INSERT INTO term (id, kind, text) VALUES (?, ?, ?)"
 COUNT_TERM: Final = "UPDATE term SET count = count + ? WHERE id = ?"
-
-_WORDS: Final = itemgetter(2, 3, 4, 5, 9, 10, 11, 12, 13)
-"""The columns whose words are counted."""
 
 AccessRow = tuple[int, int, int, int, int, int, int, int, int, int, int, int, int, int]
 
@@ -93,7 +89,7 @@ def derive(block: Applied, terms: Terms) -> Rows:
     index = block.tip.seal_index - len(block.entries)
     kids: dict[bytes, int] = {}
     types: Counter[str] = Counter()
-    events = _Events(terms, rows.accesses)
+    accesses = _Accesses(terms, rows.accesses, rows.counts)
     singles: dict[tuple[str, tuple[str, ...]], list[tuple[int, AccessBody, str]]] = {}
     codes: Counter[tuple[str, ...]] = Counter(block.findings)
     for entry, found in zip(block.entries, block.findings, strict=True):
@@ -107,112 +103,96 @@ def derive(block: Applied, terms: Terms) -> Rows:
         if record.type == "access":
             alike = singles.setdefault((statement.iss, found), [])
             alike.append((index * EVENTS, record.body, record.at))
-        elif record.type == "access-batch":
-            batch = record.body.events
+        elif record.type == "access-batch" and record.body.events:
+            batch = record.body
             first = index * EVENTS + 1
-            numbers = range(first, first + len(batch))
-            times = tuple([event.at for event in batch])
-            events.add(numbers, batch, times, statement.iss, found)
-        if record.type != "access" and not (record.type == "access-batch" and record.body.events):
+            numbers = range(first, first + len(batch.events))
+            accesses.add(numbers, batch.columns, batch.times, statement.iss, found)
+        else:
             rows.others.append((index, entry))
         index += 1
     for (org, found), alike in singles.items():
         # Together: what one access of its own costs around its row is more than the row.
         places, bodies, times = zip(*alike, strict=True)
-        events.add(places, bodies, times, org, found)
+        accesses.add(places, in_columns(bodies), decode_moments(times), org, found)
     rows.accesses.sort(key=itemgetter(0))  # SQLite appends what comes in order
     rows.leaves.append((int.from_bytes(block.seal.leaf[:8], "big", signed=True), index))
     _count(rows, terms, types, codes)
     return rows
 
 
-class _Events:
-    """The inner loop of bulk ingest: everything that it needs is one dictionary away."""
+class _Accesses:
+    """The inner loop of bulk ingest: rows are made of whole columns, most of which say the same in
+    every row.
+    """
 
-    def __init__(self, terms: Terms, rows: list[AccessRow]) -> None:
-        self.terms = terms
-        self.rows = rows
-        self.datasets, self.persons = terms.kind("dataset"), terms.kind("person")
-        self.activities, self.systems = terms.kind("activity"), terms.kind("system")
-        self.actions, self.outcomes = terms.kind("action"), terms.kind("outcome")
-        self.permits = terms.kind("permit")
+    def __init__(self, terms: Terms, rows: list[AccessRow], counts: Counter[int]) -> None:
+        self._terms = terms
+        self._rows = rows
+        self._counts = counts
 
     def add(
         self,
         numbers: Sequence[int],
-        events: Sequence[AccessBody | AccessEvent],
-        times: tuple[str, ...],
+        columns: Columns,
+        times: Sequence[int],
         org: str,
         found: tuple[str, ...],
     ) -> None:
         """Accesses with the same observer and findings as rows with these numbers."""
-        codes = ",".join(found)
-        observer = self.terms.intern("org", org)
-        findings = self.terms.intern("findings", codes) if codes else ABSENT
-        try:
-            self.rows += self._rows(numbers, events, times, observer, findings)
-        except KeyError:
-            self._learn(events)
-            self.rows += self._rows(numbers, events, times, observer, findings)
+        requests, request_seqs = self._asked(columns.requests)
+        self._rows += zip(
+            numbers,
+            times,
+            self._words("dataset", columns.datasets),
+            self._words("person", columns.persons),
+            self._words("activity", columns.activities),
+            self._words("system", columns.systems),
+            columns.seqs,
+            requests,
+            request_seqs,
+            self._words("permit", columns.permits),
+            self._words("action", columns.actions),
+            self._words("outcome", columns.outcomes),
+            self._same("org", org, len(times)),
+            self._same("findings", ",".join(found), len(times)),
+            strict=True,
+        )
 
-    def _rows(
-        self,
-        numbers: Sequence[int],
-        events: Sequence[AccessBody | AccessEvent],
-        times: tuple[str, ...],
-        observer: int,
-        findings: int,
-    ) -> list[AccessRow]:
-        """Raises `KeyError` for a word that no row has had before."""
-        datasets, persons, permits = self.datasets, self.persons, self.permits
-        activities, actions, outcomes = self.activities, self.actions, self.outcomes
-        systems, asked = self.systems, self._asked
-        return [
-            (
-                number,
-                at,
-                datasets[event.dataset],
-                persons[event.person] if event.person else ABSENT,
-                activities[event.activity],
-                systems[event.source.system],
-                event.source.seq,
-                *((ABSENT, 0) if event.request is None else asked(event.request)),
-                permits[event.permit] if event.permit else ABSENT,
-                actions[event.action],
-                outcomes[event.outcome],
-                observer,
-                findings,
-            )
-            for number, event, at in zip(numbers, events, occurred_all(times), strict=True)
-        ]
+    def _words(self, kind: str, column: Column) -> list[int]:
+        """The numbers of the words of a column, which are counted; new words get theirs."""
+        values = column.values
+        if len(column.words) + column.gaps == 1:
+            return self._same(kind, values[0], len(values))
+        known = self._terms.kind(kind)
+        if not column.words <= known.keys():
+            for word in filter(None, values):
+                self._terms.intern(kind, word)
+        numbers = [ABSENT if word is None else known[word] for word in values]
+        self._counts.update(numbers)
+        return numbers
 
-    def _asked(self, request: Source | str) -> tuple[int, int]:
-        """What a request is found by: its leaf, or its system and number."""
-        if isinstance(request, str):
-            return self.terms.intern("leaf", request), 0
-        return self.terms.intern("system", request.system), request.seq
+    def _same(self, kind: str, word: str | None, count: int) -> list[int]:
+        """One word in all rows, or none in any."""
+        number = self._terms.intern(kind, word) if word else ABSENT
+        self._counts[number] += count
+        return [number] * count
 
-    def _learn(self, events: Sequence[AccessBody | AccessEvent]) -> None:
-        """Number the words of these events, in their order."""
-        intern = self.terms.intern
-        for event in events:
-            intern("dataset", event.dataset)
-            intern("activity", event.activity)
-            intern("system", event.source.system)
-            intern("action", event.action)
-            intern("outcome", event.outcome)
-            if event.person:
-                intern("person", event.person)
-            if event.permit:
-                intern("permit", event.permit)
+    def _asked(self, requests: Sequence[Source | str | None]) -> tuple[list[int], list[int]]:
+        """What requests are found by, in two columns: the leaf, or the system and the number."""
+        words, seqs = [ABSENT] * len(requests), [0] * len(requests)
+        if any(requests):
+            for place, request in enumerate(requests):
+                if isinstance(request, str):
+                    words[place] = self._terms.intern("leaf", request)
+                elif request is not None:
+                    words[place] = self._terms.intern("system", request.system)
+                    seqs[place] = request.seq
+        return words, seqs
 
 
 def _count(rows: Rows, terms: Terms, types: Counter[str], codes: Counter[tuple[str, ...]]) -> None:
     counts = rows.counts
-    # Many rows of a block have the same words: these are counted as one.
-    for words, number in Counter(map(_WORDS, rows.accesses)).items():
-        for word in words:
-            counts[word] += number
     for kind, number in types.items():
         counts[terms.intern("type", kind)] += number
     for found, number in codes.items():

@@ -275,11 +275,12 @@ def test_a_batch_has_the_findings_of_its_events() -> None:
     ledger = Ledger(make_world(backfill_days=1))
     ledger.record("dataset", dataset())
     assert batch(ledger, event(1, person="a"), event(2)) == ("NO_PERMIT", "NO_PERSON")
+    assert batch(ledger, event(3), event(4, person="a")) == ("NO_PERMIT", "NO_PERSON")
     assert "SEQ_REUSED" in batch(ledger, event(2))
     assert "SEQ_REUSED" in batch(ledger, event(5), event(5))
     old = encode_time(GENESIS_MS - 10 * 86_400_000)
     assert "BACKFILLED" in batch(ledger, event(6), event(7, at=old))
-    assert ledger.value("source", "h1/gateway").count == 5
+    assert ledger.value("source", "h1/gateway").count == 7
 
 
 def test_events_of_the_future_refuse_the_batch() -> None:

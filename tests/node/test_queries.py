@@ -11,7 +11,8 @@ import pytest
 from ledger.encoding import decode_time, encode_time
 from ledger.errors import MalformedError
 from ledger.records import decode_entry
-from ledger.records.use import AccessBody, Source
+from ledger.records.envelope import Entry
+from ledger.records.use import AccessBatchBody, AccessBody, AccessEvent, Source
 from node.driver import Driver, Published
 from node.store import Queries, parse_query
 from node.store.queries import SORTS
@@ -22,29 +23,41 @@ Row = dict[str, Any]
 SYSTEMS = ("n1", "n2", "n3", "n4")
 
 
-def _body(chance: random.Random, seq: int) -> AccessBody:
+def _access(chance: random.Random, seq: int) -> dict[str, Any]:
     system = chance.choice(SYSTEMS)
     request: Source | None = None
     if chance.random() < 0.7:
         request = Source(seq=chance.randint(1, seq), system=chance.choice(SYSTEMS))
-    return AccessBody(
-        action=chance.choice(("read", "export")),
-        activity=chance.choice(("REQ", "VIEW", "FILE")),
-        channel="query",
-        dataset=chance.choice(("GTEx", "MOD_SGD", "GTEx@v1", "FlyBase")),
-        outcome=chance.choice(("ok", "denied")),
-        permit=chance.choice((None, None, "P1", "P2")),
-        person=chance.choice((None, "ext:a:1", "ext:a:2", "ext:a:3")),
-        request=request,
-        source=Source(seq=seq, system=system),
-    )
+    return {
+        "action": chance.choice(("read", "export")),
+        "activity": chance.choice(("REQ", "VIEW", "FILE")),
+        "channel": "query",
+        "dataset": chance.choice(("GTEx", "MOD_SGD", "GTEx@v1", "FlyBase")),
+        "outcome": chance.choice(("ok", "denied")),
+        "permit": chance.choice((None, None, "P1", "P2")),
+        "person": chance.choice((None, "ext:a:1", "ext:a:2", "ext:a:3")),
+        "request": request,
+        "source": Source(seq=seq, system=system),
+    }
 
 
-def _expected(outcome: Published, findings: tuple[str, ...]) -> Row:
-    record = outcome.entry.record
-    body: AccessBody = record.body
+def _at(chance: random.Random) -> int:
+    return GENESIS_MS + chance.randint(0, 50) * 1_000
+
+
+def _accesses(entry: Entry) -> list[tuple[int, str, AccessBody | AccessEvent]]:
+    """The accesses of an entry: the number in the index, the time, and what happened."""
+    body = entry.record.body
+    if isinstance(body, AccessBody):
+        return [(0, entry.record.at, body)]
+    return [(number, event.at, event) for number, event in enumerate(body.events, 1)]
+
+
+def _expected(
+    index: int, number: int, at: str, body: AccessBody | AccessEvent, findings: tuple[str, ...]
+) -> Row:
     row = {
-        "index": outcome.index, "at": decode_time(record.at), "dataset": body.dataset,
+        "index": index, "place": (index, number), "at": decode_time(at), "dataset": body.dataset,
         "person": body.person or "", "activity": body.activity, "system": body.source.system,
         "seq": body.source.seq, "permit": body.permit or "", "action": body.action,
         "outcome": body.outcome, "org": "h1", "finding": ",".join(findings),
@@ -64,17 +77,23 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator["tuple[Driver, 
         for part in range(3):
             raws = [
                 world.record(
-                    "access",
-                    _body(chance, seq),
-                    by="system",
-                    at_ms=GENESIS_MS + chance.randint(0, 50) * 1_000,
+                    "access", AccessBody(**_access(chance, seq)), by="system", at_ms=_at(chance)
                 )
-                for seq in range(1 + 200 * part, 201 + 200 * part)
+                for seq in range(1 + 200 * part, 171 + 200 * part)
             ]
+            events = tuple(
+                AccessEvent(at=encode_time(_at(chance)), **_access(chance, seq))
+                for seq in range(171 + 200 * part, 201 + 200 * part)
+            )
+            raws.append(world.record("access-batch", AccessBatchBody(events=events), by="system"))
             for outcome in driver.submit(raws).result(20):
                 assert isinstance(outcome, Published)
                 block = driver.store.block(driver.store.height_of(outcome.index))
-                rows.append(_expected(outcome, block.findings[outcome.index - block.start]))
+                findings = block.findings[outcome.index - block.start]
+                rows += [
+                    _expected(outcome.index, number, at, body, findings)
+                    for number, at, body in _accesses(outcome.entry)
+                ]
         yield driver, rows
 
 
@@ -120,31 +139,32 @@ def test_queries_give_what_a_list_gives(queries: "tuple[Queries, list[Row]]", se
     items, found = _random_query(chance, rows)
     sort = chance.choice(sorted(SORTS))
     down = chance.random() < 0.5
-    found = sorted(found, key=lambda row: (row[sort], row["index"]), reverse=down)
+    found = sorted(found, key=lambda row: (row[sort], row["place"]), reverse=down)
     items += [("sort", f"{'-' if down else ''}{sort}"), ("limit", str(chance.randint(1, 60)))]
-    indexes: list[int] = []
+    places: list[tuple[int, int]] = []
     after: str | None = None
     while True:
         page = answers.accesses(
             parse_query([*items, ("count", "1"), *([("after", after)] if after else [])])
         )
         assert page.total == len(found)
-        indexes += [row.index for row in page.rows]
+        places += [(row.index, row.event) for row in page.rows]
         after = page.after
         if after is None:
             break
-    assert indexes == [row["index"] for row in found]
+    assert places == [row["place"] for row in found]
 
 
 def test_a_row_says_what_the_entry_says(queries: "tuple[Queries, list[Row]]") -> None:
     answers, rows = queries
     page = answers.accesses(parse_query([("limit", "600")]))
     for row, expected in zip(page.rows, rows, strict=True):
-        body = decode_entry(answers.store.entry(row.index)).record.body
+        accesses = _accesses(decode_entry(answers.store.entry(row.index)))
+        body = next(body for number, _at, body in accesses if number == row.event)
         assert (row.dataset, row.person, row.permit) == (body.dataset, body.person, body.permit)
         assert decode_time(row.at) == expected["at"]
         assert ",".join(row.findings) == expected["finding"]
-        if body.request:
+        if isinstance(body.request, Source):
             assert row.request == f"{body.request.system}/{body.request.seq}"
         assert (row.system, row.seq) == (body.source.system, body.source.seq)
 
