@@ -134,9 +134,10 @@ class Replication:
         bodies = (block.body for block in blocks)
         entries = [entry for body in bodies for entry in _concerning(body)]
         named = [item for entry in entries for item in _named(entry)]
-        self._vault.name(named)
-        self._forgetting.obey(entries)
-        self._vault.advance(last)
+        if entries:
+            self._vault.name(named)
+            self._forgetting.obey(entries)
+        self._vault.advance(last, asked=bool(entries))
         if self._driver.config.dial_out:
             self._to_give.extend(
                 (link, item.commit)

@@ -66,6 +66,8 @@ VAULT_FILE: Final = "vault.db"
 COPY_FILE: Final = "vault-payloads.db"
 KEYS_FILE: Final = "vault-keys"
 CHECK: Final = "check"
+UNWRITTEN_BLOCKS: Final = 256
+"""So many blocks that ask for nothing may be read once more after a start."""
 """A group of no payload: whether the key of the vault is the right one is tried on it."""
 _ORGS: Final = msgspec.json.Decoder(tuple[str, ...])
 
@@ -143,6 +145,7 @@ class Vault:
         """The pieces of attachments."""
         self._keys = keys
         self._lock = RLock()
+        self._height = self._written = -1
 
     @classmethod
     def open(cls, path: Path, keys: VaultKeys) -> "Vault":
@@ -153,6 +156,7 @@ class Vault:
             vault = cls(connection, keys, Chunks.open(path.with_name(CHUNKS_FILE)))
             with vault._transaction():
                 vault._group_key(CHECK)
+            vault._height = vault._written = vault._placed("height")
             # What an erasure that did not come to its end left: it has no key any more.
             vault.chunks.keep({row[0] for row in vault._rows("SELECT id FROM attachment")})
         except BaseException:
@@ -388,15 +392,23 @@ class Vault:
                 ],
             )
 
-    def advance(self, height: int) -> None:
-        """The chain was read up to this height, and what it asks for is done."""
-        with self._transaction():
-            self._place("height", height)
+    def advance(self, height: int, *, asked: bool) -> None:
+        """The chain was read up to this height, and what it asks for is done. Where it asked for
+        nothing this is written now and then only: after a start such blocks are read once more.
+        """
+        if asked or height - self._written >= UNWRITTEN_BLOCKS:
+            with self._transaction():
+                self._place("height", height)
+            self._written = height
+        self._height = height
 
     @property
     def height(self) -> int:
         """The height up to which the chain was read; -1 before."""
-        rows = self._rows("SELECT value FROM place WHERE name = 'height'")
+        return self._height
+
+    def _placed(self, name: str) -> int:
+        rows = self._rows("SELECT value FROM place WHERE name = ?", name)
         return int(rows[0][0]) if rows else -1
 
     def named(self, commit: str) -> list[Named]:

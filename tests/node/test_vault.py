@@ -31,7 +31,7 @@ from node.identity import Identity, Role
 from node.payloads import Payloads, deposit_of
 from node.policy import check_release
 from node.readings import Why
-from node.vault import VAULT_FILE, Holding, Named, Vault, open_vault
+from node.vault import UNWRITTEN_BLOCKS, VAULT_FILE, Holding, Named, Vault, open_vault
 from node.vaultcopies import restore_vault
 from node.vaultkeys import VARIABLE, decode_keys, key_file, load_keys, make_keys, save_keys
 from tests.node.test_access import Stage, rule, run
@@ -178,6 +178,22 @@ def test_what_is_erased_is_gone_with_its_keys_and_does_not_come_back(
     assert vault.counts() == {"T1": 0, "T2": 1, "attachments": 0, "erased": 2, "groups": 1}
 
 
+def test_where_the_chain_was_read_to_is_written_when_it_asked_for_something(tmp_path: Path) -> None:
+    settings = config(tmp_path)
+    vault = open_vault(settings)
+    vault.advance(9, asked=True)
+    vault.advance(9 + UNWRITTEN_BLOCKS - 1, asked=False)
+    assert vault.height == 9 + UNWRITTEN_BLOCKS - 1
+    vault.close()
+    vault = open_vault(settings)
+    assert vault.height == 9
+    vault.advance(9 + UNWRITTEN_BLOCKS, asked=False)
+    vault.close()
+    vault = open_vault(settings)
+    assert vault.height == 9 + UNWRITTEN_BLOCKS
+    vault.close()
+
+
 def test_what_the_chain_names_and_is_not_here_is_missing(vault: Vault) -> None:
     here, gone = deposit(tier="T1"), deposit("gone", tier="T1")
     vault.put(here, "kid", 1)
@@ -193,7 +209,7 @@ def test_what_the_chain_names_and_is_not_here_is_missing(vault: Vault) -> None:
     vault.name(named)
     vault.name(named[:1])
     assert vault.height == -1
-    vault.advance(9)
+    vault.advance(9, asked=True)
     assert vault.height == 9
     assert vault.missing("h1") == [named[2]]
     assert vault.named("restricted") == [named[3]]
