@@ -20,7 +20,7 @@ from ledger.errors import (
     SignatureError,
 )
 from ledger.members import EpochConfig
-from ledger.merkle import leaf_hash, tree_hash
+from ledger.merkle import leaf_hashes, tree_hash
 from ledger.notes import Note, NoteKey, NoteSignature, decode_checkpoint, decode_note, verify_note
 from ledger.records import decode_entry
 from ledger.records.envelope import Entry
@@ -462,7 +462,7 @@ def bound_body(raws: list[bytes]) -> tuple[Body, SealEntry]:
     if not raws:
         raise MalformedError("B8", offset=0)
     seal = decode_seal(raws[-1])
-    if seal.seal.entries_root != b64url(tree_hash([leaf_hash(raw) for raw in raws[:-1]])):
+    if seal.seal.entries_root != b64url(tree_hash(leaf_hashes(raws[:-1]))):
         raise ProofError("L6", height=seal.seal.height)
     return Body(info_of(seal, sum(map(len, raws[:-1]))), raws), seal
 
