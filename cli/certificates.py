@@ -7,7 +7,6 @@ import typer
 
 from cli.audit import EXIT_STEP, read_file
 from cli.certificate_page import as_html, named, page_of
-from cli.certificate_pdf import as_pdf
 from cli.certificate_texts import LIMITS
 from cli.options import Json, Lang
 from cli.screen import code_text, explain, local_time, say, show, wants_json
@@ -139,6 +138,8 @@ def print_certificate(
     found = verify_certificate(decode_certificate(read_file(file)), founded, verify)
     page = page_of(found, founded, check_at)
     if out.suffix == ".pdf":
+        from cli.certificate_pdf import as_pdf  # late: every command would wait for it
+
         data = as_pdf(page, font)
     elif out.suffix == ".html":
         data = as_html(page).encode()

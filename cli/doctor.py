@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Final, Literal, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeVar, cast
 
 from cli import home as homes
 from cli.options import DEFAULT_HOME, Home, Json, Lang, PassphraseFile
@@ -22,15 +22,17 @@ from ledger.chain import Applied
 from ledger.crypto import Signer
 from ledger.encoding import b64url
 from ledger.errors import AllianceError, BusyError, ConfigError, ProofError, StorageError
+from node import VERSION
 from node.client import NodeClient, UnreachableError
 from node.config import Config, copy_place, load_config
-from node.driver import VERSION
 from node.forms import Alive, Health, has_form
 from node.keyring import NODE_ROLES, Keyring, KeySet
 from node.peerclient import PeerClient
-from node.store.inspecting import Seen, inspect
 from node.tls import Trust, split_pin
 from node.vaultcopies import check_copy
+
+if TYPE_CHECKING:
+    from node.store.inspecting import Seen
 
 LEAST_FREE_MIB: Final = 100
 """With less a node is about to stop."""
@@ -149,8 +151,10 @@ class Examination:
         return homes.load_genesis(self.home)
 
     @cached_property
-    def seen(self) -> Seen:
+    def seen(self) -> "Seen":
         """The database."""
+        from node.store.inspecting import inspect  # late, as `cli.operate` loads a node
+
         bundle = homes.read_file(self.home / "genesis")
         return inspect(self._known_config().database_file, bundle)
 
@@ -257,7 +261,7 @@ class Examination:
         detail = say("doctor-database", height=seen.height, size=seen.size, epoch=seen.epoch)
         yield Finding("database", "ok", detail)
 
-    def _known_database(self) -> Seen:
+    def _known_database(self) -> "Seen":
         return _or_unknown("database", lambda: self.seen)
 
     def _journal(self) -> Iterator[Finding]:

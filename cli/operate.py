@@ -45,7 +45,6 @@ from ledger.errors import ConfigError, MalformedError
 from node.config import DEFAULT_PORT, SETTINGS, Config, is_address, load_config, names_at
 from node.keyring import OBSERVER
 from node.logs import set_up
-from node.store import copying
 
 LogFormat = Literal["text", "json"]
 
@@ -190,10 +189,16 @@ def backup(
     _json: Json = False,
 ) -> None:
     """Copy the node's database into a file, consistently, while the node runs or not."""
+    from node.store import copying  # late, as for `_serve`
+
     config = open_config(home, passphrase_file)
     with progress("backing-up", None) as advance:
         copied = copying.back_up(config.database_file, file, _pages(advance))
-    result = _copied(file, copied)
+    result: dict[str, str | int] = {
+        "file": str(file),
+        "height": copied.height,
+        "size": copied.size,
+    }
     made = {**result, "file": str(file.absolute()), "time_ms": clock_ms()}
     homes.write_over(home / LAST_BACKUP, json.dumps(made).encode())
     show(result, [say("backed-up", **result)])
@@ -207,6 +212,8 @@ def restore(
     _json: Json = False,
 ) -> None:
     """Put a copy in the place of a lost database. Never overwrites; the node must not run."""
+    from node.store import copying  # late, as for `_serve`
+
     config = open_config(home, passphrase_file)
     org, bundle = org_of(home, passphrase_file), config.genesis_file.read_bytes()
     alone = homes.load_genesis(home).tip.config.n == 1
@@ -214,14 +221,14 @@ def restore(
         copied = copying.restore(
             file, config.database_file, bundle, alone=alone, report=_pages(advance)
         )
-    result = _copied(file, copied)
+    result: dict[str, str | int] = {
+        "file": str(file),
+        "height": copied.height,
+        "size": copied.size,
+    }
     lines = [say("restored", org=org, **result)]
     lines.append(say("restored-alone" if alone else "restored-doubt"))
     show({**result, "org": org, "in_doubt": not alone}, lines)
-
-
-def _copied(file: Path, copied: copying.Copied) -> dict[str, str | int]:
-    return {"file": str(file), "height": copied.height, "size": copied.size}
 
 
 def _pages(advance: Callable[[int], None]) -> Callable[[int, int], None]:

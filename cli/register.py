@@ -15,8 +15,6 @@ from typing import Final, NamedTuple
 from xml.etree.ElementTree import ParseError
 
 import msgspec
-import openpyxl
-from openpyxl.utils.exceptions import InvalidFileException
 
 from cli.home import read_file
 from cli.statements import Author, Signed, make_record, sign
@@ -133,6 +131,10 @@ def _rows(path: Path, sheet: str) -> list[Cells]:
 
     Raises `MalformedError` (X11.file, X11.large, X11.sheet).
     """
+    # Late: every command would wait for what reads the workbooks of this one.
+    import openpyxl
+    from openpyxl.utils.exceptions import InvalidFileException
+
     try:
         with zipfile.ZipFile(path) as packed:
             if sum(part.file_size for part in packed.infolist()) > MAX_UNPACKED:

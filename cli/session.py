@@ -57,6 +57,7 @@ from ledger.verify import (
     Head,
     Receipt,
     StateAnswer,
+    SubjectAnswer,
     VerifiedReceipt,
     encode_receipt,
     verify_block_receipt,
@@ -67,7 +68,6 @@ from ledger.verify import (
 )
 from node.answers import CreditAnswer, ObligationsAnswer, TraceAnswer
 from node.client import NodeClient
-from node.receipts import SubjectAnswer
 
 V = TypeVar("V", bound=Shape)
 

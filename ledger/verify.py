@@ -88,6 +88,17 @@ class StateAnswer(Shape, frozen=True, kw_only=True):
     state: StateProof
 
 
+class SubjectAnswer(Shape, frozen=True, kw_only=True):
+    """All records on a subject, proven complete at a published head."""
+
+    boundaries: tuple[BoundaryProof, ...] = ()
+    checkpoint: str
+    head: SealProof
+    indexes: tuple[int, ...]
+    leaves: tuple[str, ...]
+    state: StateProof
+
+
 class Receipt(Shape, frozen=True, kw_only=True):
     """Everything that proves one entry to a stranger who holds the genesis file (definitions.md
     5).

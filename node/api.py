@@ -34,12 +34,12 @@ from ledger.records import decode_entry
 from ledger.records.payloads import CHUNK_BYTES
 from ledger.records.schemas import schema_of
 from ledger.verify import BlockReceipt
-from node import openapi
+from node import VERSION, openapi
 from node.answers import CAUSES, credit_answer, obligations_answer, trace_answer
 from node.client import DEPOSIT_TYPE
 from node.config import MAX_POST_ENTRIES
 from node.door import Door, Handler, author_of
-from node.driver import VERSION, Driver
+from node.driver import Driver
 from node.forgetting import Forgetting
 from node.httpsig import check_body
 from node.localfacts import LocalFacts

@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Final
 
-from node.store.engine import storage_errors
+from node.disk import storage_errors
 
 PRAGMAS: Final = (
     "PRAGMA journal_mode = DELETE",

@@ -2,7 +2,7 @@
 
 An answer that lacks one of these fields, or holds something else in it, is none of this API; what
 it holds beyond them comes from a later version and is passed on. What carries a proof has its form
-from `node.receipts` and `ledger.verify`.
+from `ledger.verify`.
 """
 
 from typing import Any, Final, Literal, NotRequired, TypedDict

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from ledger.rules import RULES_VERSION
+from node import VERSION
 from node.clock import wall_ms
-from node.driver import VERSION, Driver
+from node.driver import Driver
 from node.durations import BOUNDS_S, Durations
 
 HEARD_MS: Final = 40_000

@@ -9,13 +9,12 @@ from typing import Any, Final
 import msgspec
 
 from ledger.records.envelope import Payload
-from ledger.verify import StateAnswer
+from ledger.verify import StateAnswer, SubjectAnswer
 from node.answers import CreditAnswer, ObligationsAnswer, TraceAnswer
 from node.client import BUNDLE_TYPE, DEPOSIT_TYPE, ENTRY_TYPE
 from node.forms import Accesses, Alive, AttachmentState, Described, Opening, Report, Summary
 from node.permission import ROUTES, Access
 from node.problems import PROBLEM_TYPE, Problem
-from node.receipts import SubjectAnswer
 from node.reports import QUESTIONS
 
 JSON: Final = "application/json"

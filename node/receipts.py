@@ -13,7 +13,7 @@ from ledger.encoding import b64url, decode_statement, decode_uuid, unb64url
 from ledger.errors import AllianceError, MalformedError, NotFoundError
 from ledger.merkle import Tree
 from ledger.notes import TlogProof, decode_note, encode_proof
-from ledger.records.envelope import ENCODE, Shape, type_of
+from ledger.records.envelope import ENCODE, type_of
 from ledger.records.seal import results_leaf
 from ledger.state import state_key
 from ledger.verify import (
@@ -25,6 +25,7 @@ from ledger.verify import (
     SealProof,
     StateAnswer,
     StateProof,
+    SubjectAnswer,
     verify_block_receipt,
     verify_head,
     verify_receipt,
@@ -35,17 +36,6 @@ from node.cosigning import View
 from node.store import Queries, Store
 
 CACHED: Final = 64
-
-
-class SubjectAnswer(Shape, frozen=True, kw_only=True):
-    """All records on a subject, proven complete at a published head."""
-
-    boundaries: tuple[BoundaryProof, ...] = ()
-    checkpoint: str
-    head: SealProof
-    indexes: tuple[int, ...]
-    leaves: tuple[str, ...]
-    state: StateProof
 
 
 class Receipts:

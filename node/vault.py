@@ -37,7 +37,7 @@ from ledger.records.payloads import (
 )
 from node.chunks import CHUNKS_FILE, Chunks, open_database
 from node.config import Config, make_private_folder, write_private
-from node.store.engine import storage_errors
+from node.disk import storage_errors
 from node.vaultkeys import VaultKeys, load_keys, make_keys
 
 SCHEMA: Final = """

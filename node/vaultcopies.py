@@ -14,7 +14,7 @@ from ledger.encoding import unb64url
 from ledger.errors import AllianceError, ConfigError, ConflictError
 from node.chunks import CHUNKS_FILE, PRAGMAS
 from node.config import Config, copy_private, write_private
-from node.store.engine import storage_errors
+from node.disk import storage_errors
 from node.vault import COPY_FILE, KEYS_FILE, VAULT_FILE, open_vault
 from node.vaultkeys import VaultKeys, load_keys
 

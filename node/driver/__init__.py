@@ -17,7 +17,6 @@ above the final one), `mempool` (entries that wait), `state` (what all of them s
 
 from node.driver.carrier import Carrier, Nobody
 from node.driver.loop import Driver
-from node.driver.state import VERSION
 from node.submissions import Outcome, Published
 
-__all__ = ["VERSION", "Carrier", "Driver", "Nobody", "Outcome", "Published"]
+__all__ = ["Carrier", "Driver", "Nobody", "Outcome", "Published"]

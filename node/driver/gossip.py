@@ -11,12 +11,13 @@ from typing import Final
 from ledger import consensus as agree
 from ledger.members import MAX_MEMBERS, EpochConfig
 from ledger.records.envelope import Entry
+from node import VERSION
 from node.admission import Body, Delivery
 from node.driver.blocks import Blocks
 from node.driver.catchup import Catchup
 from node.driver.heads import Heads
 from node.driver.mempool import Mempool
-from node.driver.state import VERSION, State
+from node.driver.state import State
 from node.logs import log_event
 from node.presence import WARN_MS, Presence
 from node.relay import Relay

@@ -27,6 +27,7 @@ from ledger.notes import encode_note
 from ledger.records.envelope import Entry
 from ledger.records.seal import decode_seal
 from ledger.rules import RULES_VERSION
+from node import VERSION
 from node.accusations import Accusation
 from node.admission import info_of
 from node.clock import Clock, wall_ms
@@ -39,7 +40,7 @@ from node.driver.gossip import Gossip
 from node.driver.heads import Heads
 from node.driver.intake import Intake
 from node.driver.mempool import Mempool
-from node.driver.state import VERSION, State
+from node.driver.state import State
 from node.keyring import Keyring
 from node.logs import log_event
 from node.membership import Membership

@@ -3,7 +3,7 @@
 from collections import Counter
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, Final
+from typing import Any
 
 from ledger.chain import Applied
 from ledger.consensus import Consensus
@@ -17,8 +17,6 @@ from node.keyring import Keyring, KeySet
 from node.membership import Membership
 from node.store import Store
 from node.wire import Exchange
-
-VERSION: Final = "alliance/1"
 
 
 class State:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from ledger.errors import ConfigError, ConflictError, StorageError
+from node.disk import storage_errors
 from node.store import schema
-from node.store.engine import Lock, storage_errors
+from node.store.engine import Lock
 
 PAGES: Final = 1_024
 """Copied between two reports of progress."""

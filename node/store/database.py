@@ -35,7 +35,7 @@ from ledger.state import EMPTY_STATE, State, state_key
 from ledger.verify import policy_of
 from node.durations import Durations
 from node.store import derived, schema
-from node.store.engine import Lock, open_engine, storage_errors
+from node.store.engine import Lock, database_errors, open_engine
 from node.store.state_rows import decode_delta, encode_delta
 
 FLUSH_BLOCKS: Final = 32
@@ -77,7 +77,7 @@ class Store:
     def __init__(self, path: Path, lock: Lock) -> None:
         self.path = path
         self._lock = lock
-        with storage_errors():
+        with database_errors():
             self._writer = open_engine(path, writer=True)
             self._readers = open_engine(path, writer=False)
             self._connection: Connection = self._writer.connect()
@@ -127,7 +127,7 @@ class Store:
         """Write what is left of the rule state, let go of the file and of its lock."""
         try:
             if self._unwritten:
-                with storage_errors(), self._connection.begin():
+                with database_errors(), self._connection.begin():
                     self._write_state(len(self.starts) - 1, self._unwritten)
         except StorageError:
             # The rule state is derived: what is not written now is executed again at the next
@@ -150,7 +150,7 @@ class Store:
         self._open.clear()
         self._fresh.clear()
         began = time.monotonic()
-        with storage_errors(len(self.starts)), self._connection.begin():
+        with database_errors(len(self.starts)), self._connection.begin():
             yield
             changes = self._flush_state()
             written = time.monotonic()
@@ -173,7 +173,7 @@ class Store:
         `load`.
         """
         self._open.clear()
-        with storage_errors(len(self.starts)):
+        with database_errors(len(self.starts)):
             height, leaf = self.select("SELECT height, leaf FROM tip")[0]
             self._load_terms()
             self._load_flushed()
@@ -403,7 +403,7 @@ class Store:
         layout.
         """
         self._reset()
-        with storage_errors():
+        with database_errors():
             self._check_file()
             frontier = self._check_blocks(bundle)
             self._load_terms()
@@ -566,7 +566,7 @@ class Store:
 
     def select(self, statement: str, *values: object) -> Sequence[Any]:
         """All rows of a query, on a connection that cannot write."""
-        with storage_errors(len(self.starts)), self._readers.connect() as connection:
+        with database_errors(len(self.starts)), self._readers.connect() as connection:
             return connection.exec_driver_sql(statement, values).fetchall()
 
     def blocks(self, first: int, limit: int | None = None) -> Iterator[StoredBlock]:

@@ -1,24 +1,18 @@
-"""How the database is opened: one writer, readers that cannot write, and what its errors mean (O2,
-O3).
-"""
+"""How the database is opened: one writer, readers that cannot write (O2, O3)."""
 
-import errno
 import fcntl
 import os
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
-from ledger.errors import AllianceError, ConfigError, StorageError
+from ledger.errors import ConfigError
+from node.disk import storage_errors, translate
 from node.store.schema import PRAGMAS
-
-_FULL: Final = frozenset({"SQLITE_FULL"})
-_CORRUPT: Final = frozenset({"SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_CORRUPT_INDEX"})
 
 
 def open_engine(path: Path, *, writer: bool) -> Engine:
@@ -46,32 +40,13 @@ def open_engine(path: Path, *, writer: bool) -> Engine:
 
 
 @contextmanager
-def storage_errors(height: int = 0) -> Iterator[None]:
-    """Turn what the disk and the database say into `StorageError` (O2.corrupt, O3.full,
-    O3.failed).
-    """
-    try:
-        yield
-    except DBAPIError as error:
-        raise translate(error.orig, height) from error
-    except sqlite3.Error as error:
-        raise translate(error, height) from error
-    except OSError as error:
-        raise translate(error, height) from error
-
-
-def translate(error: BaseException | None, height: int) -> AllianceError:
-    """The error of the house for an error of the disk."""
-    if isinstance(error, OSError):
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            return StorageError("O3.full")
-        return StorageError("O3.failed", kind=errno.errorcode.get(error.errno or 0, "EIO"))
-    name = getattr(error, "sqlite_errorname", None) or type(error).__name__
-    if name in _FULL:
-        return StorageError("O3.full")
-    if name in _CORRUPT:
-        return StorageError("O2.corrupt", what=name, height=height)
-    return StorageError("O3.failed", kind=name)
+def database_errors(height: int = 0) -> Iterator[None]:
+    """As `storage_errors`, for what an engine does, which wraps what the database says."""
+    with storage_errors(height):
+        try:
+            yield
+        except DBAPIError as error:
+            raise translate(error.orig, height) from error
 
 
 class Lock:

@@ -13,8 +13,8 @@ from ledger.consensus.journal import LAST_VIEW
 from ledger.encoding import decode_bundle
 from ledger.errors import AllianceError, ConfigError, StorageError
 from ledger.records.seal import decode_seal
+from node.disk import storage_errors
 from node.store import schema
-from node.store.engine import storage_errors
 
 
 class Seen(NamedTuple):

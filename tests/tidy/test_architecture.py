@@ -173,3 +173,13 @@ def test_only_tests_speak_of_private_key_files() -> None:
 def test_the_packages_are_the_house() -> None:
     held = {path.relative_to(ROOT).parts[0] for path in tracked() if path.suffix == ".py"}
     assert held == {*PACKAGES, "tests"}
+
+
+def test_no_command_waits_for_what_only_a_node_or_one_command_needs() -> None:
+    """Each of these would double the start of every command, of which people type dozens."""
+    program = "import sys, cli.main; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, check=True, text=True
+    ).stdout.split()
+    assert "cli.main" in loaded
+    assert not {"sqlalchemy", "fastapi", "uvicorn", "openpyxl", "fpdf"} & set(loaded)
