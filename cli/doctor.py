@@ -268,10 +268,16 @@ class Examination:
         seen = self._known_database()
         if seen.journal_damaged:
             yield Finding("journal", "problem", error=StorageError("O11.journal"))
-        if seen.in_doubt or seen.quarantined:
+        if (seen.in_doubt and not self._is_alone()) or seen.quarantined:
             yield Finding("journal", "warning", error=StorageError("O11.doubt"))
         elif not seen.journal_damaged:
             yield Finding("journal", "ok", say("doctor-journal", rows=seen.journal_rows))
+
+    def _is_alone(self) -> bool:
+        """A chain of one member that was never more: it has nobody to ask, and votes."""
+        return (
+            self.seen.epoch == 0 and _or_unknown("genesis", lambda: self.genesis).tip.config.n == 1
+        )
 
     def _alarms(self) -> Iterator[Finding]:
         seen = self._known_database()

@@ -93,6 +93,7 @@ HELP_ZH: Final[dict[str, str]] = {
     # --- alliance restore ---
     "Put a copy in the place of a lost database. Never overwrites; the node must not run.": "用副本替代丢失的数据库。绝不覆盖；节点不得在运行。",
     "A copy that `alliance backup` made.": "`alliance backup` 生成的副本。",
+    "There is none: the node begins with nothing.": "没有副本：节点从空开始。",
     # --- alliance doctor ---
     "Check this node and its surroundings, whether it runs or not; changes nothing.": "检查本节点及其环境，节点运行与否均可；不作任何更改。",
     # --- alliance invite ---

@@ -201,7 +201,8 @@ def load_public(home: Path, name: str, file: Path | None) -> PublicPart:
 
     Raises as `load_signer`.
     """
-    path = key_path(home, name).with_suffix(".json")
+    check_key_name(name)
+    path = home / "keys" / f"{name}.json"
     if path.is_file():
         try:
             return msgspec.json.decode(read_file(path), type=PublicPart)

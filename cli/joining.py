@@ -180,7 +180,9 @@ def made_home(
 
 def _settle(home: Path, invited: Invite, listen: str | None) -> None:
     """The settings of a joiner. Raises `ConfigError` (X1.file) or `MalformedError` (X2)."""
-    config = replace(load_config(home, b"-"), org=invited.org, peers=invited.peers, dial_out=True)
+    # Whoever comes again is among the addresses, from when it was a member.
+    others = {org: url for org, url in invited.peers.items() if org != invited.org}
+    config = replace(load_config(home, b"-"), org=invited.org, peers=others, dial_out=True)
     if listen is not None:
         at, _colon, number = listen.rpartition(":")
         if not (at and number.isascii() and number.isdigit() and 0 < int(number) <= 65_535):

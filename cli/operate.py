@@ -41,7 +41,7 @@ from cli.session import Session
 from cli.standing import as_value, standing_lines, standing_of
 from cli.statements import clock_ms
 from ledger.encoding import b64url
-from ledger.errors import ConfigError, MalformedError
+from ledger.errors import ConfigError, ConflictError, MalformedError
 from node.config import DEFAULT_PORT, SETTINGS, Config, is_address, load_config, names_at
 from node.keyring import OBSERVER
 from node.logs import set_up
@@ -205,7 +205,10 @@ def backup(
 
 
 def restore(
-    file: Annotated[Path, typer.Argument(help="A copy that `alliance backup` made.")],
+    file: Annotated[Path | None, typer.Argument(help="A copy that `alliance backup` made.")] = None,
+    no_copy: Annotated[
+        bool, typer.Option("--no-copy", help="There is none: the node begins with nothing.")
+    ] = False,
     home: Home = DEFAULT_HOME,
     passphrase_file: PassphraseFile = None,
     _lang: Lang = None,
@@ -214,21 +217,31 @@ def restore(
     """Put a copy in the place of a lost database. Never overwrites; the node must not run."""
     from node.store import copying  # late, as for `_serve`
 
+    if (file is None) != no_copy:
+        raise MalformedError("X2", field="FILE")
     config = open_config(home, passphrase_file)
-    org, bundle = org_of(home, passphrase_file), config.genesis_file.read_bytes()
-    alone = homes.load_genesis(home).tip.config.n == 1
-    with progress("backing-up", None) as advance:
-        copied = copying.restore(
-            file, config.database_file, bundle, alone=alone, report=_pages(advance)
-        )
-    result: dict[str, str | int] = {
-        "file": str(file),
-        "height": copied.height,
-        "size": copied.size,
-    }
-    lines = [say("restored", org=org, **result)]
+    org, alone = org_of(home, passphrase_file), homes.load_genesis(home).tip.config.n == 1
+    result: dict[str, str | int] = {"file": "", "height": 0, "size": 0}
+    if file is None:
+        _begin_anew(config)
+        lines = [say("restored-nothing", org=org)]
+    else:
+        bundle = config.genesis_file.read_bytes()
+        with progress("backing-up", None) as advance:
+            copied = copying.restore(file, config.database_file, bundle, _pages(advance))
+        alone = alone and not copied.epoch
+        result = {"file": str(file), "height": copied.height, "size": copied.size}
+        lines = [say("restored", org=org, **result)]
     lines.append(say("restored-alone" if alone else "restored-doubt"))
     show({**result, "org": org, "in_doubt": not alone}, lines)
+
+
+def _begin_anew(config: Config) -> None:
+    """The next database is one in doubt. Raises `ConflictError` (X1.exists) where there is one."""
+    if config.database_file.exists():
+        raise ConflictError("X1.exists", file=config.database_file.name)
+    if not config.spoken_file.exists():
+        homes.write_new(config.spoken_file, b"", 0o600)
 
 
 def _pages(advance: Callable[[int], None]) -> Callable[[int, int], None]:

@@ -15,7 +15,7 @@ from cli.screen import code_text, finding_text, say, show
 from cli.session import Recorded, Session
 from cli.statements import clock_ms, make_body, make_record, new_id, sign
 from ledger.encoding import encode_time
-from ledger.errors import MalformedError
+from ledger.errors import AuthenticationError, MalformedError
 from ledger.records import BODIES
 from ledger.records.envelope import Payload, Ref, Shape
 from ledger.records.governance import KeyDescription, PolicyBody
@@ -65,8 +65,12 @@ def write(
     return session.post(sign(author, record))
 
 
-def report(session: Session, recorded: Recorded, further: Sequence[str] = ()) -> None:
-    """Print what became of a record; of one that confers a right, how its decision stands."""
+def report(
+    session: Session, recorded: Recorded, further: Sequence[str] = (), target: str | None = None
+) -> None:
+    """Print what became of a record; of one that confers a right, how its decision stands, and of
+    an endorsement how that on its `target` does.
+    """
     lines = [
         say(
             "recorded",
@@ -78,7 +82,7 @@ def report(session: Session, recorded: Recorded, further: Sequence[str] = ()) ->
         say("leaf", leaf=recorded.leaf),
         *(say("finding", code=code, meaning=finding_text(code)) for code in recorded.findings),
     ]
-    decision = session.decision_on(recorded)
+    decision = session.decision_on(recorded, target)
     if decision is not None:
         lines.append(say("decision", status=code_text(decision.status), votes=len(decision.votes)))
     lines += [say("receipt-saved", file=recorded.receipt), *further]
@@ -306,13 +310,19 @@ def endorse(
 ) -> None:
     """Approve or reject a record that waits for a co-decision."""
     with Session(place) as session:
+        leaf = session.leaf_of(target)
         fields = {
             "capacity": session.capacity,
             "reason_code": reason,
-            "target": session.leaf_of(target),
+            "target": leaf,
             "verdict": "reject" if reject else "approve",
         }
-        report(session, write(session, "endorse", fields))
+        recorded = write(session, "endorse", fields)
+        try:
+            report(session, recorded, target=leaf)
+        except AuthenticationError:
+            # It ended what this key may ask: its own membership, or itself.
+            report(session, recorded)
 
 
 def correction(

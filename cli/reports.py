@@ -18,7 +18,7 @@ from cli.importing import count_findings
 from cli.options import Place
 from cli.screen import language, local_time, print_table, say, show, wants_json
 from cli.session import Session
-from ledger.encoding import decode_time
+from ledger.encoding import b64url, decode_time
 from ledger.errors import MalformedError
 from ledger.verify import Receipt, VerifiedReceipt, encode_receipt
 from node.forms import Accesses, EvidenceItem, Row
@@ -177,6 +177,7 @@ def proof(
             height=proven.height,
             type=record.type,
             org=proven.entry.statement.iss,
+            kid=b64url(proven.entry.statement.kid),
         ),
         *(say("proof-written", file=str(file)) for file in files),
     ]
@@ -185,6 +186,7 @@ def proof(
         "index": proven.index,
         "height": proven.height,
         "type": record.type,
+        "kid": b64url(proven.entry.statement.kid),
         "findings": list(proven.findings),
         "files": [str(file) for file in files],
     }

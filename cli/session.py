@@ -28,6 +28,7 @@ from ledger.errors import (
     MalformedError,
     NotFoundError,
     ProofError,
+    RefusedError,
     SignatureError,
 )
 from ledger.notes import decode_note
@@ -220,11 +221,13 @@ class Session:
         verify_subject_log(leaves, answer.state, head)
         return answer, head
 
-    def decision_on(self, recorded: Recorded) -> DecisionState | None:
-        """How the decision on a rights-conferring record stands; None for evidence."""
-        if recorded.type not in RIGHTS:
+    def decision_on(self, recorded: Recorded, target: str | None = None) -> DecisionState | None:
+        """How the decision on a rights-conferring record stands, or on the `target` (leaf hash) of
+        an endorsement; None for evidence.
+        """
+        if target is None and recorded.type not in RIGHTS:
             return None
-        return self.state(DecisionState, "decision", recorded.leaf)
+        return self.state(DecisionState, "decision", target or recorded.leaf)
 
     def content_digest_of(self, dataset: str) -> str | None:
         """The digest that a version was registered with; None for a series or an unknown name."""
@@ -241,9 +244,17 @@ class Session:
         return b64url(self.entry(name).entry.leaf)
 
     def resolution_leaf(self, given: str) -> str:
-        """The leaf hash of a resolution, by its number, id or leaf hash."""
+        """The leaf hash of a resolution, by its number, id or leaf hash. Raises `RefusedError`
+        (G6) for one that is not on the chain, or a number that is not in effect.
+        """
         holder = self.state(Holder, "number", f"resolution/{given}")
-        return holder.by if holder else self.leaf_of(given)
+        if holder is not None:
+            return holder.by
+        try:
+            return self.leaf_of(given)
+        except NotFoundError:
+            # Its number is known from when it takes effect.
+            raise RefusedError("G6") from None
 
     def entry(self, name: str) -> VerifiedReceipt:
         """A record by leaf hash, id or index, with its receipt verified."""

@@ -225,6 +225,11 @@ OPERATE: dict[str, Text] = {
         "Restored the database of {org} from {file}: height {height}, {size} entries.",
         "已由 {file} 恢复 {org} 的数据库：高度 {height}，条目 {size}。",
     ),
+    "restored-nothing": Text(
+        "The node of {org} will begin with an empty database and fetch everything from the other"
+        " members.",
+        "{org} 的节点将以空数据库开始，并从其他成员获取全部内容。",
+    ),
     "restored-doubt": Text(
         "It may be older than what this node has said. The node will be silent until other"
         " members have told it how far it went (quarantine, SPEC 8.4); it then goes on by itself.",
@@ -326,8 +331,8 @@ REPORTS: dict[str, Text] = {
     "column-org": Text("org", "机构"),
     "proof-written": Text("Proof: {file}", "证明：{file}"),
     "proof-entry": Text(
-        "Entry {index} in block {height}: {type} of {org}.",
-        "条目 {index}，区块 {height}：{org} 的 {type}。",
+        "Entry {index} in block {height}: {type} of {org}, signed by key {kid}.",
+        "条目 {index}，区块 {height}：{org} 的 {type}，由密钥 {kid} 签署。",
     ),
     "subject": Text(
         "{subject}: {count} records; of what was recorded, all (proven against block {height}).",

@@ -103,6 +103,13 @@ class Config:
         return self.home / self.database
 
     @property
+    def spoken_file(self) -> Path:
+        """Beside the keys, so that a copy of them holds it: a node has run with them. Where it is
+        and the database is not, the database was lost.
+        """
+        return self.key_dir / "spoken"
+
+    @property
     def key_dir(self) -> Path:
         """Where the encrypted keys are."""
         return self.home / "keys"

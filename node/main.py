@@ -21,7 +21,7 @@ from ledger.crypto import verify
 from ledger.errors import ConfigError, ensure
 from node.api import Api
 from node.clock import Clock
-from node.config import Config, check_listening, load_names
+from node.config import Config, check_listening, load_names, write_private
 from node.connections import MAX_CONNECTIONS, bounded_protocol
 from node.driver import Driver
 from node.keyring import load_keyring, settle_keys
@@ -59,9 +59,14 @@ def open_driver(config: Config, clock: Clock | None = None) -> Driver:
     keyring.check(genesis.tip.config)
     store = Store.open(config.database_file)
     try:
+        if store.is_new() and config.spoken_file.exists():
+            # The keys have spoken, and what they said is lost (consensus.md 2.12).
+            store.doubt()
         driver = Driver(config, keyring, genesis, bundle, store, clock)
         keyring.check(driver.final.tip.config)
         settle_keys(config, keyring, driver.final.tip.config)
+        if not config.spoken_file.exists():
+            write_private(config.spoken_file, b"")
     except BaseException:
         store.close()
         raise

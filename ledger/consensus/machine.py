@@ -269,7 +269,10 @@ class Consensus:
         for row in durable.rows:
             self._restore(row)
         self._enter_view(self._final_view + 1)
-        if durable.in_doubt and self._me is not None:
+        # The only member has nobody to ask: its operator has decided (2.12). Should it have become
+        # one of several since, what shows it that is a certificate with words of its own.
+        alone = self._me is not None and self._config.n == 1
+        if durable.in_doubt and self._node_keys and not alone:
             self._doubt(Alarm("quarantine", ()))
         else:
             self._resend()
@@ -358,7 +361,10 @@ class Consensus:
         self._quarantined = True
         self._doubted_ms = self._now
         self._reports.clear()
-        self._effects.append(alarm)
+        if self._me is not None:
+            # Whoever has no vote yet, or knows only of epochs before its own, waits for it like
+            # this, too; there is nothing to tell of it before.
+            self._effects.append(alarm)
         self._set_floor(LAST_VIEW)
 
     def _learn_status(self, status: Status) -> None:
@@ -377,6 +383,9 @@ class Consensus:
             if fresh and self._boot_id and status.boot_id != self._boot_id and not self._cloned:
                 self._cloned = True
                 self._doubt(Alarm("own-key", (status,)))
+        elif self._me is None:
+            # These are no words on what this node said: it has none to say in this epoch.
+            return
         elif self._quarantined and fresh and status.view <= self._view:
             # Only a view that certificates here justify: a liar cannot raise the floor at will.
             self._reports[status.signer] = status.view

@@ -237,8 +237,9 @@ GOVERNANCE = {
     "G6": Rule(
         "The record refers to no resolution of the committee that is in effect.",
         "记录未引用已生效的委员会决议。",
-        "Record the resolution first and refer to it (rel: resolution).",
-        "请先记录决议并引用之（rel: resolution）。",
+        "Record the resolution and have the committee endorse it first; then refer to it"
+        " (rel: resolution).",
+        "请先记录决议并由委员会背书，再引用之（rel: resolution）。",
     ),
     "G7": Rule(
         "The policy does not follow the newest one: it must refer to it (rel: previous) and count one up.",

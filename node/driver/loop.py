@@ -314,8 +314,7 @@ class Driver:
             certificate=agree.decode_certificate(certificate) if certificate else None,
             rows=rows,
             blocks=tuple(body.info for body in self._blocks.bodies.values()),
-            # One member alone has nobody to ask: its operator has decided (consensus.md 2.12).
-            in_doubt=tip.config.n > 1 and (damaged or store.in_doubt()),
+            in_doubt=damaged or store.in_doubt(),
             halted=any(kind == "safety" for kind, _at_ms, _facts in store.alarms()),
         )
 

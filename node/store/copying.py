@@ -12,7 +12,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from ledger.errors import ConfigError, ConflictError, StorageError
+from ledger.encoding import decode_bundle
+from ledger.errors import AllianceError, ConfigError, ConflictError, StorageError
+from ledger.records.seal import decode_seal
 from node.disk import storage_errors
 from node.store import schema
 from node.store.engine import Lock
@@ -30,6 +32,8 @@ class Copied(NamedTuple):
     height: int
     size: int
     """Entries, seals among them."""
+    epoch: int
+    """Of the newest block."""
 
 
 def back_up(database: Path, target: Path, report: Report) -> Copied:
@@ -44,11 +48,10 @@ def back_up(database: Path, target: Path, report: Report) -> Copied:
         return _check(part)
 
 
-def restore(copy: Path, database: Path, bundle: bytes, *, alone: bool, report: Report) -> Copied:
+def restore(copy: Path, database: Path, bundle: bytes, report: Report) -> Copied:
     """Put a copy in the place of a database that is not there any more, and mark it.
 
-    `bundle` is the genesis of the home directory. A member that is `alone` has nobody to ask: its
-    copy is not marked, and its operator decides. Raises `ConfigError` (O1.file, O2.locked),
+    `bundle` is the genesis of the home directory. Raises `ConfigError` (O1.file, O2.locked),
     `ConflictError` (X1.exists) or `StorageError` (O2, O3).
     """
     if not copy.exists():
@@ -63,8 +66,7 @@ def restore(copy: Path, database: Path, bundle: bytes, *, alone: bool, report: R
         with _aside(database) as part:
             _copy(copy, part, report)
             copied = _check(part, bundle)
-            if not alone:
-                _mark(part)
+            _mark(part)
             return copied
     finally:
         lock.release()
@@ -113,21 +115,22 @@ def _check(path: Path, bundle: bytes | None = None) -> Copied:
         if found != "ok":
             raise StorageError("O2.corrupt", what="quick_check", height=0)
         rows = reading.execute(
-            "SELECT layout, tip.height, last.size, first.body FROM tip"
+            "SELECT layout, tip.height, last.size, first.body, last.body FROM tip"
             " JOIN block last ON last.height = tip.height JOIN block first ON first.height = 0"
         ).fetchall()
     if not rows:
         raise StorageError("O2.corrupt", what="tip", height=0)
-    layout, height, size, first = rows[0]
+    layout, height, size, first, newest = rows[0]
     if layout != schema.LAYOUT:
         raise StorageError("O2.schema", found=layout, known=schema.LAYOUT)
     try:
         other = bundle is not None and zlib.decompress(first) != bundle
-    except zlib.error:
+        epoch = decode_seal(decode_bundle(zlib.decompress(newest))[-1]).seal.epoch
+    except (zlib.error, AllianceError, IndexError):
         raise StorageError("O2.corrupt", what="body", height=0) from None
     if other:
         raise StorageError("O2.genesis")
-    return Copied(height, size)
+    return Copied(height, size, epoch)
 
 
 def _mark(path: Path) -> None:

@@ -359,6 +359,11 @@ class Store:
             "INSERT OR IGNORE INTO alarm (digest, kind, at_ms, facts) VALUES (?, ?, ?, ?)", rows
         )
 
+    def doubt(self) -> None:
+        """This database may be older than what its node has said."""
+        with self.transaction():
+            self._one("INSERT OR REPLACE INTO doubt (one) VALUES (1)")
+
     def clear_doubt(self) -> None:
         """The journal says from now on that this node is in quarantine."""
         self._one("DELETE FROM doubt")

@@ -55,6 +55,30 @@ def test_a_restored_member_of_several_is_in_doubt_until_its_journal_says_so(
         assert database.execute("SELECT count(*) FROM doubt").fetchone() == (0,)
 
 
+def test_a_member_that_lost_its_database_without_a_copy_is_in_doubt(tmp_path: Path) -> None:
+    """2.12: what these keys have said is nowhere; that they have spoken is told beside them, or by
+    the operator.
+    """
+    world = make_world(("h1", "h2", "h3", "h4"))
+    home = make_home(world, tmp_path / "home")
+    with running(make_config(home)) as driver:
+        assert driver.status == "ok"
+    there = call("restore", "--no-copy", "--home", home)
+    assert (there.code, "X1.exists" in there.err) == (13, True)
+    for path in home.glob("ledger.db*"):
+        path.unlink()
+    with running(make_config(home)) as driver:
+        assert driver.status == "silent"
+    # Only the keys are left, in a copy that was made before the node first ran.
+    old = make_home(world, tmp_path / "old")
+    for words in ((), ("copy", "--no-copy")):
+        unclear = call("restore", *words, "--home", old)
+        assert (unclear.code, "X2" in unclear.err) == (10, True)
+    assert call("restore", "--no-copy", "--home", old, "--json").json["in_doubt"] is True
+    with running(make_config(old)) as driver:
+        assert driver.status == "silent"
+
+
 def test_a_damaged_journal_silences_the_node(tmp_path: Path) -> None:
     world = make_world(("h1", "h2", "h3", "h4"))
     home = make_home(world, tmp_path / "home")

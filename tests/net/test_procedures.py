@@ -41,9 +41,10 @@ def dataset(home: Path, name: str, key: str = "officer", code: int = 0) -> Any: 
 def by_committee(net: Network, *words: str | Path) -> None:
     """One committee member records it, two more approve: two thirds of four."""
     made = run(*words, "--key", "committee", "--home", net.homes["h2"])
-    for org in ("h3", "h4"):
+    for org, status in (("h3", "PENDING"), ("h4", "EFFECTIVE")):
         net.wait_settled()
-        run("endorse", made["leaf"], "--home", net.homes[org])
+        done = run("endorse", made["leaf"], "--home", net.homes[org])
+        assert done["decision"] == status
     net.wait_settled()
 
 
@@ -78,9 +79,13 @@ def test_procedure_1_a_lost_officer_key(network: Make, tmp_path: Path) -> None:
     file.write_bytes(description.data)
     assert dataset(home, "TooEarly", "officer-2", code=20)["rule"] == "H5"
     by_committee(net, "key", "register", file)
+    (home / "keys" / "officer.pem").rename(tmp_path / "stolen.pem")
     lost = run("keys", "show", "officer", "--home", home)["kid"]
+    acceptance = run("proof", "1", "--home", home)
+    assert (acceptance["type"], acceptance["kid"]) == ("founder-acceptance", lost)
     by_committee(net, "key", "revoke", lost, "--reason", "lost")
     dataset(home, "After", "officer-2")
+    (tmp_path / "stolen.pem").rename(home / "keys" / "officer.pem")
     assert dataset(home, "Forged", "officer", code=20)["rule"] == "H5"
     for end in (".pem", ".json"):
         (home / "keys" / f"officer{end}").unlink()

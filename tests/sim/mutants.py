@@ -179,6 +179,19 @@ class NoQuarantine(Consensus):
         self._quarantined = False
 
 
+class DoubtsTheFirstEpochAlone(Consensus):
+    """2.12: a node that is in no configuration at its start, or alone in it, has nothing to doubt
+    later.
+    """
+
+    def _on_started(self, event: Started) -> None:
+        config = event.durable.config
+        listed = any(config.index_of(key) is not None for key in self._node_keys)
+        sure = not listed or config.n == 1
+        durable = change(event.durable, in_doubt=event.durable.in_doubt and not sure)
+        super()._on_started(change(event, durable=durable))
+
+
 class NoContiguity(Consensus):
     """2.7: a view is entered without anything to build on."""
 
@@ -501,6 +514,7 @@ MUTANTS: tuple[type[Consensus], ...] = (
     ForgetsCertificates,
     ForgetsAncestors,
     ForgetsNullify,
+    DoubtsTheFirstEpochAlone,
     ForgetsVotes,
     BuildsOnBoundary,
     NoQuarantine,

@@ -731,6 +731,31 @@ def restored_backup(machine: Machine) -> None:
             finish(world, *(r for node in world.nodes for r in node.disk.records))
 
 
+def lost_in_a_later_epoch(machine: Machine) -> None:
+    """14, 13: a disk that is lost, or an old copy in its place, knows of no epoch in which its
+    member had somebody to ask: of none that listed it, or of those when it was alone. It is silent
+    from where it was a member of several on, and asks there.
+    """
+    for index in (3, 0):
+        world = World(index, 4, machine=machine, config=make_config((0,)))
+        world.plans["config/1"] = (0, 1, 2, 3)
+        copies = [node.disk.copy() for node in world.nodes]
+        wait_for(world, world.nodes[0], "config/1")
+        wait_for(world, world.nodes[1], "a")
+        hero = world.nodes[index]
+        hero.crash()
+        hero.replace(copies[index])
+        if index == 0:
+            # It is not silent when alone; then the certificates of those days show its own words.
+            world.invariants.expected |= {"own-key"}
+        while hero.core.config.epoch == 0:
+            world.run(10)
+        must(not hero.core.voting, "a lost journal votes in a later epoch", index)
+        world.run(10_000)
+        must(hero.core.voting, "still in quarantine", index)
+        finish(world, "config/1", "a")
+
+
 def damaged_rows(machine: Machine) -> None:
     """3.3: a bit flips in the journal, or a saved block is gone, while the node is down: quarantine
     or another copy, and no accusation.
@@ -1069,7 +1094,8 @@ SCENARIOS: tuple[Callable[[Machine], None], ...] = (
     invalid_blocks, foreign_certificates, withheld_body, restored_backup, damaged_rows,
     several_away,
     heartbeats_of_the_dead, floor_of_a_quarantine, floor_across_an_epoch,
-    reports_of_a_quarantine, boundary_not_final, lagging_joiner, leader_is_removed, rotated_key,
+    reports_of_a_quarantine, lost_in_a_later_epoch, boundary_not_final, lagging_joiner,
+    leader_is_removed, rotated_key,
 )  # fmt: skip
 
 # The rows of 3.6 that are this world's, and what directs each. `tests/net` has some of them again
@@ -1091,7 +1117,8 @@ MATRIX: dict[int, tuple[Callable[[Machine], None], ...]] = {
     12: (block_above_boundary, boundary_not_final, power_cuts_at_a_boundary, words_of_the_past),
     13: (growing, lagging_joiner, leader_is_removed, rotated_key),
     14: (lost_disk, lost_disk_of_two, restored_backup, damaged_rows, cloned_key,
-         reports_of_a_quarantine, floor_of_a_quarantine, floor_across_an_epoch),
+         reports_of_a_quarantine, floor_of_a_quarantine, floor_across_an_epoch,
+         lost_in_a_later_epoch),
     15: (skewed_clocks, unhealthy_clock),
     18: (known_to_some,),
     19: (withheld_body, lost_body),

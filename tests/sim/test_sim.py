@@ -27,6 +27,7 @@ REGRESSIONS = Path(__file__).parent / "regressions.txt"
 
 # What catches a sabotage that random faults do not meet within a few seeds.
 DIRECTED: dict[str, Callable[[Machine], None]] = {
+    "DoubtsTheFirstEpochAlone": scenarios.lost_in_a_later_epoch,
     "KeepsTheSkipped": scenarios.poison,
     "NoClock": scenarios.skewed_clocks,
     "BelievesForks": scenarios.two_certificates,
