@@ -4,9 +4,10 @@ the middle; a fifth joins; at the end five copies that are equal, and an audit o
 
 import shutil
 import time
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import typer
 
@@ -50,27 +51,39 @@ def show_alliance(scene: Demo, files: list[Path]) -> None:
     audit(scene, hospitals)
 
 
-def found_together(scene: Demo, hospitals: list[Hospital]) -> None:
-    """Each member makes its own keys; together they make block 0."""
+class Old(NamedTuple):
+    """What founders have of a chain that can go on no more, by organisation: the home with their
+    officers' keys, and their own last copy.
+    """
+
+    homes: Mapping[str, Path]
+    copies: Mapping[str, Path]
+
+
+def found_together(scene: Demo, hospitals: list[Hospital], old: Old | None = None) -> None:
+    """Each member makes its own keys; together they make block 0, of a chain that goes on from the
+    `old` one.
+    """
     scene.step("demo-found", count=len(hospitals))
-    out = scene.out
-    convener = hospitals[0]
+    out, convener = scene.out, hospitals[0]
     for hospital in hospitals:
+        kept: list[str | Path] = ["--keep-keys-of", old.homes[hospital.org]] if old else []
         scene.run_quietly(
             "create", "part", "--org", hospital.org, "--home", hospital.home,
-            "--port", str(hospital.port), "--out", out / f"{hospital.org}.part",
+            "--port", str(hospital.port), *kept, "--out", out / f"{hospital.org}.part",
         )  # fmt: skip
     parts = [out / f"{hospital.org}.part" for hospital in hospitals]
     credit = out / "credit.json"
     credit.write_bytes(attribution())
+    origin = ORIGIN + "-2" if old else ORIGIN
     scene.run(
-        "create", "draft", *parts, "--home", convener.home, "--origin", ORIGIN,
+        "create", "draft", *parts, "--home", convener.home, "--origin", origin,
         "--name-en", "Critical care alliance", "--name-zh", "重症医学联盟",
-        "--attribution", credit, "--out", out / "draft", home=False,
+        "--attribution", credit, *_end(old, convener), "--out", out / "draft", home=False,
     )  # fmt: skip
     for hospital in hospitals:
         scene.run_quietly(
-            "create", "accept", out / "draft", "--home", hospital.home,
+            "create", "accept", out / "draft", "--home", hospital.home, *_end(old, hospital),
             "--out", out / f"{hospital.org}.acceptance",
         )  # fmt: skip
     accepted = [out / f"{hospital.org}.acceptance" for hospital in hospitals]
@@ -78,9 +91,19 @@ def found_together(scene: Demo, hospitals: list[Hospital]) -> None:
         "create", "finish", out / "draft", *accepted, "--home", convener.home,
         "--out", out / "genesis",
     )  # fmt: skip
+    _take(scene, hospitals)
+
+
+def _end(old: Old | None, hospital: Hospital) -> list[str | Path]:
+    """The own copy of the chain that a founder goes on from."""
+    return ["--continues", old.copies[hospital.org]] if old else []
+
+
+def _take(scene: Demo, hospitals: list[Hospital]) -> None:
+    """The others take the genesis; all are told where the others are."""
     for hospital in hospitals:
-        if hospital is not convener:
-            scene.run_quietly("create", "take", out / "genesis", "--home", hospital.home)
+        if hospital is not hospitals[0]:
+            scene.run_quietly("create", "take", scene.out / "genesis", "--home", hospital.home)
         others = [
             f"{other.org}=http://127.0.0.1:{other.peer_port}"
             for other in hospitals

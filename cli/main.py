@@ -44,6 +44,7 @@ from cli.audit import audit_app
 from cli.demo import demo
 from cli.doctor import doctor
 from cli.options import TAKES_ID, at_place, signing
+from cli.rehearsal import drill
 from cli.screen import EXIT_INTERNAL, exit_code, explain, foresee
 from cli.tour import tour
 from cli.usage import Root, in_both_languages
@@ -124,6 +125,7 @@ app.command("findings")(at_place(reports.findings))
 app.add_typer(audit_app, name="audit")
 app.command("demo")(demo)
 app.command("tour")(tour)
+app.command("drill")(drill)
 
 COMMANDS = catalogue.__name__
 """The catalogue's commands register themselves when the module is read."""

@@ -21,7 +21,7 @@ import typer
 from cli.idash import Line
 from cli.options import Place
 from cli.records import write
-from cli.screen import say
+from cli.screen import say, set_json
 from cli.session import Session
 from ledger.errors import AllianceError, ConfigError
 from node.client import NodeClient
@@ -64,8 +64,12 @@ class Demo(NamedTuple):
     def look(self, *words: str | Path) -> Any:  # noqa: ANN401  # whatever it prints as JSON
         """The result of a command that nobody needs to see."""
         arguments = [str(word) for word in words]
-        with contextlib.redirect_stdout(io.StringIO()) as said:
-            self.command([*arguments, "--json"])
+        try:
+            with contextlib.redirect_stdout(io.StringIO()) as said:
+                self.command([*arguments, "--json"])
+        finally:
+            # What comes next is for people again.
+            set_json(False)
         return json.loads(said.getvalue())
 
     def run_quietly(self, *words: str | Path) -> None:

@@ -356,6 +356,45 @@ DEMO: dict[str, Text] = {
         "Four hospitals keep one record of who used which research data; none need be trusted.",
         "四家医院共同记录谁使用了哪些科研数据，其中任何一家都无需被信任。",
     ),
+    "drill-disk": Text(
+        "Procedure 2: the disk of {org} is lost. Its copy is older than what its node has said.",
+        "第 2 项：{org} 的磁盘丢失。其副本早于该节点已作出的表态。",
+    ),
+    "drill-removed": Text(
+        "The node is killed and its database is gone: {folder}/ledger.db",
+        "节点已被强行终止，数据库已丢失：{folder}/ledger.db",
+    ),
+    "drill-officer": Text(
+        "Procedure 1: the key of the only officer of {org} is in other hands.",
+        "第 1 项：{org} 唯一授权人员的密钥落入他人之手。",
+    ),
+    "drill-refused": Text(
+        "The old key {kid} is refused (rule {rule}).", "旧密钥 {kid} 被拒绝（规则 {rule}）。"
+    ),
+    "drill-gone": Text(
+        "Procedure 5: {orgs} are gone for good, more than may be absent. The chain stops here; "
+        "its last copies are compared.",
+        "第 5 项：{orgs} 永久失去，多于可缺席的成员数。链到此为止；比较各份最后副本。",
+    ),
+    "drill-anew": Text(
+        "{orgs} found the chain that goes on from it, with the officers' keys that it knows.",
+        "{orgs} 以旧链登记的授权人员密钥建立接续的新链。",
+    ),
+    "drill-seam": Text(
+        "The auditor checks the new chain, and where it goes on from the old one.",
+        "审计者核查新链及其与旧链的接缝。",
+    ),
+    "drill-done": Text(
+        "All three procedures hold ({seconds} s).", "三项程序全部成立（{seconds} 秒）。"
+    ),
+    "drill-must-doubt": Text("a restored database must be in doubt", "恢复的数据库须处于存疑状态"),
+    "drill-must-return": Text("a restored node must vote again", "恢复的节点须重新投票"),
+    "drill-must-decide": Text("the committee's decision must take effect", "委员会的决定须生效"),
+    "drill-must-refuse": Text("a revoked key must be refused", "已吊销的密钥须被拒绝"),
+    "drill-must-equal": Text("the last copies must be equal", "各份最后副本须一致"),
+    "drill-must-seam": Text(
+        "all founders must stand in the old chain, too", "所有创始方须在旧链中有据可查"
+    ),
     "demo-found": Text(
         "{count} institutions found a chain together; each makes and keeps its own keys.",
         "{count} 家机构共同建链；每家自行生成并保管密钥。",

@@ -13,7 +13,6 @@ from cli.home import save_signer
 from tests.cli.conftest import call
 from tests.net.conftest import Load, Network
 from tests.support.node import PASSPHRASE
-from tests.support.process import Node, free_port
 
 Make = Callable[..., Network]
 FOUR = ("h1", "h2", "h3", "h4")
@@ -170,78 +169,16 @@ def test_procedure_3_other_node_keys(network: Make) -> None:
     assert run("doctor", "--home", home)["problems"] == 0
 
 
-# --- more than c members gone for good ---
-
-
-def found_anew(
-    folder: Path, orgs: tuple[str, ...], old: dict[str, Path], copies: dict[str, Path]
-) -> dict[str, Path]:
-    """Each founder with the officers' keys of its old home; homes that are ready to run."""
-    folder.mkdir()
-    secret = folder / "secret"
-    secret.write_bytes(PASSPHRASE)
-    secret.chmod(0o600)
-    homes = {org: folder / org for org in orgs}
-    words = ("--passphrase-file", secret)
-    for org, home in homes.items():
-        part = ("create", "part", "--org", org, "--out", folder / f"{org}.part")
-        port = str(free_port())
-        run(*part, "--keep-keys-of", old[org], "--port", port, "--home", home, *words)
-    first = homes[orgs[0]]
-    run(
-        "create", "draft", *(folder / f"{org}.part" for org in orgs), "--origin",
-        "chain.example.org/after", "--name-en", "After", "--name-zh", "其后",
-        "--continues", copies[orgs[0]], "--out", folder / "draft", "--home", first, *words,
-    )  # fmt: skip
-    for org, home in homes.items():
-        accept = ("create", "accept", folder / "draft", "--out", folder / f"{org}.acceptance")
-        call(*accept, "--continues", copies[org], "--home", home, *words)
-    accepted = [folder / f"{org}.acceptance" for org in orgs]
-    run("create", "finish", folder / "draft", *accepted, "--out", folder / "genesis",
-        "--home", first, *words)  # fmt: skip
-    ports = {org: free_port() for org in orgs}
-    for org, home in homes.items():
-        if home != first:
-            run("create", "take", folder / "genesis", "--home", home, *words)
-        others = [f"{o}=http://127.0.0.1:{p}" for o, p in ports.items() if o != org]
-        run("node", "peers", *others, "--listen", f"127.0.0.1:{ports[org]}", "--home", home)
-        kept = home / "keys" / "passphrase"
-        kept.write_bytes(PASSPHRASE)
-        kept.chmod(0o600)
-    return homes
-
-
 @pytest.mark.slow
-def test_procedure_5_more_members_gone_than_may_be(network: Make, tmp_path: Path) -> None:
-    """Two of four are gone for good: nothing becomes final any more. Three institutions go on in a
-    new chain, and an auditor sees where the one ends and the other begins.
-    """
-    net = network(*FOUR)
-    give_office_keys(net)
-    net.start()
-    dataset(net.homes["h1"], "Old")
-    net.wait_settled()
-    net.kill("h3")
-    net.kill("h4")
-    net.wait_settled()
-    copies = {}
-    for org in ("h1", "h2"):
-        copies[org] = tmp_path / f"last-{org}"
-        run("export", copies[org], "--home", net.homes[org])
-    copies["h3"] = copies["h2"]
-    assert run("audit", "compare", copies["h1"], copies["h2"])["relation"] == "equal"
-    net.stop()
-    new = found_anew(tmp_path / "new", ("h1", "h2", "h3"), net.homes, copies)
-    nodes = []
-    try:
-        nodes = [Node.start(new[org]) for org in ("h1", "h2", "h3")]
-        dataset(new["h2"], "New")
-        folder = tmp_path / "after"
-        run("export", folder, "--home", new["h1"])
-    finally:
-        for node in nodes:
-            node.kill()
-    genesis = tmp_path / "new" / "genesis"
-    seam = run("audit", folder, "--genesis", genesis, "--continues", copies["h1"])["seam"]
+def test_the_drill_carries_out_procedures_1_2_and_5(tmp_path: Path) -> None:
+    """Officers' keys, a restored disk, and more members gone than may be, as operators type it."""
+    folder = tmp_path / "drill"
+    done = call("drill", "--keep", folder)
+    assert done.code == 0, done.err
+    assert "VALID" in done.out
+    last, after = folder / "last-h1", folder / "anew" / "copy"
+    genesis = folder / "anew" / "genesis"
+    seam = run("audit", after, "--genesis", genesis, "--continues", last)["seam"]
     assert (seam["checked"], seam["accepted"], seam["of"]) == (True, ["h1", "h2", "h3"], 4)
-    assert seam["chain_id"] == net.world.config.chain_id
+    old = run("audit", last, "--genesis", folder / "genesis")
+    assert (old["verdict"], old["height"]) == ("valid", seam["height"])
