@@ -293,24 +293,36 @@ class Admission:
         """Each entry, or what is wrong with it.
 
         What another thread is reading at this moment is left to it: a block often comes while its
-        entries, which were sent ahead, are still being read.
+        entries, which were sent ahead, are still being read. All are parsed before the first
+        signature is checked: in turns, parsing takes twice its time.
         """
         if not raws:
             return []
         signers: dict[bytes, tuple[int, bytes]] = {}
         with self._reading.claim(raws) as (mine, others):
-            found = {raw: self._entry(tip, raw, signers) for raw in mine}
+            parsed = [self._parse(raw) for raw in mine]
+            checked = [self._check(tip, entry, signers) for entry in parsed]
+            found = dict(zip(mine, checked, strict=True))
             self.parsed.keep(entry for entry in found.values() if isinstance(entry, Entry))
         for other in others:
             other.wait()
-        return [found.get(raw) or self._entry(tip, raw, signers) for raw in raws]
+        return [found.get(raw) or self._check(tip, self._parse(raw), signers) for raw in raws]
 
-    def _entry(
-        self, tip: Tip, raw: bytes, signers: dict[bytes, tuple[int, bytes]]
+    def _parse(self, raw: bytes) -> Entry | AllianceError:
+        try:
+            return self.parsed.decode(raw)
+        except AllianceError as error:
+            return error
+
+    def _check(
+        self,
+        tip: Tip,
+        entry: Entry | AllianceError,
+        signers: dict[bytes, tuple[int, bytes]],
     ) -> Entry | AllianceError:
         try:
-            entry = self.parsed.decode(raw)
-            self._check_author(tip, entry, signers)
+            if isinstance(entry, Entry):
+                self._check_author(tip, entry, signers)
         except AllianceError as error:
             return error
         return entry
