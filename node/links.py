@@ -232,6 +232,10 @@ class Links:
         public_key = self._roster.find_key(kid) if self._roster else None
         return None if public_key is None else Key(EDDSA, public_key)
 
+    def is_called(self, name: str) -> bool:
+        """Whether the chain says that this node is reached by this name (with its port)."""
+        return self._roster is not None and name.lower() in self._roster.names
+
     def link_of(self, kid: str) -> Link | None:
         """The link to whoever holds this key; None for this node itself."""
         peer = self._roster.peer_of(kid) if self._roster else None

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from select import select
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 from urllib.parse import urlsplit
 
 import httptools
@@ -90,6 +90,29 @@ class _Answer:
     def on_message_complete(self) -> None:
         """There is no more."""
         self.done = True
+
+
+class Place(NamedTuple):
+    """Where an address leads."""
+
+    host: str
+    port: int
+    authority: str
+    """What a request there is signed for: the host, and the port where it is not the usual one."""
+    base: str
+    """The path before all routes."""
+
+
+def place_of(url: str) -> Place:
+    """Where an address leads. Raises `ValueError` for what is none."""
+    parts = urlsplit(url)
+    host, usual = parts.hostname, PORTS.get(parts.scheme)
+    if not host or usual is None or parts.query or parts.fragment:
+        raise ValueError(url)
+    port = usual if parts.port is None else parts.port
+    shown = f"[{host}]" if ":" in host else host.encode("idna").decode()
+    authority = shown if port == usual else f"{shown}:{port}"
+    return Place(host, port, authority, parts.path.rstrip("/"))
 
 
 class PeerClient:
@@ -192,7 +215,7 @@ class PeerClient:
     ) -> _Answer:
         """Raises `UnreachableError` (O7)."""
         try:
-            host, port, authority, base = self._place()
+            host, port, authority, base = place_of(self.url)
         except ValueError:
             raise UnreachableError("O7", url=self.url) from None
         request = Request(method, authority, base + path, "?", kind, body)
@@ -203,19 +226,6 @@ class PeerClient:
             # No connection, or something that does not speak HTTP.
             self.close()
             raise not_reached(self.url, error) from None
-
-    def _place(self) -> tuple[str, int, str, str]:
-        """Host, port, authority and the path before all routes. Raises `ValueError` for what is no
-        such URL.
-        """
-        parts = urlsplit(self.url)
-        host, usual = parts.hostname, PORTS.get(parts.scheme)
-        if not host or usual is None or parts.query or parts.fragment:
-            raise ValueError(self.url)
-        port = usual if parts.port is None else parts.port
-        shown = f"[{host}]" if ":" in host else host.encode("idna").decode()
-        authority = shown if port == usual else f"{shown}:{port}"
-        return host, port, authority, parts.path.rstrip("/")
 
     def _ask(self, host: str, port: int, data: bytes) -> _Answer:
         """One request and its response. Raises `OSError` or `HttpParserError`."""

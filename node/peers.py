@@ -6,6 +6,7 @@ between the server and the one route would cost more than the route.
 """
 
 import asyncio
+import ipaddress
 import time
 from typing import Any, Final
 
@@ -22,10 +23,12 @@ from ledger.errors import (
     BusyError,
     MalformedError,
     ProofError,
+    RefusedError,
 )
 from ledger.records.payloads import CHUNK_BYTES, MAX_DEPOSIT_BYTES
-from node.api import KnownProxies, install_errors, on_mistake, path_number, read_body
+from node.api import LOOPBACK, KnownProxies, install_errors, on_mistake, path_number, read_body
 from node.client import ATTACHMENTS_PATH, PAYLOADS_PATH
+from node.config import Config, is_loopback, names_at
 from node.driver import Driver
 from node.httpsig import Verifier, check_body
 from node.identity import Identity, head_of, single
@@ -57,6 +60,7 @@ class Peers:
         self.links = links
         self._others = others
         self._verifier = Verifier()
+        self._names, self._on_loopback = _names_of(driver.config)
         self._held: dict[str, int] = {}
         self._arriving: dict[str, int] = {}
 
@@ -148,7 +152,10 @@ class Peers:
         return link
 
     def _author(self, request: HttpRequest) -> Link:
-        """Who asks. Raises `AuthenticationError` (H1 to H3, H5, H6) or `LimitError` (H10)."""
+        """Who asks. Raises `AuthenticationError` (H1 to H3, H5, H6), `RefusedError` (O5.host) or
+        `LimitError` (H10).
+        """
+        self._check_name(request.headers.get("host", ""))
         now_s = int(time.time())
         kid = self._verifier.check(head_of(request), single(request), self.links.find_key, now_s)
         link = self.links.link_of(kid)
@@ -156,6 +163,14 @@ class Peers:
             # Another process with this node's own key: never to be talked to (consensus.md 2.12).
             raise AuthenticationError("H5", kid=kid)
         return link
+
+    def _check_name(self, host: str) -> None:
+        """What was signed for another node is none for this one: whoever got it there could come
+        with it here, and be answered in its author's place. Raises `RefusedError` (O5.host).
+        """
+        is_near = self._on_loopback and LOOPBACK.match(host) is not None
+        if not (is_near or host.lower() in self._names or self.links.is_called(host)):
+            raise RefusedError("O5.host", host=host[:80])
 
     async def _hold(self, link: Link, wait_s: float, request: HttpRequest) -> Exchange | None:
         """What comes for this member within its wait, at once when it comes; nothing for one that
@@ -171,6 +186,18 @@ class Peers:
         finally:
             gone.cancel()
             self._held[link.peer.name] -= 1
+
+
+def _names_of(config: Config) -> tuple[frozenset[str], bool]:
+    """What the operator calls this node, and whether loopback names are names of it: where it is
+    reached from this machine alone, and not through a proxy.
+    """
+    names = {name.lower() for name in config.names}
+    host = config.peer_host
+    on_loopback = not host or is_loopback(host)
+    if not on_loopback and not ipaddress.ip_address(host).is_unspecified:
+        names |= {name.lower() for name in names_at(host, config.peer_port)}
+    return frozenset(names), on_loopback and not config.proxies
 
 
 def _identity(link: Link) -> Identity:

@@ -5,6 +5,7 @@ Decides nothing about blocks: a stranger's word is worth as much as its signatur
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final, Literal, NamedTuple
 
 from ledger.chain import Tip
@@ -16,6 +17,7 @@ from ledger.rules.draft import NEXT_CONFIG, pending_config
 from ledger.rules.values import EndpointState, KeyState, MemberState
 from ledger.state import state_key
 from node.keyring import OBSERVER_CAPACITY
+from node.peerclient import place_of
 from node.tls import split_pin
 
 CHANGING: Final = frozenset({"config", "endorse", "endpoint", "key", "member", "ready"})
@@ -55,6 +57,8 @@ class Roster:
             self._list(pending.config, "joiner")
         for boundary in reversed(tip.boundaries):
             self._list(boundary.config, "former", boundary.height)
+        self.names = self._own_names()
+        """What others call this node by its `endpoint` record: host names, with their ports."""
         self.nodes = self._others()
         """The other members and joiners, by organisation; a member whose key changes is one."""
         for name in self.nodes:
@@ -77,8 +81,18 @@ class Roster:
         state = self._state.get(state_key("endpoint", org))
         return state if isinstance(state, EndpointState) else UNKNOWN
 
+    def _own_orgs(self) -> set[str]:
+        return {self._keys[kid][1].org for kid in self._own & self._keys.keys()}
+
+    def _own_names(self) -> frozenset[str]:
+        found = set()
+        for url in (url for org in self._own_orgs() for url in self._endpoint(org).urls):
+            with suppress(ValueError):
+                found.add(place_of(split_pin(url)[0]).authority.lower())
+        return frozenset(found)
+
     def _others(self) -> dict[str, Peer]:
-        own = {self._keys[kid][1].org for kid in self._own & self._keys.keys()}
+        own = self._own_orgs()
         found: dict[str, Peer] = {}
         for _key, peer in self._keys.values():
             if peer.role != "former" and peer.org not in own:

@@ -373,6 +373,10 @@ def test_an_address_acts_at_once_and_the_operator_has_the_last_word(alliance: Ma
     a.put("endpoint", EndpointBody(org="h2", urls=(url,)), "officer", "h2", not_after=LATER)
     driver = a.net.drivers["h1"]
     assert driver.membership.roster.urls == {"h2": url}
+    # And there it is called so, whatever its own settings say.
+    a.net.run(1_000)
+    assert a.net.drivers["h2"].membership.roster.names == {"node.h2.example:8471"}
+    assert driver.membership.roster.names == frozenset()
     tip, own = driver.final.tip, driver.keyring.kids
     assert Roster(tip, own, {"h2": "http://10.0.0.2"}).urls == {"h2": "http://10.0.0.2"}
 

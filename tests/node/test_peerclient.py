@@ -11,7 +11,7 @@ import pytest
 from ledger.errors import AllianceError, MalformedError, NotFoundError
 from node import peerclient
 from node.client import UnreachableError
-from node.peerclient import PeerClient
+from node.peerclient import PeerClient, place_of
 from node.problems import problem_of
 from node.wire import EXCHANGE_TYPE, Exchange, encode_exchange
 from tests.support.world import seed, signer_from_seed
@@ -196,12 +196,9 @@ def test_a_url_that_is_none_is_nowhere(url: str) -> None:
 
 
 def test_the_authority_is_signed_as_it_is_sent() -> None:
-    def place(url: str) -> tuple[str, int, str, str]:
-        return PeerClient(url, SIGNER)._place()
-
-    assert place("https://H1.example.org") == ("h1.example.org", 443, "h1.example.org", "")
-    assert place("http://h1:80/a/") == ("h1", 80, "h1", "/a")
-    assert place("http://[::1]:8471") == ("::1", 8471, "[::1]:8471", "")
+    assert place_of("https://H1.example.org") == ("h1.example.org", 443, "h1.example.org", "")
+    assert place_of("http://h1:80/a/") == ("h1", 80, "h1", "/a")
+    assert place_of("http://[::1]:8471") == ("::1", 8471, "[::1]:8471", "")
 
 
 def test_an_encrypted_way_needs_a_certificate(serve: Serve) -> None:
