@@ -175,17 +175,16 @@ def _execute(
 
     The record that activates a configuration ends it, too: it is the last of its block (L17).
     """
-    taken = history.find_ids([entry.id_key for entry in entries])
+    taken = dict(history.find_ids([entry.id_key for entry in entries]))
     resolved = _resolve(entries, history)
     draft = Draft(parent.state, resolved, parent.configs, verify)
     done = _Executed([], [], draft, [])
     signers: dict[bytes, Signer] = {}
-    here: dict[bytes, bytes] = {}
     index = parent.seal_index + 1
     for entry in entries:
         try:
             signer = _check_author(parent, entry, signers, verify)
-            _check_unused(entry, taken.get(entry.id_key) or here.get(entry.id_key))
+            _check_unused(entry, taken.get(entry.id_key))
             outcome = apply(draft, entry, signer, at, parent.chain)
         except AllianceError as error:
             done.refusals.append(Refusal(entry, error))
@@ -193,7 +192,7 @@ def _execute(
                 break
             continue
         draft.accept(entry.leaf, outcome)
-        here[entry.id_key] = entry.leaf
+        taken[entry.id_key] = entry.leaf
         statement = entry.statement
         resolved[entry.leaf] = Located(index, entry.record.type, statement.iss, statement.sub)
         index += 1
