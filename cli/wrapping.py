@@ -78,7 +78,7 @@ def wrap(
     """
     program = shutil.which(command[0])
     if program is None:
-        raise NotFoundError("O6", what="program", name=command[0])
+        raise NotFoundError("X1.program", name=command[0])
     data = [(series, Path(path)) for series, path in read_pairs(dataset or (), "dataset")]
     inputs, outputs = file or [], output or []
     read = [*(path for _series, path in data), *inputs]

@@ -6,6 +6,8 @@ import asyncio
 import gc
 import os
 import signal
+import socket
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from types import FrameType
@@ -36,6 +38,8 @@ from node.web import Pages
 YOUNG: Final = 10_000
 """New values between two looks of the garbage collector."""
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+NOT_STARTED: Final = 3
+"""Exit code of a server that could not listen, as uvicorn has it."""
 PEER_KEEP_S: Final = 60
 """Connections of other members stay open between their heartbeats."""
 
@@ -174,6 +178,21 @@ async def _listening(config: Config, app: ASGIApp) -> AsyncIterator[None]:
         await task
 
 
+class _Server(uvicorn.Server):
+    """The first server: when it is to end, the writer is told before anybody is waited for, so that
+    callers in the middle of a request have their answer.
+    """
+
+    def __init__(self, config: uvicorn.Config, driver: Driver) -> None:
+        super().__init__(config)
+        self._driver = driver
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Connections end with their requests."""
+        self._driver.begin_to_stop()
+        await super().shutdown(sockets)
+
+
 def serve(config: Config) -> None:
     """Run a node until it is told to stop (SIGINT, SIGTERM): then what was taken in is finished.
 
@@ -190,23 +209,29 @@ def serve(config: Config) -> None:
     # uvicorn raises the signal once more when it has stopped: a graceful stop is no failure.
     previous = {number: signal.signal(number, _stopped) for number in STOP_SIGNALS}
     try:
-        uvicorn.run(
-            app,
-            host=config.host,
-            port=config.port,
-            http=bounded_protocol(),
-            limit_concurrency=MAX_CONNECTIONS,
-            **tls_of(config, config.host),
-            proxy_headers=False,
-            server_header=False,
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=max(1, config.stop_ms // 1000),
+        server = _Server(
+            uvicorn.Config(
+                app,
+                host=config.host,
+                port=config.port,
+                http=bounded_protocol(),
+                limit_concurrency=MAX_CONNECTIONS,
+                **tls_of(config, config.host),
+                proxy_headers=False,
+                server_header=False,
+                log_config=None,
+                access_log=False,
+                timeout_graceful_shutdown=max(1, config.stop_ms // 1000),
+            ),
+            driver,
         )
+        server.run()
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
     ensure(not driver.broken, "the writer ends when it is told to")
+    if not server.started:
+        sys.exit(NOT_STARTED)
 
 
 def _stopped(_number: int, _frame: FrameType | None) -> None:

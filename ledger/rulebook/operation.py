@@ -351,6 +351,12 @@ OPERATION: dict[str, Rule] = {
         "Ask again from the first page.",
         "请从第一页重新查询。",
     ),
+    "X1.program": Rule(
+        "There is no program {name} on this machine that may be run.",
+        "此计算机上没有可运行的程序 {name}。",
+        "Check its name and its path (`command -v {name}`); nothing was run or recorded.",
+        "请检查其名称与路径（`command -v {name}`）；未运行也未记录任何内容。",
+    ),
     "X1.file": Rule(
         "The file {file} cannot be read or written.",
         "无法读取或写入文件 {file}。",

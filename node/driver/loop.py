@@ -134,10 +134,15 @@ class Driver:
         )
         self._thread.start()
 
+    def begin_to_stop(self) -> None:
+        """Take no more; what was taken is finished, or handed over within two seconds."""
+        if not self._intake.stopping:
+            log_event(INFO, "node-stopping", pending=self.pending)
+            self._intake.stop()
+
     def stop(self, timeout_s: float | None = None) -> None:
         """Take no more, finish what was taken, close the store."""
-        log_event(INFO, "node-stopping", pending=self.pending)
-        self._intake.stop()
+        self.begin_to_stop()
         if self._thread.is_alive():
             self._thread.join(self.config.stop_ms / 1000 if timeout_s is None else timeout_s)
         self._intake.close()

@@ -84,7 +84,7 @@ def test_other_content_than_registered_is_not_run_on(chain: Chain, tmp_path: Pat
 
 def test_a_program_that_is_not_there_is_no_run(chain: Chain) -> None:
     result = call("run", "wrap", "--home", chain.home, "--", "no-such-program")
-    assert (result.code, "no-such-program" in result.err) == (14, True)
+    assert (result.code, "X1.program" in result.err) == (14, True)
 
 
 def test_directories_are_inputs_and_outputs(chain: Chain, tmp_path: Path) -> None:

@@ -9,12 +9,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from ledger.encoding import b64url
-from ledger.errors import AllianceError
+from ledger.errors import AllianceError, BusyError
 from ledger.records import decode_entry
 from node.client import UnreachableError
 from node.main import rebuild
@@ -138,6 +139,24 @@ def test_a_truncated_request_of_a_real_connection(home: Path, world: World) -> N
         node.client.submit(raw[:-1])
     assert error.value.rule == "B1.signature"
     assert node.stop() == 0
+
+
+def test_a_node_that_stops_answers_whoever_waits(tmp_path: Path) -> None:
+    """Alone of four nothing becomes final; its caller is told so, not left to wait for that."""
+    world = make_world(("h1", "h2", "h3", "h4"))
+    home = make_served_home(world, tmp_path / "home")
+    with (home / "node.toml").open("a") as settings:
+        settings.write("wait_ms = 300_000\nstop_ms = 300_000\n")
+    node = Node.start(home)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(node.client.submit, world.access(seq=1))
+        deadline = time.monotonic() + 30
+        while not node.client.health()["pending"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert node.stop() == 0
+        with pytest.raises(BusyError, match=r"O4\.stopping"):
+            asked.result()
 
 
 def test_a_stopped_node_leaves_one_small_file(home: Path, world: World) -> None:
