@@ -7,11 +7,13 @@ with the network's work.
 
 import os
 import signal
+import sqlite3
 import statistics
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 from ledger.encoding import decode_statement
@@ -228,9 +230,12 @@ def _fetch(net: Network) -> None:
 
 
 def _in_batches(net: Network) -> Goal:
-    node_s = min(net.ingest("h1", _batches(net, ROUNDS + number))[0] for number in range(ROUNDS))
     database = net.homes["h1"] / "ledger.db"
-    bare_s = min(bare_insert_s(database) for _ in range(ROUNDS)) / (2 * ROUNDS)
+    before = database.with_suffix(".before")
+    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(before)) as copy:
+        source.backup(copy)
+    node_s = min(net.ingest("h1", _batches(net, ROUNDS + number))[0] for number in range(ROUNDS))
+    bare_s = min(bare_insert_s(database, before) for _ in range(ROUNDS)) / ROUNDS
     each = node_s / len(ORGS) / BATCHES / EVENTS * 1e6
     what = f"G7 n x bare inserts / all nodes ({each:.1f} us CPU an event and node)"
     name = f"net::ingest/batched/n=4x{BATCHES * EVENTS}"

@@ -10,6 +10,7 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from cli.offline import Audit, Held
 from ledger.crypto import EDDSA, verify
 from ledger.encoding import decode_statement
 from node.client import NodeClient
+from node.store.schema import PRAGMAS
 from tests.bench.measure import Goal, cpu_s
 from tests.cli.conftest import log_file, make_chain
 from tests.support.copies import Chain, write_copy
@@ -134,40 +136,58 @@ def _batched(home: Path) -> Iterator[Goal]:
     yield Goal(name, what, bare_s / min(node_s), 0.45, at_least=True)
 
 
-def bare_insert_s(database: Path) -> float:
-    """CPU seconds to put all rows of a database into an empty one of the same tables and indexes,
+def bare_insert_s(database: Path, before: Path | None = None) -> float:
+    """CPU seconds to put the rows of a database into one of the same tables, indexes and settings,
     in as many transactions as it has blocks.
+
+    That one is empty, or holds what `before` does, an earlier copy of the database: rows cost more
+    where there are many already.
     """
-    source = sqlite3.connect(database)
+    copy = database.with_suffix(".again")
+    with closing(sqlite3.connect(database)) as source:
+        schema, rows = _content(source)
+    held = {}
+    if before is not None:
+        with closing(sqlite3.connect(before)) as earlier:
+            held = _content(earlier)[1]
+    with closing(sqlite3.connect(copy, isolation_level=None)) as target:
+        for pragma in PRAGMAS:
+            target.execute(pragma)
+        for sql in schema:
+            target.execute(sql)
+        _insert(target, held)
+        known = {name: set(those) for name, those in held.items()}
+        fresh = {
+            name: [row for row in those if row not in known.get(name, ())]
+            for name, those in rows.items()
+        }
+        spent = cpu_s(lambda: _insert(target, fresh))
+    copy.unlink()
+    return spent
+
+
+def _content(source: sqlite3.Connection) -> tuple[list[str], dict[str, list[Any]]]:
+    """The statements that make the tables and indexes, and the rows of each table."""
     schema = source.execute("SELECT type, name, sql FROM sqlite_master WHERE sql > ''").fetchall()
     rows: dict[str, list[Any]] = {
         name: source.execute(f"SELECT * FROM {name}").fetchall()  # noqa: S608
         for kind, name, _sql in schema
         if kind == "table"
     }
-    source.close()
-    copy = database.with_suffix(".again")
-    target = sqlite3.connect(copy, isolation_level=None)
-    for pragma in ("page_size = 8192", "journal_mode = WAL", "synchronous = FULL"):
-        target.execute(f"PRAGMA {pragma}")
-    for _kind, _name, sql in schema:
-        target.execute(sql)
-    spent = cpu_s(lambda: _insert(target, rows))
-    target.close()
-    copy.unlink()
-    return spent
+    return [sql for _kind, _name, sql in schema], rows
 
 
 def _insert(target: sqlite3.Connection, rows: dict[str, list[Any]]) -> None:
-    blocks = len(rows["block"])
+    blocks = len(rows.get("block", ()))
     for number in range(blocks):
         target.execute("BEGIN IMMEDIATE")
         for name, all_rows in rows.items():
             start, end = (at * len(all_rows) // blocks for at in (number, number + 1))
             share = all_rows[start:end]
             if share:
+                # A few rows change in place: those are there already.
                 marks = ",".join("?" * len(share[0]))
-                target.executemany(f"INSERT INTO {name} VALUES ({marks})", share)  # noqa: S608
+                target.executemany(f"INSERT OR IGNORE INTO {name} VALUES ({marks})", share)  # noqa: S608
         target.execute("COMMIT")
 
 
