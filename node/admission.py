@@ -20,7 +20,7 @@ from ledger.errors import (
     SignatureError,
 )
 from ledger.members import EpochConfig
-from ledger.merkle import leaf_hashes, tree_hash
+from ledger.merkle import leaf_hash, leaf_hashes, tree_hash
 from ledger.notes import Note, NoteKey, NoteSignature, decode_checkpoint, decode_note, verify_note
 from ledger.records import decode_entry
 from ledger.records.envelope import Entry
@@ -28,7 +28,7 @@ from ledger.records.seal import SealEntry, decode_seal
 from ledger.rules import find_signer
 from ledger.verify import cosigner_keys, decode_epochs, verify_epochs
 from node.roster import Peer
-from node.wire import Exchange, FinalBlocks, Want
+from node.wire import CompactBlock, Exchange, FinalBlocks, Want
 
 REMEMBERED_BYTES: Final = 32 << 20
 """Bytes of the signed messages that are remembered; the oldest are checked again."""
@@ -99,6 +99,7 @@ class Parsed:
 
     def __init__(self, limit: int = PARSED_BYTES) -> None:
         self._known: dict[bytes, Entry] = {}
+        self._by_leaf: dict[bytes, Entry] = {}
         self._limit = limit
         self._bytes = 0
         self._lock = Lock()
@@ -110,23 +111,31 @@ class Parsed:
     def __contains__(self, raw: bytes) -> bool:
         return raw in self._known
 
+    def find(self, leaves: Sequence[bytes]) -> list[bytes] | None:
+        """The entries of these leaf hashes; None where one is not remembered."""
+        found = [entry.raw for leaf in leaves if (entry := self._by_leaf.get(leaf)) is not None]
+        return found if len(found) == len(leaves) else None
+
     def keep(self, entries: Iterable[Entry]) -> None:
         """These will be asked for again."""
         with self._lock:
             for entry in entries:
                 if entry.raw not in self._known:
-                    self._known[entry.raw] = entry
+                    self._known[entry.raw] = self._by_leaf[entry.leaf] = entry
                     self._bytes += len(entry.raw)
             while self._bytes > self._limit:
-                oldest = next(iter(self._known))
-                self._bytes -= len(self._known.pop(oldest).raw)
+                self._drop(next(iter(self._known.values())))
 
     def forget(self, entries: Iterable[Entry]) -> None:
         """These stand in a final block, or nowhere."""
         with self._lock:
             for entry in entries:
-                if self._known.pop(entry.raw, None) is not None:
-                    self._bytes -= len(entry.raw)
+                self._drop(entry)
+
+    def _drop(self, entry: Entry) -> None:
+        if self._known.pop(entry.raw, None) is not None:
+            self._by_leaf.pop(entry.leaf, None)
+            self._bytes -= len(entry.raw)
 
 
 class _Reading:
@@ -158,6 +167,13 @@ class _Reading:
                 for raw in mine:
                     self._claimed.pop(raw, None)
             done.set()
+
+    def wait(self) -> None:
+        """Until all that is being read now has been read; for who reads nothing itself."""
+        with self._lock:
+            claimed = set(self._claimed.values())
+        for done in claimed:
+            done.wait()
 
 
 class Body(NamedTuple):
@@ -267,6 +283,8 @@ class Delivery(NamedTuple):
     rejected: int
     runs: tuple[Run, ...] = ()
     epochs: Epochs | None = None
+    lacking: tuple[bytes, ...] = ()
+    """Blocks, by id, of which it named entries that are not here."""
     lied: bool = False
     """Whether it gave final blocks or ends of epochs that do not verify."""
 
@@ -355,18 +373,13 @@ class Admission:
                 cosignatures=exchange.cosignatures if peer.role == "former" else (),
             )
         found = Delivery(peer, exchange.summary, [], [], [], [], exchange.wants, 0)
-        rejected = 0
         previous = tip.boundaries[-1].config if tip.boundaries else None
-        for entry in self.entries(tip, exchange.entries):
-            if isinstance(entry, Entry):
-                found.entries.append(entry)
-            else:
-                rejected += 1
-        for bundle in exchange.blocks:
-            try:
-                found.bodies.append(self._body(tip, bundle))
-            except AllianceError:
-                rejected += 1
+        entries = self.entries(tip, exchange.entries)
+        found.entries.extend(entry for entry in entries if isinstance(entry, Entry))
+        bodies = list(self._bodies(tip, (*exchange.blocks, *exchange.compact)))
+        found.bodies.extend(body for body in bodies if isinstance(body, Body))
+        lacking = tuple(body for body in bodies if isinstance(body, bytes))
+        rejected = sum(isinstance(item, AllianceError) for item in (*entries, *bodies))
         for fact in exchange.facts:
             try:
                 verify_fact(fact, tip.config, self._votes.check, previous)
@@ -378,7 +391,8 @@ class Admission:
                 found.cosigned.extend(self._heard_words(tip, data))
             except AllianceError:
                 rejected += 1
-        return self._final(tip, exchange, found._replace(rejected=rejected))
+        found = found._replace(rejected=rejected, lacking=lacking)
+        return self._final(tip, exchange, found)
 
     def _final(self, tip: Tip, exchange: Exchange, found: Delivery) -> Delivery:
         """Final blocks and ends of epochs, which were asked for. Of an epoch that this node knows
@@ -414,12 +428,55 @@ class Admission:
                 self.entries(tip, [raw for raw in body.raws[:-1] if raw not in self.parsed])
         return Run(bodies, item.certificate)
 
-    def _body(self, tip: Tip, bundle: bytes) -> Body:
-        """Raises `MalformedError`, `SignatureError` (S3.signature) for a seal of nobody here, or
-        `ProofError` for one whose turn it was not, or over other entries than these (L3, L5, L6).
+    def _bodies(
+        self, tip: Tip, blocks: Iterable[bytes | CompactBlock]
+    ) -> Iterator[Body | bytes | AllianceError]:
+        """Each block; or its id where entries are only named that are not here; or what is wrong
+        with it.
         """
-        raws = decode_bundle(bundle)
+        for block in blocks:
+            try:
+                raws = self._raws_of(tip, block)
+                yield raws if isinstance(raws, bytes) else self._body(tip, raws)
+            except AllianceError as error:
+                yield error
+
+    def _raws_of(self, tip: Tip, block: bytes | CompactBlock) -> list[bytes] | bytes:
+        """The entries of a block, seal last; or its id where one that is only named is neither
+        here nor being read now.
+
+        Raises `MalformedError`; of who only names entries as `_check_leader`: it will be asked.
+        """
+        if isinstance(block, bytes):
+            return decode_bundle(block)
+        self._check_leader(tip, decode_seal(block.seal))
+        leaves = [block.leaves[at : at + 32] for at in range(0, len(block.leaves), 32)]
+        entries = self.parsed.find(leaves)
+        if entries is None:
+            self._reading.wait()
+            entries = self.parsed.find(leaves)
+        return leaf_hash(block.seal) if entries is None else [*entries, block.seal]
+
+    def _body(self, tip: Tip, raws: list[bytes]) -> Body:
+        """Raises `MalformedError`, as `_check_leader`, or `ProofError` for a seal over other
+        entries than these, or too many (L5, L6).
+        """
         body, seal = bound_body(raws)
+        self._check_leader(tip, seal)
+        limits = tip.config.limits
+        if body.info.size > limits.block_bytes or len(raws) > limits.block_records + 1:
+            raise ProofError("L5.large", height=seal.seal.height)
+        # Checked ahead and remembered, unless they came before; what is wrong, or signed by keys
+        # that only later blocks name, is for `check_block` to say. Nothing for a block that is
+        # final here already.
+        if seal.seal.height > tip.height:
+            self.entries(tip, [raw for raw in raws[:-1] if raw not in self.parsed])
+        return body
+
+    def _check_leader(self, tip: Tip, seal: SealEntry) -> None:
+        """Raises `SignatureError` (S3.signature) for a seal of nobody here, or `ProofError`
+        (L3.leader) for one whose turn it was not.
+        """
         statement = seal.statement
         member = tip.config.node_kids.get(b64url(statement.kid))
         message = statement.to_be_signed
@@ -430,15 +487,6 @@ class Admission:
         leader = tip.config.members[tip.config.leader(max(1, seal.seal.view))]
         if seal.seal.epoch == tip.config.epoch and member is not leader:
             raise ProofError("L3.leader", height=seal.seal.height, org=leader.org)
-        limits = tip.config.limits
-        if body.info.size > limits.block_bytes or len(raws) > limits.block_records + 1:
-            raise ProofError("L5.large", height=seal.seal.height)
-        # Checked ahead and remembered, unless they came before; what is wrong, or signed by keys
-        # that only later blocks name, is for `check_block` to say. Nothing for a block that is
-        # final here already.
-        if seal.seal.height > tip.height:
-            self.entries(tip, [raw for raw in raws[:-1] if raw not in self.parsed])
-        return body
 
     def _heard_words(self, tip: Tip, data: bytes) -> list[Cosigned]:
         """Raises as `cosigned`."""

@@ -122,14 +122,16 @@ class Queue:
 def size_of(part: Exchange) -> int:
     """About how many bytes a part takes on the way."""
     runs = [block for run in part.runs for block in run.blocks]
-    items = (*part.blocks, *part.entries, *part.cosignatures, *runs, part.epochs)
+    leaves = [block.leaves for block in part.compact]
+    items = (*part.blocks, *leaves, *part.entries, *part.cosignatures, *runs, part.epochs)
     return FACT_BYTES * (1 + len(part.facts)) + sum(map(len, items))
 
 
 def items_of(part: Exchange) -> int:
     """How many things it says, as a message counts them at most."""
     runs = sum(1 + len(run.blocks) for run in part.runs)
-    return len(part.facts) + len(part.blocks) + len(part.entries) + len(part.cosignatures) + runs
+    blocks = len(part.blocks) + len(part.compact)
+    return len(part.facts) + blocks + len(part.entries) + len(part.cosignatures) + runs
 
 
 def merged(parts: list[Exchange]) -> Exchange:
@@ -143,6 +145,7 @@ def merged(parts: list[Exchange]) -> Exchange:
         summary=summaries[-1] if summaries else None,
         facts=tuple(fact for part in parts for fact in part.facts),
         blocks=tuple(block for part in parts for block in part.blocks),
+        compact=tuple(block for part in parts for block in part.compact)[-64:],
         entries=tuple(entry for part in parts for entry in part.entries),
         cosignatures=tuple(note for part in parts for note in part.cosignatures),
         runs=tuple(run for part in parts for run in part.runs)[-64:],

@@ -11,7 +11,7 @@ import msgspec
 
 from ledger.consensus import Certificate, Fact, Summary
 from ledger.errors import MalformedError
-from ledger.members import MAX_BLOCK_BYTES
+from ledger.members import MAX_BLOCK_BYTES, MAX_BLOCK_RECORDS
 
 EXCHANGE_PATH: Final = "/api/v1/exchange"
 EXCHANGE_TYPE: Final = "application/vnd.alliance.exchange"
@@ -34,6 +34,14 @@ class Want(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     epochs: bool = False
 
 
+class CompactBlock(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """A block for who has its entries already."""
+
+    seal: bytes
+    leaves: Annotated[bytes, msgspec.Meta(max_length=32 * MAX_BLOCK_RECORDS)]
+    """The leaf hashes of its entries, in their order."""
+
+
 class FinalBlocks(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """A run of final blocks in a row, and what made the last of them final."""
 
@@ -52,6 +60,8 @@ class Exchange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     facts: Annotated[tuple[Fact, ...], msgspec.Meta(max_length=MAX_ITEMS)] = ()
     blocks: Annotated[tuple[bytes, ...], msgspec.Meta(max_length=MAX_ITEMS)] = ()
     """Entry bundles, seal last; each comes before the proposal or certificate that names it."""
+    compact: Annotated[tuple[CompactBlock, ...], msgspec.Meta(max_length=64)] = ()
+    """As `blocks`; the entries came before, from anybody."""
     entries: Annotated[tuple[bytes, ...], msgspec.Meta(max_length=MAX_ITEMS)] = ()
     cosignatures: Annotated[tuple[bytes, ...], msgspec.Meta(max_length=MAX_ITEMS)] = ()
     """Checkpoints, each with one cosignature, as signed notes."""
@@ -66,7 +76,7 @@ class Exchange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     def is_empty(self) -> bool:
         """Whether it says nothing: a bare question for news, or an answer that there are none."""
         said = self.facts or self.blocks or self.entries or self.cosignatures or self.wants
-        return self.summary is None and not (said or self.runs or self.epochs)
+        return self.summary is None and not (said or self.compact or self.runs or self.epochs)
 
 
 _DECODER = msgspec.msgpack.Decoder(Exchange)

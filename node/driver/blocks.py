@@ -4,6 +4,7 @@ Used by the writer's thread; `bundle_of` by others, too.
 """
 
 from logging import CRITICAL, WARNING
+from typing import Final
 
 from ledger import consensus as agree
 from ledger.chain import Applied, Tip, build_block, check_block, finish_block
@@ -23,6 +24,12 @@ from node.driver.mempool import Mempool
 from node.driver.state import State
 from node.logs import log_event
 from node.store.database import Overlay, unpack
+from node.wire import CompactBlock
+
+COMPACT_BYTES: Final = 128 << 10
+"""Larger blocks are proposed by the leaf hashes of their entries, which were sent before
+(consensus.md 2.13).
+"""
 
 
 class Blocks:
@@ -162,6 +169,13 @@ class Blocks:
         store = self._state.store
         index = store.find_leaf(block_id)
         return [] if index is None else [store.block(store.height_of(index)).body]
+
+    def compact_of(self, block_id: bytes) -> CompactBlock | None:
+        """A block for who has its entries; None for one that is small, or not to be had so."""
+        applied = self.built.get(block_id)
+        if applied is None or sum(len(entry.raw) for entry in applied.entries) <= COMPACT_BYTES:
+            return None
+        return CompactBlock(applied.seal.raw, b"".join(entry.leaf for entry in applied.entries))
 
     def forget_below(self, tip: Tip) -> None:
         """What is final needs no copy in memory; candidates at its height are void."""

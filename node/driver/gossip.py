@@ -31,6 +31,8 @@ BEAT_MS: Final = 5_000
 IDLE_BEAT_MS: Final = 15_000
 """How often the others are told where this node stands (consensus.md 2.10)."""
 MAX_OFFERED: Final = 500
+MAX_PULLED: Final = 64
+"""So many are remembered."""
 MANY: Final = 64
 """So many new entries are not kept until the end of the turn."""
 MAX_AHEAD: Final = 4_096
@@ -62,6 +64,8 @@ class Gossip:
         self._relay = Relay()
         self._guests: list[str] = []
         self._serving: set[str] = set()
+        self._pulled: dict[bytes, bool] = {}
+        """Blocks that their proposers were asked for, and whether consensus wanted them since."""
         self._gossip_ms = self._beat_ms = self._turn = 0
         self._clock_off = False
         self.catchup = Catchup(state, blocks, step)
@@ -115,6 +119,7 @@ class Gossip:
         bodies = [body for body in delivery.bodies if self._take_body(body, now_ms)]
         if state.carrier.relays:
             self._hand_on(delivery, entries, bodies)
+        self._pull(peer, delivery.lacking)
         for fact in delivery.facts:
             state.counters["proposals_received"] += isinstance(fact, agree.Proposal)
             # Asked for each: the one before may have ended the epoch, and its numbers with it.
@@ -129,6 +134,17 @@ class Gossip:
             # One answer to a member at a time: it asks again for what it still lacks.
             self._serving.add(peer.name)
             self.archive.submit(self._serve, peer, delivery.wants)
+
+    def _pull(self, peer: Peer, blocks: Sequence[bytes]) -> None:
+        """Whole blocks, from who proposed them by entries that are not here. Consensus asks again,
+        and others, if that brings nothing.
+        """
+        for block in blocks:
+            if block not in self._pulled and not self._state.machine.holds(block):
+                self._pulled[block] = False
+                self._state.say(peer.name, wants=(Want(block=block, first=0),))
+        while len(self._pulled) > MAX_PULLED:
+            del self._pulled[next(iter(self._pulled))]
 
     def _take_body(self, body: Body, now_ms: int) -> bool:
         """Whether a block is new here and consensus has use and room for it."""
@@ -199,6 +215,9 @@ class Gossip:
                 return
             if self.catchup.brings(effect.block):
                 return
+            if self._pulled.get(effect.block) is False:
+                self._pulled[effect.block] = True
+                return
         to = effect.peer if isinstance(effect, agree.Fetch) else effect.to
         self.outbox.append((None if to is None or to < 0 else self._name(to), effect))
 
@@ -212,14 +231,19 @@ class Gossip:
                 for peer in [to] if to is not None else self._next_peer():
                     state.say(peer, wants=(want,))
                 continue
-            blocks = [
-                bundle
-                for fact in effect.facts
-                if isinstance(fact, agree.Proposal)
-                for bundle in self._blocks.bundle_of(fact.vote.block)
-            ]
-            state.say(to, blocks=tuple(blocks), facts=tuple(effect.facts))
+            for fact in effect.facts:
+                if isinstance(fact, agree.Proposal):
+                    self._say_block(to, fact.vote.block)
+            state.say(to, facts=tuple(effect.facts))
         self.catchup.ask(state.clock.now_ms())
+
+    def _say_block(self, to: str | None, block_id: bytes) -> None:
+        """A block that is proposed: a large one by its entries' hashes; they were sent before."""
+        compact = self._blocks.compact_of(block_id)
+        if compact is not None:
+            self._state.say(to, compact=(compact,))
+        elif blocks := self._blocks.bundle_of(block_id):
+            self._state.say(to, blocks=tuple(blocks))
 
     def _next_peer(self) -> list[str]:
         """Any other member, each in turn, of those that can be reached if any can."""

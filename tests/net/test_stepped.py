@@ -13,7 +13,8 @@ import pytest
 from ledger.consensus import Consensus, Proposal, Received, Vote, Work
 from ledger.encoding import decode_bundle, encode_bundle
 from node.driver import Outcome
-from node.wire import Exchange
+from node.driver.blocks import COMPACT_BYTES
+from node.wire import CompactBlock, Exchange
 from tests.sim.replay import replay
 from tests.support.node import peer_of
 from tests.support.stepped import Post, PowerCut, Stepped, published
@@ -74,6 +75,78 @@ def test_a_body_that_somebody_spoiled_on_the_way_harms_nobody(stepped: Make) -> 
     driver = net.drivers[victim]
     assert (driver.status, dict(driver.alarms)) == ("ok", {})
     assert driver.counters["rejected"] > 0
+
+
+def many(net: Stepped) -> list[bytes]:
+    """Entries of more than a compact proposal is for."""
+    return net.world.accesses(COMPACT_BYTES // 400 + 100)
+
+
+def test_a_large_block_is_proposed_by_the_hashes_of_entries_that_all_have(stepped: Make) -> None:
+    net = stepped()
+    future = net.submit("h1", *many(net))
+    net.run(2_000)
+    published(future)
+    assert net.check() == 1
+    proposals = [item for _sender, _to, item in net.sent if item.compact]
+    assert len(proposals) >= 3
+    assert not any(item.blocks for _sender, _to, item in net.sent)
+    assert sum(len(part.leaves) for part in proposals[0].compact) < COMPACT_BYTES // 8
+
+
+def test_who_lacks_entries_of_a_large_block_asks_its_proposer_for_all_of_it(stepped: Make) -> None:
+    """Nobody waits for a timer: the view in which it is proposed is the one that makes it final."""
+    net = stepped()
+    victim = next(org for org in FOUR if org not in ("h1", leader_of(net, 1)))
+    net.allow = lambda _sender, to, item: not (to == victim and item.entries)
+    future = net.submit("h1", *many(net))
+    net.run(300)
+    published(future)
+    assert net.check() == 1
+    pulled = [(sender, to) for sender, to, item in net.sent if item.wants]
+    whole = [(sender, to) for sender, to, item in net.sent if item.blocks]
+    assert (pulled, whole) == ([(victim, leader_of(net, 1))], [(leader_of(net, 1), victim)])
+    assert net.drivers[victim].counters["nullified_views"] == 0
+
+
+def test_entries_that_a_proposer_names_and_never_shows_are_asked_of_others(stepped: Make) -> None:
+    net = stepped()
+    leader = leader_of(net, 1)
+    org = next(org for org in FOUR if org != leader)
+    net.allow = lambda sender, to, item: (
+        not ((item.entries and to != leader) or (item.blocks and sender == leader))
+    )
+    future = net.submit(org, *many(net))
+    net.run(10_000)
+    published(future)
+    assert net.check() == 1
+    assert {to for sender, to, item in net.sent if item.blocks and sender == org} == {
+        other for other in FOUR if other not in (org, leader)
+    }
+
+
+def test_other_entries_than_the_seal_commits_to_are_no_block(stepped: Make) -> None:
+    net = stepped()
+    victim = next(org for org in FOUR if org not in ("h1", leader_of(net, 1)))
+    turned: list[Exchange] = []
+
+    def turn_first(_sender: str, to: str, item: Exchange) -> bool:
+        if to == victim and item.compact and not turned:
+            block = item.compact[0]
+            leaves = block.leaves[32:] + block.leaves[:32]
+            turned.append(Exchange(v=1, pin=item.pin, compact=(CompactBlock(block.seal, leaves),)))
+            net.drivers[victim].deliver(peer_of(leader_of(net, 1)), turned[0])
+        return True
+
+    net.allow = turn_first
+    future = net.submit("h1", *many(net))
+    net.run(2_000)
+    published(future)
+    assert turned
+    assert net.check() == 1
+    driver = net.drivers[victim]
+    assert (driver.status, dict(driver.alarms)) == ("ok", {})
+    assert driver.counters["rejected"] == 1
 
 
 def test_what_a_node_recorded_replays_in_the_pure_machine(stepped: Make) -> None:
