@@ -3,16 +3,21 @@
 """
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cli.home import save_signer
+from cli.home import load_signer, save_signer
+from node.client import NodeClient
+from node.config import load_config
 from tests.cli.conftest import call
 from tests.net.conftest import Load, Network
 from tests.support.node import PASSPHRASE
+from tests.support.process import free_port
 
 Make = Callable[..., Network]
 FOUR = ("h1", "h2", "h3", "h4")
@@ -167,6 +172,63 @@ def test_procedure_3_other_node_keys(network: Make) -> None:
     net.wait_settled()
     assert net.health("h1")["status"] == "ok"
     assert run("doctor", "--home", home)["problems"] == 0
+
+
+@pytest.mark.night
+def test_procedure_3_a_node_whose_keys_are_lost_with_its_disk(
+    network: Make, tmp_path: Path
+) -> None:
+    """Nothing is left of h4: the others take it out, it makes itself anew and comes back."""
+    net = network(*FOUR)
+    give_office_keys(net)
+    net.start()
+    dataset(net.homes["h1"], "Before")
+    net.wait_settled()
+    net.kill("h4")
+    home, port = tmp_path / "h4", free_port()
+
+    def decided(*words: str | Path, ready: tuple[str, ...] = ()) -> None:
+        made = run(*words, "--home", net.homes["h1"])
+        for org in FOUR[:3]:
+            if (
+                run("state", "decision", made["leaf"], "--home", net.homes[org])["value"]["status"]
+                == "PENDING"
+            ):
+                run("endorse", made["leaf"], "--key", "committee", "--home", net.homes[org])
+            net.wait_settled()
+        for org in ready:
+            run("ready", "--home", net.homes[org])
+            net.wait_settled()
+
+    decided("config", "remove", "h4", ready=FOUR[:2])
+    file, part = tmp_path / "h4.invite", home / "h4.part"
+    run("invite", "h4", "--home", net.homes["h1"], "--out", file)
+    words = ("join", file, "--home", home, "--port", port)
+    joiner = subprocess.Popen([sys.executable, "-m", "cli", *map(str, words)])
+    try:
+        net.wait(lambda: (home / "genesis").exists(), "h4 began")
+        for name, capacity in (("officer", "so"), ("observer", "auditor"), ("committee", "dac")):
+            key = tmp_path / f"{name}.json"
+            described = call("keys", "public", name, "--org", "h4", "--capacity", capacity,
+                             "--subject", f"h4-{name}-2", "--home", home)  # fmt: skip
+            key.write_bytes(described.data)
+            if name == "officer":
+                decided("key", "register", key, "--key", "committee")
+            else:
+                run("key", "register", key, "--home", home,
+                    "--node", net.nodes["h1"].client.url)  # fmt: skip
+                net.wait_settled()
+        decided("config", "add", part, ready=FOUR[:2])
+        with NodeClient(f"http://127.0.0.1:{port}", load_signer(home, "node", None)) as client:
+            net.wait(lambda: client.health()["status"] == "ok", "h4 takes part again", 60)
+        dataset(home, "After")
+        assert "h4" not in load_config(home, b"-").peers
+        epoch = run("config", "show", "--home", net.homes["h2"])["current"]
+        assert (epoch["epoch"], len(epoch["members"])) == (2, 4)
+    finally:
+        joiner.terminate()
+        joiner.wait(60)
+    net.check({})
 
 
 @pytest.mark.slow
