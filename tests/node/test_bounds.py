@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -38,9 +38,9 @@ from node.driver import intake
 from node.httpsig import Head, Key, Request, Verifier, sign_request
 from node.main import open_driver
 from node.roster import Peer
-from node.wire import Exchange
+from node.wire import CompactBlock, Exchange
 from tests.support.node import make_config, make_home, peer_of
-from tests.support.world import World, make_world, sign_seal
+from tests.support.world import Blocks, World, make_world, sign_seal
 
 FOUR = ("h1", "h2", "h3", "h4")
 
@@ -237,6 +237,49 @@ def test_an_entry_that_two_threads_bring_is_checked_in_one(
     assert isinstance(last, Entry)
     assert len(checked) == 41
     assert not reader._reading._claimed
+
+
+def test_a_block_that_names_entries_waits_for_who_is_reading_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = make_world(FOUR)
+    raws = world.accesses(20)
+    block = world.extend(world.genesis.tip, raws, Blocks())
+    begun, go_on = Event(), Event()
+
+    def slowly(alg: int, key: bytes, signature: bytes, message: bytes) -> bool:
+        begun.set()
+        assert go_on.wait(5)
+        return verify(alg, key, signature, message)
+
+    tip, reader = world.genesis.tip, admission.Admission(Signatures(), world.genesis.tip)
+    leaves = b"".join(entry.leaf for entry in block.entries)
+    named = Exchange(v=1, pin=bytes(32), compact=(CompactBlock(block.seal.raw, leaves),))
+    assert reader.delivery(tip, peer_of("h2"), named).lacking == (block.seal.leaf,)
+    monkeypatch.setattr(admission, "verify_signature", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        reading = pool.submit(reader.entries, tip, raws)
+        assert begun.wait(5)
+        waiting = pool.submit(reader.delivery, tip, peer_of("h2"), named)
+        assert not wait([waiting], 0.05).done
+        go_on.set()
+    assert len(reading.result()) == len(raws)
+    (body,) = waiting.result().bodies
+    assert body.raws == [*raws, block.seal.raw]
+    assert not waiting.result().lacking
+
+
+def test_who_names_entries_without_a_right_to_propose_is_asked_for_nothing() -> None:
+    world = make_world(FOUR)
+    block = world.extend(world.genesis.tip, world.accesses(2), Blocks())
+    other = next(org for org in FOUR if org != block.seal.seal.proposer)
+    seal = sign_seal(
+        world.keys[other].node, msgspec.structs.replace(block.seal.seal, proposer=other)
+    )
+    reader = admission.Admission(Signatures(), world.genesis.tip)
+    named = Exchange(v=1, pin=bytes(32), compact=(CompactBlock(seal.raw, bytes(32)),))
+    found = reader.delivery(world.genesis.tip, peer_of(other), named)
+    assert (found.bodies, found.lacking, found.rejected) == ([], (), 1)
 
 
 def test_a_member_fills_its_own_share_only(monkeypatch: pytest.MonkeyPatch) -> None:
