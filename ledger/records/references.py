@@ -40,7 +40,7 @@ def _given(*leaves: str | None) -> tuple[str, ...]:
 
 
 def _requests(body: AccessBatchBody) -> tuple[str, ...]:
-    requests = [event.request for event in body.events]
+    requests = body.columns.requests
     return tuple([leaf for leaf in requests if isinstance(leaf, str)]) if any(requests) else ()
 
 

@@ -4,7 +4,7 @@ domain.md D14).
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Annotated, Literal, NamedTuple, cast
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 
@@ -70,14 +70,12 @@ class AccessEvent(Shape, frozen=True, kw_only=True):
 
 
 class Column(NamedTuple):
-    """One field of many accesses."""
+    """One field of many accesses, which say the same in most of them."""
 
-    values: Sequence[str | None]
-    """Of each access, in their order."""
-    words: set[str]
-    """Those that occur."""
-    gaps: bool
-    """Whether an access has none."""
+    words: tuple[str | None, ...]
+    """What occurs, None among it, each once, in order."""
+    places: list[int]
+    """For each access where in `words` its own stands."""
 
 
 class Columns(NamedTuple):
@@ -117,10 +115,10 @@ def in_columns(accesses: Sequence[AccessBody | AccessEvent]) -> Columns:
 
 
 def _column(values: Sequence[str | None]) -> Column:
-    words = set(values)
-    gaps = None in words
-    words.discard(None)
-    return Column(values, cast("set[str]", words), gaps)
+    if values and values.count(values[0]) == len(values):
+        return Column((values[0],), [0] * len(values))
+    places = {word: place for place, word in enumerate(dict.fromkeys(values))}
+    return Column(tuple(places), [places[word] for word in values])
 
 
 class BatchSummary(Shape, frozen=True, kw_only=True):

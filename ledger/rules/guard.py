@@ -152,13 +152,13 @@ def _of_access(body: AccessBody) -> tuple[str, ...]:
 def _of_batch(body: AccessBatchBody) -> tuple[str, ...]:
     # A batch repeats itself: each string is looked at once.
     given = body.columns
-    words = given.activities.words | given.datasets.words | given.persons.words
-    words |= given.permits.words | given.purposes.words | given.systems.words
+    words = {*given.activities.words, *given.datasets.words, *given.persons.words}
+    words.update(given.permits.words, given.purposes.words, given.systems.words)
     if any(given.requests):
         words.update([asked.system for asked in given.requests if isinstance(asked, Source)])
     if body.summary is not None:
         words.add(body.summary.system)
-    return tuple(sorted(words))
+    return tuple(sorted(filter(None, words)))
 
 
 def _of_dataset(body: DatasetBody) -> tuple[str, ...]:

@@ -74,13 +74,16 @@ def of_access(body: AccessBody | AccessEvent) -> tuple[str, ...]:
 def _of_batch(body: AccessBatchBody, _resolved: Resolved) -> tuple[str, ...]:
     """All that `of_access` gives for its events, worked out for each field once."""
     given = body.columns
-    systems = given.systems.words | ({body.summary.system} if body.summary else set())
-    datasets = given.datasets.words | {name.partition("@")[0] for name in given.datasets.words}
+    systems = set(filter(None, given.systems.words))
+    if body.summary:
+        systems.add(body.summary.system)
+    datasets = set(filter(None, given.datasets.words))
+    datasets |= {name.partition("@")[0] for name in datasets}
     return (
         *(f"source:{system}" for system in sorted(systems)),
         *sorted(f"dataset:{dataset}" for dataset in datasets),
-        *sorted(f"permit:{permit}" for permit in given.permits.words),
-        *sorted(f"person:{person}" for person in given.persons.words),
+        *sorted(f"permit:{permit}" for permit in given.permits.words if permit),
+        *sorted(f"person:{person}" for person in given.persons.words if person),
     )
 
 

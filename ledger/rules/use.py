@@ -218,8 +218,8 @@ def _of_each_kind(body: AccessBatchBody) -> Iterable[tuple[AccessEvent, int]]:
     """Of all events whose findings are the same one, and when it happened."""
     given = body.columns
     # Without a permit findings depend on the data, and on whether somebody is named.
-    kinds: Iterable[object] = given.datasets.values
-    if given.permits.words:
+    kinds: Iterable[object] = given.datasets.places
+    if any(given.permits.words):
         kinds = [
             (event.dataset, event.person is None)
             if event.permit is None
@@ -234,7 +234,7 @@ def _of_each_kind(body: AccessBatchBody) -> Iterable[tuple[AccessEvent, int]]:
             )
             for event in body.events
         ]
-    elif given.persons.gaps:
+    elif None in given.persons.words:
         kinds = [(event.dataset, event.person is None) for event in body.events]
     events = zip(body.events, body.times, strict=True)
     return dict(zip(kinds, events, strict=True)).values()
@@ -254,13 +254,14 @@ def _event_numbers(
     if min(times) < oldest_ms(draft, at):
         codes.add("BACKFILLED")
     numbers: dict[tuple[str, int], int] = {}
-    by_system: dict[str, list[int]] = {}
-    if len(given.systems.words) == 1:
-        by_system = dict.fromkeys(given.systems.words, given.seqs)
+    systems = given.systems.words
+    by_system: list[list[int]] = [[] for _ in systems]
+    if len(systems) == 1:
+        by_system = [given.seqs]
     else:
-        for event in body.events:
-            by_system.setdefault(event.source.system, []).append(event.source.seq)
-    for system, seqs in by_system.items():
+        for place, seq in zip(given.systems.places, given.seqs, strict=True):
+            by_system[place].append(seq)
+    for system, seqs in zip(systems, by_system, strict=True):
         used = set(seqs)
         if len(used) < len(seqs):
             codes.add("SEQ_REUSED")

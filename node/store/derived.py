@@ -161,14 +161,11 @@ class _Accesses:
 
     def _words(self, kind: str, column: Column) -> list[int]:
         """The numbers of the words of a column, which are counted; new words get theirs."""
-        values = column.values
-        if len(column.words) + column.gaps == 1:
-            return self._same(kind, values[0], len(values))
-        known = self._terms.kind(kind)
-        if not column.words <= known.keys():
-            for word in filter(None, values):
-                self._terms.intern(kind, word)
-        numbers = [ABSENT if word is None else known[word] for word in values]
+        if len(column.words) == 1:
+            return self._same(kind, column.words[0], len(column.places))
+        terms = self._terms
+        known = [ABSENT if word is None else terms.intern(kind, word) for word in column.words]
+        numbers = [known[place] for place in column.places]
         self._counts.update(numbers)
         return numbers
 
