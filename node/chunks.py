@@ -33,9 +33,13 @@ def open_database(path: Path, schema: str) -> sqlite3.Connection:
     """
     path.touch(mode=0o600, exist_ok=True)
     connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-    for pragma in PRAGMAS:
-        connection.execute(pragma)
-    connection.executescript(schema)
+    try:
+        for pragma in PRAGMAS:
+            connection.execute(pragma)
+        connection.executescript(schema)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

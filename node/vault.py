@@ -11,7 +11,7 @@ database of the vault is not the ledger's: it overwrites what it deletes and kee
 import secrets
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import RLock
 from typing import Any, Final, NamedTuple
@@ -152,16 +152,17 @@ class Vault:
         """Open a vault, or make it. Raises `ConfigError` (T6), `StorageError` (O2, O3)."""
         with storage_errors():
             connection = open_database(path, SCHEMA)
-        try:
-            vault = cls(connection, keys, Chunks.open(path.with_name(CHUNKS_FILE)))
+        with ExitStack() as undo:
+            undo.callback(connection.close)
+            chunks = Chunks.open(path.with_name(CHUNKS_FILE))
+            undo.callback(chunks.close)
+            vault = cls(connection, keys, chunks)
             with vault._transaction():
                 vault._group_key(CHECK)
             vault._height = vault._written = vault._placed("height")
             # What an erasure that did not come to its end left: it has no key any more.
-            vault.chunks.keep({row[0] for row in vault._rows("SELECT id FROM attachment")})
-        except BaseException:
-            connection.close()
-            raise
+            chunks.keep({row[0] for row in vault._rows("SELECT id FROM attachment")})
+            undo.pop_all()
         return vault
 
     def close(self) -> None:

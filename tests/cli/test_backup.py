@@ -1,12 +1,11 @@
 """`alliance backup` and `alliance restore`: a copy of the database, and the way back."""
 
-import sqlite3
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import call, log_file, make_chain, serving
-from tests.support.node import make_config, make_home, running
+from tests.support.node import database_at, make_config, make_home, running
 from tests.support.world import make_world
 
 
@@ -51,7 +50,7 @@ def test_a_restored_member_of_several_is_in_doubt_until_its_journal_says_so(
     for _start in range(2):
         with running(make_config(home)) as driver:
             assert driver.status == "silent"
-    with sqlite3.connect(home / "ledger.db") as database:
+    with database_at(home / "ledger.db") as database:
         assert database.execute("SELECT count(*) FROM doubt").fetchone() == (0,)
 
 
@@ -84,7 +83,7 @@ def test_a_damaged_journal_silences_the_node(tmp_path: Path) -> None:
     home = make_home(world, tmp_path / "home")
     with running(make_config(home)):
         pass
-    with sqlite3.connect(home / "ledger.db") as database:
+    with database_at(home / "ledger.db") as database:
         database.execute("INSERT INTO journal (epoch, view, body) VALUES (0, 1, x'7b')")
     with running(make_config(home)) as driver:
         assert driver.status == "silent"

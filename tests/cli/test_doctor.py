@@ -3,7 +3,6 @@ nothing is changed, whether the node runs or not.
 """
 
 import json
-import sqlite3
 import threading
 import time
 from collections import defaultdict
@@ -23,7 +22,7 @@ from ledger.consensus.journal import LAST_VIEW, Row
 from node.store.engine import Lock
 from tests.cli.conftest import Chain, call, make_chain
 from tests.net.conftest import Network
-from tests.support.node import make_config, make_home, running
+from tests.support.node import database_at, make_config, make_home, running
 from tests.support.process import free_port
 from tests.support.world import make_world
 
@@ -111,7 +110,7 @@ def test_it_takes_no_lock(home: Path) -> None:
 
 def _database(change: str) -> Callable[[Path], None]:
     def damage(home: Path) -> None:
-        with sqlite3.connect(home / "ledger.db") as database:
+        with database_at(home / "ledger.db") as database:
             database.execute("PRAGMA journal_mode = DELETE")
             database.execute(change)
 
@@ -136,7 +135,7 @@ def _other_chain(home: Path) -> None:
 
 def _quarantine(home: Path) -> None:
     row = encode_journal(Row(epoch=0, view=LAST_VIEW, floor=LAST_VIEW))
-    with sqlite3.connect(home / "ledger.db") as database:
+    with database_at(home / "ledger.db") as database:
         database.execute("PRAGMA journal_mode = DELETE")
         database.execute(
             "INSERT INTO journal (epoch, view, body) VALUES (0, ?, ?)", (LAST_VIEW, row)

@@ -2,7 +2,6 @@
 over restarts; and a fork that was seen is never forgotten (consensus.md 2.19, R10).
 """
 
-import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +21,7 @@ from node.config import Config
 from node.driver import Driver, Nobody
 from node.main import open_driver
 from node.wire import Exchange
-from tests.support.node import make_config, make_home, peer_of, running
+from tests.support.node import database_at, make_config, make_home, peer_of, running
 from tests.support.world import World, make_world
 
 FOUR = ("h1", "h2", "h3", "h4")
@@ -235,7 +234,7 @@ def test_other_alarms_do_not_outlive_the_process(config: Config, world: World) -
 def test_a_database_without_the_tables_gets_them(config: Config) -> None:
     with running(config):
         pass
-    with sqlite3.connect(config.database_file) as database:
+    with database_at(config.database_file) as database:
         database.execute("DROP TABLE accusation")
         database.execute("DROP TABLE alarm")
     with running(config) as driver:

@@ -3,6 +3,7 @@ on the disk.
 """
 
 import secrets
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -53,8 +54,10 @@ def described(data: bytes = DATA, **changes: Any) -> Deposit:
 
 
 @pytest.fixture
-def vault(tmp_path: Path) -> Vault:
-    return open_vault(config(tmp_path))
+def vault(tmp_path: Path) -> Iterator[Vault]:
+    vault = open_vault(config(tmp_path))
+    yield vault
+    vault.close()
 
 
 def filled(vault: Vault) -> str:

@@ -2,7 +2,6 @@
 disk or clock.
 """
 
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +22,7 @@ from ledger.rules.values import SourceState
 from ledger.state import state_key
 from node.driver import Driver, Outcome, Published, loop, mempool
 from node.main import open_driver
-from tests.support.node import FakeTime, make_config, make_home, running
+from tests.support.node import FakeTime, database_at, make_config, make_home, running
 from tests.support.world import GENESIS_MS, World, make_world, sign_payload, uuid7
 
 
@@ -260,7 +259,7 @@ def test_a_second_writer_stops_this_one(home: Path, world: World) -> None:
     raws = world.accesses(2)
     with running(make_config(home)) as driver:
         post(driver, raws[:1])
-        with sqlite3.connect(home / "ledger.db") as other:
+        with database_at(home / "ledger.db") as other:
             other.execute("UPDATE tip SET leaf = zeroblob(32)")
         other.close()
         note = driver.view.checkpoint

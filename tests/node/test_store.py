@@ -17,6 +17,7 @@ from ledger.records.use import CorrectionBody
 from node.store import Store
 from node.store import database as database_module
 from node.store.engine import Lock
+from tests.support.node import database_at
 from tests.support.world import Blocks, World, make_world
 
 
@@ -88,7 +89,7 @@ def load(path: Path, world: World) -> tuple[Store, Applied]:
 
 
 def dump(path: Path, *tables: str) -> dict[str, list[tuple[object, ...]]]:
-    with sqlite3.connect(path) as connection:
+    with database_at(path) as connection:
         return {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in tables}  # noqa: S608
 
 
@@ -151,7 +152,7 @@ def test_two_writers_never_both_append(
     path = tmp_path / "ledger.db"
     fill(path, world, blocks, 3)
     store, _ = load(path, world)
-    with sqlite3.connect(path) as other:
+    with database_at(path) as other:
         other.execute(statement)
     other.close()
     with pytest.raises(StorageError) as error:
@@ -165,7 +166,7 @@ def _change(table: str, column: str, where: str = "1") -> Callable[[Path], None]
     """Flip a bit in the middle of a value."""
 
     def damage(path: Path) -> None:
-        with sqlite3.connect(path) as connection:
+        with database_at(path) as connection:
             key = f"SELECT rowid, {column} FROM {table} WHERE {where}"  # noqa: S608
             row, value = connection.execute(key).fetchone()
             middle = len(value) // 2
@@ -181,7 +182,7 @@ def _change(table: str, column: str, where: str = "1") -> Callable[[Path], None]
 
 def _sql(statement: str) -> Callable[[Path], None]:
     def damage(path: Path) -> None:
-        with sqlite3.connect(path) as connection:
+        with database_at(path) as connection:
             connection.execute(statement)
         connection.close()
 
@@ -190,7 +191,7 @@ def _sql(statement: str) -> Callable[[Path], None]:
 
 def _body(path: Path) -> None:
     """A body that is well compressed and says something else."""
-    with sqlite3.connect(path) as connection:
+    with database_at(path) as connection:
         (body,) = connection.execute("SELECT body FROM block WHERE height = 2").fetchone()
         raw = bytearray(zlib.decompress(body))
         raw[300] ^= 1

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,10 @@ def deposit(
 
 
 @pytest.fixture
-def vault(tmp_path: Path) -> Vault:
-    return open_vault(config(tmp_path))
+def vault(tmp_path: Path) -> Iterator[Vault]:
+    vault = open_vault(config(tmp_path))
+    yield vault
+    vault.close()
 
 
 # --- at rest ----------------------------------------------------------------------------------

@@ -3,9 +3,10 @@ application.
 """
 
 import secrets
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,13 @@ from node.roster import Peer, Role
 from tests.support.world import World
 
 PASSPHRASE = b"for tests only"
+
+
+@contextmanager
+def database_at(path: Path) -> Iterator[sqlite3.Connection]:
+    """The database of a node that does not run, to be looked at or damaged."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        yield connection
 
 
 def make_home(world: World, home: Path, org: str | None = None) -> Path:
