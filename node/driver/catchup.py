@@ -95,6 +95,11 @@ class Catchup:
         """
         return block in self._feeding or (self._state.behind or 0) >= FEW
 
+    @property
+    def asks(self) -> bool:
+        """Whether final blocks that this node lacks are asked for, or about to be."""
+        return self._lacking or bool(self._asked)
+
     # --- what comes -------------------------------------------------------------------------------
 
     def learn(self, peer: Peer, delivery: Delivery, now_ms: int) -> None:

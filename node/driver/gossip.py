@@ -31,7 +31,7 @@ BEAT_MS: Final = 5_000
 IDLE_BEAT_MS: Final = 15_000
 """How often the others are told where this node stands (consensus.md 2.10)."""
 MAX_OFFERED: Final = 500
-MAX_PULLED: Final = 64
+MAX_ASKED: Final = 64
 """So many are remembered."""
 MANY: Final = 64
 """So many new entries are not kept until the end of the turn."""
@@ -64,8 +64,8 @@ class Gossip:
         self._relay = Relay()
         self._guests: list[str] = []
         self._serving: set[str] = set()
-        self._pulled: dict[bytes, bool] = {}
-        """Blocks that their proposers were asked for, and whether consensus wanted them since."""
+        self._asked: dict[bytes, bool] = {}
+        """Blocks that others were asked for, and whether consensus wanted them since."""
         self._gossip_ms = self._beat_ms = self._turn = 0
         self._clock_off = False
         self.catchup = Catchup(state, blocks, step)
@@ -140,11 +140,23 @@ class Gossip:
         and others, if that brings nothing.
         """
         for block in blocks:
-            if block not in self._pulled and not self._state.machine.holds(block):
-                self._pulled[block] = False
+            if block not in self._asked and not self._state.machine.holds(block):
+                self._note_asked(block, wanted=False)
                 self._state.say(peer.name, wants=(Want(block=block, first=0),))
-        while len(self._pulled) > MAX_PULLED:
-            del self._pulled[next(iter(self._pulled))]
+
+    def _is_on_its_way(self, block: bytes) -> bool:
+        """Whether a block that consensus wants for the first time was asked for already: of its
+        proposer, or as one of those that became final meanwhile. It wants it again in a second.
+        """
+        wanted = self._asked.get(block, not self.catchup.asks)
+        if not wanted:
+            self._note_asked(block, wanted=True)
+        return not wanted
+
+    def _note_asked(self, block: bytes, *, wanted: bool) -> None:
+        self._asked[block] = wanted
+        if len(self._asked) > MAX_ASKED:
+            del self._asked[next(iter(self._asked))]
 
     def _take_body(self, body: Body, now_ms: int) -> bool:
         """Whether a block is new here and consensus has use and room for it."""
@@ -215,8 +227,7 @@ class Gossip:
                 return
             if self.catchup.brings(effect.block):
                 return
-            if self._pulled.get(effect.block) is False:
-                self._pulled[effect.block] = True
+            if self._is_on_its_way(effect.block):
                 return
         to = effect.peer if isinstance(effect, agree.Fetch) else effect.to
         self.outbox.append((None if to is None or to < 0 else self._name(to), effect))

@@ -151,6 +151,23 @@ def test_other_entries_than_the_seal_commits_to_are_no_block(stepped: Make) -> N
     assert driver.counters["rejected"] == 1
 
 
+def test_who_was_away_for_a_few_blocks_is_given_each_of_them_once(stepped: Make) -> None:
+    net = stepped()
+    late = next(org for org in FOUR if org not in ("h1", leader_of(net, 1)))
+    net.cut(late)
+    for seq in (1, 2, 3):
+        future = net.submit("h1", net.world.access(seq=seq))
+        net.run(5_000)
+        published(future)
+    net.sent.clear()
+    net.start(late)
+    net.run(5_000)
+    assert net.check() >= 3
+    wants = [want for sender, _to, item in net.sent if sender == late for want in item.wants]
+    assert wants
+    assert all(want.block is None for want in wants)
+
+
 def test_what_a_node_recorded_replays_in_the_pure_machine(stepped: Make) -> None:
     net = stepped()
     net.settings = dict.fromkeys(FOUR, 'record = "record.jsonl"\n')
