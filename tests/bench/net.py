@@ -66,13 +66,14 @@ class Network:
         """Until all running nodes have published the largest size. Raises `TimeoutError`."""
         deadline = time.monotonic() + WAIT_S
         while True:
+            # The others are a moment behind, and asked too early all are asked twice.
+            time.sleep(ASK_S)
             healths = [node.client.health() for node in self.nodes.values()]
             size = max(health["size"] for health in healths)
             if all(health["published"] == size for health in healths):
                 return
             if time.monotonic() > deadline:
                 raise TimeoutError("the nodes of the measurement do not reach the same size")
-            time.sleep(ASK_S)
 
     def ingest(self, org: str, raws: Sequence[bytes]) -> tuple[float, float]:
         """Entries in requests of up to 1,000 to one member, until all have them: CPU seconds of
