@@ -29,6 +29,10 @@ class Presence:
         self._offsets = {name: pair for name, pair in self._offsets.items() if name in members}
         self._lives = {name: pair for name, pair in self._lives.items() if name in members}
 
+    def knows(self, member: str, boot_id: bytes) -> bool:
+        """Whether this life of a member has spoken before; of the last two."""
+        return any(life.boot_id == boot_id for life in self._lives.get(member, ()))
+
     def learn(self, member: str, status: Status, now_ms: int) -> tuple[Status, ...]:
         """Take in a heartbeat that this member sent itself.
 

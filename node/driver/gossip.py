@@ -193,9 +193,13 @@ class Gossip:
             state.say(peer.name, summary=state.machine.summary(), cosignatures=words)
 
     def _learn_presence(self, peer: Peer, status: agree.Status, now_ms: int) -> None:
-        """A member's heartbeat: is this node's clock fit to lead, is that member's key in use
-        twice?
+        """A member's heartbeat: did it just start, is this node's clock fit to lead, is that
+        member's key in use twice?
         """
+        if not self._presence.knows(peer.name, status.boot_id):
+            # It cannot know yet whether it is behind, and in an idle network would not hear for
+            # a while.
+            self._state.say(peer.name, summary=self._state.machine.summary())
         both = self._presence.learn(peer.name, status, now_ms)
         if both:
             # It cannot hear its other self, and must (consensus.md 2.12).

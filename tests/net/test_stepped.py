@@ -168,6 +168,18 @@ def test_who_was_away_for_a_few_blocks_is_given_each_of_them_once(stepped: Make)
     assert all(want.block is None for want in wants)
 
 
+def test_who_starts_in_an_idle_network_is_told_at_once_that_it_lacks_nothing(stepped: Make) -> None:
+    net = stepped()
+    future = net.submit("h1", net.world.access(seq=1))
+    net.run(60_000)
+    published(future)
+    net.cut("h3")
+    net.start("h3")
+    assert net.drivers["h3"].behind is None
+    net.run(100)
+    assert net.drivers["h3"].behind == 0
+
+
 def test_what_a_node_recorded_replays_in_the_pure_machine(stepped: Make) -> None:
     net = stepped()
     net.settings = dict.fromkeys(FOUR, 'record = "record.jsonl"\n')
