@@ -6,6 +6,7 @@ with the network's work.
 """
 
 import os
+import shutil
 import signal
 import sqlite3
 import statistics
@@ -24,6 +25,8 @@ from tests.support.world import World, make_world
 
 ORGS = ("h1", "h2", "h3", "h4")
 ROUNDS = 3
+TRIES = 6
+"""Four processes on two cores meet more noise than one: the best of so many."""
 SINGLE = 2_000
 BATCHES = 80
 EVENTS = 150
@@ -110,7 +113,7 @@ def _individually(net: Network) -> Iterator[Goal]:
     key = net.world.keys["h1"].system.public_key
     node_s, bare_s = [], []
     fsyncs = blocks = 0
-    for number in range(ROUNDS):
+    for number in range(TRIES):
         raws = net.world.accesses(SINGLE, first_seq=1 + number * SINGLE)
         statements = [decode_statement(raw) for raw in raws]
         checks = [(s.signature, s.to_be_signed) for s in statements]
@@ -209,18 +212,27 @@ def _late_member(net: Network) -> Goal:
     """The fourth member starts with nothing and fetches all blocks; less what its start costs, at
     which the others stand still.
     """
-    net.signal(signal.SIGSTOP)
-    net.start("h4")
-    fresh_s = node_cpu_s(net.nodes["h4"])
-    net.signal(signal.SIGCONT)
-    net.wait_equal()
-    spent_s = node_cpu_s(net.nodes["h4"]) - fresh_s
-    store_s = min(bare_insert_s(net.homes["h1"] / "ledger.db") for _ in range(ROUNDS))
-    fetch_s = min(cpu_s(lambda: _fetch(net)) for _ in range(ROUNDS))
+    home, untouched = net.homes["h4"], net.homes["h4"].with_suffix(".untouched")
+    shutil.copytree(home, untouched)
+    tries, store, fetch = [], [], []
+    for _ in range(TRIES):
+        if tries:
+            net.stop("h4")
+            shutil.rmtree(home)
+            shutil.copytree(untouched, home)
+        net.signal(signal.SIGSTOP)
+        net.start("h4")
+        fresh_s = node_cpu_s(net.nodes["h4"])
+        net.signal(signal.SIGCONT)
+        net.wait_equal()
+        tries.append(node_cpu_s(net.nodes["h4"]) - fresh_s)
+        store.append(bare_insert_s(net.homes["h1"] / "ledger.db"))
+        fetch.append(cpu_s(lambda: _fetch(net)))
+    spent_s, bare_s = min(tries), min(store) + min(fetch)
     each = spent_s / (ROUNDS * BATCHES * EVENTS) * 1e6
     what = f"G9 late member / unchecked fetch and store ({each:.1f} us CPU an event)"
     return Goal(f"net::sync/batched/n={ROUNDS * BATCHES * EVENTS}", what,
-                spent_s / (store_s + fetch_s), 2.5)  # fmt: skip
+                spent_s / bare_s, 2.5)  # fmt: skip
 
 
 def _fetch(net: Network) -> None:
@@ -233,10 +245,14 @@ def _fetch(net: Network) -> None:
 def _in_batches(net: Network) -> Goal:
     database = net.homes["h1"] / "ledger.db"
     before = database.with_suffix(".before")
-    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(before)) as copy:
-        source.backup(copy)
-    node_s = min(net.ingest("h1", _batches(net, ROUNDS + number))[0] for number in range(ROUNDS))
-    bare_s = min(bare_insert_s(database, before) for _ in range(ROUNDS)) / ROUNDS
+    nodes, bare = [], []
+    for number in range(TRIES):
+        before.unlink(missing_ok=True)
+        with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(before)) as copy:
+            source.backup(copy)
+        nodes.append(net.ingest("h1", _batches(net, ROUNDS + number))[0])
+        bare.append(bare_insert_s(database, before))
+    node_s, bare_s = min(nodes), min(bare)
     each = node_s / len(ORGS) / BATCHES / EVENTS * 1e6
     what = f"G7 n x bare inserts / all nodes ({each:.1f} us CPU an event and node)"
     name = f"net::ingest/batched/n=4x{BATCHES * EVENTS}"
