@@ -25,7 +25,7 @@ from ledger.notes import Note, NoteKey, NoteSignature, decode_checkpoint, decode
 from ledger.records import decode_entry
 from ledger.records.envelope import Entry
 from ledger.records.seal import SealEntry, decode_seal
-from ledger.rules import find_signer
+from ledger.rules import Signer, find_signer
 from ledger.verify import cosigner_keys, decode_epochs, verify_epochs
 from node.roster import Peer
 from node.wire import CompactBlock, Exchange, FinalBlocks, Want
@@ -56,12 +56,22 @@ class Signatures:
 
     def check(self, alg: int, key: bytes, signature: bytes, message: bytes) -> bool:
         """Verify, and remember what is right."""
-        what = alg, key, message
-        if self._known.get(signature) == what:
-            return True
-        right = verify_signature(alg, key, signature, message)
-        if right:
-            self._keep(signature, what)
+        return self.check_all([(alg, key, signature, message)])[0]
+
+    def check_all(self, checks: Sequence[tuple[int, bytes, bytes, bytes]]) -> list[bool]:
+        """`check` of each. What is right is remembered at the end: other threads go on while a
+        signature is checked, and whatever stands between two checks waits for them.
+        """
+        known = [self._known.get(check[2]) == (*check[:2], check[3]) for check in checks]
+        right = [
+            held or verify_signature(*check) for check, held in zip(checks, known, strict=True)
+        ]
+        with self._lock:
+            for (alg, key, signature, message), held, is_right in zip(
+                checks, known, right, strict=True
+            ):
+                if is_right and not held:
+                    self._keep(signature, (alg, key, message))
         return right
 
     def verify(self, alg: int, key: bytes, signature: bytes, message: bytes) -> bool:
@@ -77,12 +87,11 @@ class Signatures:
                 self._drop(entry.statement.signature)
 
     def _keep(self, signature: bytes, what: tuple[int, bytes, bytes]) -> None:
-        with self._lock:
-            self._drop(signature)
-            self._known[signature] = what
-            self._bytes += AROUND + len(what[2])
-            while self._bytes > self._limit:
-                self._drop(next(iter(self._known)))
+        self._drop(signature)
+        self._known[signature] = what
+        self._bytes += AROUND + len(what[2])
+        while self._bytes > self._limit:
+            self._drop(next(iter(self._known)))
 
     def _drop(self, signature: bytes) -> None:
         what = self._known.pop(signature, None)
@@ -316,15 +325,40 @@ class Admission:
         """
         if not raws:
             return []
-        signers: dict[bytes, tuple[int, bytes]] = {}
         with self._reading.claim(raws) as (mine, others):
-            parsed = [self._parse(raw) for raw in mine]
-            checked = [self._check(tip, entry, signers) for entry in parsed]
-            found = dict(zip(mine, checked, strict=True))
+            found = dict(zip(mine, self._read(tip, mine), strict=True))
             self.parsed.keep(entry for entry in found.values() if isinstance(entry, Entry))
         for other in others:
             other.wait()
-        return [found.get(raw) or self._check(tip, self._parse(raw), signers) for raw in raws]
+        rest = [raw for raw in raws if raw not in found]
+        found.update(zip(rest, self._read(tip, rest), strict=True))
+        return [found[raw] for raw in raws]
+
+    def _read(self, tip: Tip, raws: Sequence[bytes]) -> list[Entry | AllianceError]:
+        """Each entry, or what is wrong with it."""
+        parsed = [self._parse(raw) for raw in raws]
+        entries = [entry for entry in parsed if isinstance(entry, Entry)]
+        checked = iter(self._check_authors(tip, entries))
+        return [next(checked) if isinstance(item, Entry) else item for item in parsed]
+
+    def _check_authors(self, tip: Tip, entries: Sequence[Entry]) -> Iterator[Entry | AllianceError]:
+        """Each entry, or what is wrong with its author or its signature."""
+        kids = {entry.statement.kid for entry in entries}
+        signers = {kid: self._signer(tip, kid) for kid in kids}
+        checks = [
+            (signer.alg, signer.public_key, statement.signature, statement.to_be_signed)
+            for statement in (entry.statement for entry in entries)
+            if isinstance(signer := signers[statement.kid], Signer)
+        ]
+        right = iter(self.signatures.check_all(checks))
+        for entry in entries:
+            signer = signers[entry.statement.kid]
+            if isinstance(signer, AllianceError):
+                yield signer
+            elif next(right):
+                yield entry
+            else:
+                yield SignatureError("S3.signature", org=entry.statement.iss)
 
     def _parse(self, raw: bytes) -> Entry | AllianceError:
         try:
@@ -332,30 +366,11 @@ class Admission:
         except AllianceError as error:
             return error
 
-    def _check(
-        self,
-        tip: Tip,
-        entry: Entry | AllianceError,
-        signers: dict[bytes, tuple[int, bytes]],
-    ) -> Entry | AllianceError:
+    def _signer(self, tip: Tip, kid: bytes) -> Signer | AllianceError:
         try:
-            if isinstance(entry, Entry):
-                self._check_author(tip, entry, signers)
+            return find_signer(tip.state, tip.config, b64url(kid))
         except AllianceError as error:
             return error
-        return entry
-
-    def _check_author(
-        self, tip: Tip, entry: Entry, signers: dict[bytes, tuple[int, bytes]]
-    ) -> None:
-        statement = entry.statement
-        known = signers.get(statement.kid)
-        if known is None:
-            signer = find_signer(tip.state, tip.config, b64url(statement.kid))
-            known = signers[statement.kid] = (signer.alg, signer.public_key)
-        message = statement.to_be_signed
-        if not self.signatures.check(*known, statement.signature, message):
-            raise SignatureError("S3.signature", org=statement.iss)
 
     def delivery(self, tip: Tip, peer: Peer, exchange: Exchange) -> Delivery:
         """What is right of a message; what is not is dropped and counted.
