@@ -234,8 +234,8 @@ class Fetch(msgspec.Struct, frozen=True, gc=False):
     """Ask peers (first `peer`, unless -1) for what is missing; it comes back as `BlockReceived`
     and `Received`.
 
-    Either one block by id, or the final blocks from `first` on with their certificates (`block` is
-    None).
+    Either one block by id, at height `first` or below, or the final blocks from `first` on with
+    their certificates (`block` is None).
     """
 
     block: bytes | None

@@ -677,17 +677,17 @@ class Consensus:
 
     def _fetch_missing(self) -> None:
         """Ask for what a certificate or the current proposal needs; again every `sync_ms`."""
-        missing: list[bytes] = []
+        missing: dict[bytes, int] = {}
         for fact in self._named():
             root = self._blocks.missing_root(fact.block)
             if root is not None and root not in missing and fact.height > self.final.height:
-                missing.append(root)
+                missing[root] = fact.height
         self._asked = {block: at for block, at in self._asked.items() if block in missing}
-        for block in missing:
+        for block, height in missing.items():
             asked = self._asked.get(block)
             if asked is None or self._now >= asked + self._timing.sync_ms:
                 self._asked[block] = self._now
-                self._effects.append(Fetch(block, 0, -1))
+                self._effects.append(Fetch(block, height, -1))
 
     def _named(self) -> Iterator[Vote | Certificate]:
         """The facts that name a block which this node needs."""

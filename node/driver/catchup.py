@@ -95,10 +95,12 @@ class Catchup:
         """
         return block in self._feeding or (self._state.behind or 0) >= FEW
 
-    @property
-    def asks(self) -> bool:
-        """Whether final blocks that this node lacks are asked for, or about to be."""
-        return self._lacking or bool(self._asked)
+    def covers(self, height: int) -> bool:
+        """Whether the final blocks up to this height are asked for, or are with this turn."""
+        heights = [ask.last for ask in self._asked.values()]
+        if self._lacking:
+            heights += [claim.final_height for claim in self._state.membership.claims.values()]
+        return height <= max(heights, default=0)
 
     # --- what comes -------------------------------------------------------------------------------
 

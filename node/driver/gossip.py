@@ -144,11 +144,11 @@ class Gossip:
                 self._note_asked(block, wanted=False)
                 self._state.say(peer.name, wants=(Want(block=block, first=0),))
 
-    def _is_on_its_way(self, block: bytes) -> bool:
+    def _is_on_its_way(self, block: bytes, height: int) -> bool:
         """Whether a block that consensus wants for the first time was asked for already: of its
         proposer, or as one of those that became final meanwhile. It wants it again in a second.
         """
-        wanted = self._asked.get(block, not self.catchup.asks)
+        wanted = self._asked.get(block, not self.catchup.covers(height))
         if not wanted:
             self._note_asked(block, wanted=True)
         return not wanted
@@ -231,7 +231,7 @@ class Gossip:
                 return
             if self.catchup.brings(effect.block):
                 return
-            if self._is_on_its_way(effect.block):
+            if self._is_on_its_way(effect.block, effect.first):
                 return
         to = effect.peer if isinstance(effect, agree.Fetch) else effect.to
         self.outbox.append((None if to is None or to < 0 else self._name(to), effect))
