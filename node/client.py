@@ -224,7 +224,14 @@ class _Connection:
 
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
-            response = self._http.request(method, path, **options)
+            try:
+                response = self._http.request(method, path, **options)
+            except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+                if method != "GET":
+                    raise
+                # A kept connection that the node closed at this very moment: who only asks may
+                # ask again on a new one (RFC 9110 9.2.2).
+                response = self._http.request(method, path, **options)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise not_reached(self.url, error) from None
         # It is read, and httpx ties it to its stream: without this a body would stay in memory
