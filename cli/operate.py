@@ -194,11 +194,7 @@ def backup(
     config = open_config(home, passphrase_file)
     with progress("backing-up", None) as advance:
         copied = copying.back_up(config.database_file, file, _pages(advance))
-    result: dict[str, str | int] = {
-        "file": str(file),
-        "height": copied.height,
-        "size": copied.size,
-    }
+    result = _copied(file, copied.height, copied.size)
     made = {**result, "file": str(file.absolute()), "time_ms": clock_ms()}
     homes.write_over(home / LAST_BACKUP, json.dumps(made).encode())
     show(result, [say("backed-up", **result)])
@@ -221,7 +217,7 @@ def restore(
         raise MalformedError("X2", field="FILE")
     config = open_config(home, passphrase_file)
     org, alone = org_of(home, passphrase_file), homes.load_genesis(home).tip.config.n == 1
-    result: dict[str, str | int] = {"file": "", "height": 0, "size": 0}
+    result = _copied("", 0, 0)
     if file is None:
         _begin_anew(config)
         lines = [say("restored-nothing", org=org)]
@@ -230,10 +226,14 @@ def restore(
         with progress("backing-up", None) as advance:
             copied = copying.restore(file, config.database_file, bundle, _pages(advance))
         alone = alone and not copied.epoch
-        result = {"file": str(file), "height": copied.height, "size": copied.size}
+        result = _copied(file, copied.height, copied.size)
         lines = [say("restored", org=org, **result)]
     lines.append(say("restored-alone" if alone else "restored-doubt"))
     show({**result, "org": org, "in_doubt": not alone}, lines)
+
+
+def _copied(file: Path | str, height: int, size: int) -> dict[str, str | int]:
+    return {"file": str(file), "height": height, "size": size}
 
 
 def _begin_anew(config: Config) -> None:

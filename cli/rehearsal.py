@@ -8,9 +8,7 @@ more members than may be absent are gone for good, and the others go on in a new
 import contextlib
 import io
 import shlex
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -21,7 +19,7 @@ from cli.demo import make_scene
 from cli.hospitals import SETTLE_S, Hospital, settle
 from cli.options import Lang
 from cli.screen import say
-from cli.stage import Demo, clean
+from cli.stage import Demo, folder_for
 from ledger.errors import AllianceError, ProofError
 
 ORGS: Final = ("h1", "h2", "h3", "h4")
@@ -40,23 +38,12 @@ def drill(
     gone than may be; four nodes on this machine, gone afterwards.
     """
     started = time.monotonic()
-    with _folder(keep) as out:
+    with folder_for("drill", keep) as out:
         scene = make_scene(context, out)
         members = [Hospital(scene, org) for org in ORGS]
         rehearse(scene, members)
         seconds = round(time.monotonic() - started)
         typer.echo("\n" + typer.style(say("drill-done", seconds=seconds), fg="green"))
-
-
-@contextlib.contextmanager
-def _folder(keep: Path | None) -> Iterator[Path]:
-    """The folder that was asked for, else one that is gone afterwards."""
-    if keep is not None:
-        clean(keep)
-        yield keep
-        return
-    with tempfile.TemporaryDirectory(prefix="alliance-drill-") as folder:
-        yield Path(folder)
 
 
 def rehearse(scene: Demo, members: list[Hospital]) -> None:

@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -91,6 +92,19 @@ def clean(out: Path) -> None:
         (out / MARK).touch()
     except OSError:
         raise ConfigError("X1.file", file=str(out)) from None
+
+
+@contextlib.contextmanager
+def folder_for(name: str, keep: Path | None) -> Iterator[Path]:
+    """The folder that was asked for, else one of this name that is gone afterwards. Raises as
+    `clean`.
+    """
+    if keep is not None:
+        clean(keep)
+        yield keep
+        return
+    with tempfile.TemporaryDirectory(prefix=f"alliance-{name}-") as folder:
+        yield Path(folder)
 
 
 def free_port() -> int:

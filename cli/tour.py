@@ -2,10 +2,8 @@
 that is gone afterwards.
 """
 
-import contextlib
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +13,7 @@ from cli.demo import make_scene, running
 from cli.life import Cast, House, Life
 from cli.options import Lang
 from cli.screen import say
-from cli.stage import ORIGIN, clean
+from cli.stage import ORIGIN, folder_for
 from cli.story import PERMIT, RESULT, attribution, tell
 
 ORG = "h1"
@@ -30,7 +28,7 @@ def tour(
     lang: Lang = None,  # noqa: ARG001
 ) -> None:
     """Walk through one whole life of a data use, from the first key to an audit."""
-    with _folder(keep) as out:
+    with folder_for("tour", keep) as out:
         typer.echo(say("tour-welcome", folder=str(out)))
         scene = make_scene(context, out)
         house = House(ORG, scene.home)
@@ -39,17 +37,6 @@ def tour(
         typer.echo("\n" + say("tour-end"))
         if keep is not None:
             typer.echo(say("tour-kept", folder=str(out)))
-
-
-@contextlib.contextmanager
-def _folder(keep: Path | None) -> Iterator[Path]:
-    """The folder that was asked for, else one that is gone afterwards."""
-    if keep is not None:
-        clean(keep)
-        yield keep
-        return
-    with tempfile.TemporaryDirectory(prefix="alliance-tour-") as folder:
-        yield Path(folder)
 
 
 def pause_of(yes: bool) -> Callable[[], None]:

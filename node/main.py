@@ -11,7 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
 from fastapi import FastAPI
@@ -153,19 +153,13 @@ async def _listening(config: Config, app: ASGIApp) -> AsyncIterator[None]:
         yield
         return
     server = _PeerServer(
-        uvicorn.Config(
+        _bounded(
+            config,
             app,
-            host=config.peer_host,
-            port=config.peer_port,
-            http=bounded_protocol(),
-            limit_concurrency=MAX_CONNECTIONS,
-            **tls_of(config, config.peer_host),
-            log_config=None,
-            access_log=False,
+            config.peer_host,
+            config.peer_port,
             lifespan="off",
             ws="none",
-            proxy_headers=False,
-            server_header=False,
             timeout_keep_alive=PEER_KEEP_S,
             timeout_graceful_shutdown=1,
         )
@@ -176,6 +170,25 @@ async def _listening(config: Config, app: ASGIApp) -> AsyncIterator[None]:
     finally:
         server.should_exit = True
         await task
+
+
+def _bounded(config: Config, app: ASGIApp, host: str, port: int, **settings: Any) -> uvicorn.Config:
+    """What both servers of a node hold to: bounded connections, TLS where there is any, and no word
+    of their own in logs and headers.
+    """
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        http=bounded_protocol(),
+        limit_concurrency=MAX_CONNECTIONS,
+        **tls_of(config, host),
+        proxy_headers=False,
+        server_header=False,
+        log_config=None,
+        access_log=False,
+        **settings,
+    )
 
 
 class _Server(uvicorn.Server):
@@ -210,17 +223,11 @@ def serve(config: Config) -> None:
     previous = {number: signal.signal(number, _stopped) for number in STOP_SIGNALS}
     try:
         server = _Server(
-            uvicorn.Config(
+            _bounded(
+                config,
                 app,
-                host=config.host,
-                port=config.port,
-                http=bounded_protocol(),
-                limit_concurrency=MAX_CONNECTIONS,
-                **tls_of(config, config.host),
-                proxy_headers=False,
-                server_header=False,
-                log_config=None,
-                access_log=False,
+                config.host,
+                config.port,
                 timeout_graceful_shutdown=max(1, config.stop_ms // 1000),
             ),
             driver,
