@@ -183,6 +183,10 @@ class Store:
         if rows:
             self._sqlite.executemany(statement, rows)
 
+    def _add(self, insert: derived.Insert, rows: Sequence[tuple[Any, ...]]) -> None:
+        for statement, values in insert.pieces(rows):
+            self._many(statement, values)
+
     def _one(self, statement: str, *values: object) -> int:
         return self._sqlite.execute(statement, values).rowcount
 
@@ -262,13 +266,13 @@ class Store:
         """The derived rows of a block."""
         self._open.append(block)
         rows = derived.derive(block, self.terms)
-        self._many(derived.INSERT_ID, rows.ids)
-        self._many(derived.INSERT_LEAF, rows.leaves)
-        self._many(derived.INSERT_ACCESS, rows.accesses)
+        self._add(derived.INSERT_ID, rows.ids)
+        self._add(derived.INSERT_LEAF, rows.leaves)
+        self._add(derived.INSERT_ACCESS, rows.accesses)
         if rows.others:
             history = Overlay(self.history(), self._open)
-            self._many(derived.INSERT_POSTING, derived.postings(rows.others, self.terms, history))
-        self._many(derived.INSERT_TERM, self.terms.fresh)
+            self._add(derived.INSERT_POSTING, derived.postings(rows.others, self.terms, history))
+        self._add(derived.INSERT_TERM, self.terms.fresh)
         self._many(derived.COUNT_TERM, [(number, word) for word, number in rows.counts.items()])
         self.terms.fresh.clear()
         self.last_id = max(self.last_id, max((row[0] for row in rows.ids), default=b""))

@@ -3,7 +3,8 @@ made again.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from operator import itemgetter
 from typing import Final, NamedTuple
 
@@ -18,17 +19,50 @@ EVENTS: Final = 256
 ABSENT: Final = 0
 """The term of a field that a record does not have."""
 
-INSERT_ID: Final = "INSERT INTO entry_id (id, kid, idx) VALUES (?, ?, ?)"
-INSERT_LEAF: Final = "INSERT INTO entry_leaf (prefix, idx) VALUES (?, ?)"
-INSERT_ACCESS: Final = (
-    "INSERT INTO access (id, at, dataset, person, activity, system, seq, request, request_seq,"
-    " permit, action, outcome, org, findings) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
-INSERT_POSTING: Final = "INSERT INTO posting (subject, idx) VALUES (?, ?)"
-INSERT_TERM: Final = "INSERT INTO term (id, kind, text) VALUES (?, ?, ?)"
+TOGETHER: Final = 64
+"""Rows of one statement, where there are so many."""
 COUNT_TERM: Final = "UPDATE term SET count = count + ? WHERE id = ?"
 
 AccessRow = tuple[int, int, int, int, int, int, int, int, int, int, int, int, int, int]
+
+
+class Insert:
+    """How rows come into one of the tables: many in a statement, because SQLite opens the table and
+    all its indexes anew for each statement.
+
+    OR FAIL, because a row that cannot be added ends the whole transaction anyhow: preparing to undo
+    the statement alone (a copy of every page that it touches) would cost as much as is saved.
+    """
+
+    def __init__(self, table: str, *columns: str) -> None:
+        row = f"({', '.join('?' * len(columns))})"
+        self._one = f"INSERT OR FAIL INTO {table} ({', '.join(columns)}) VALUES {row}"
+        self._many = ", ".join([self._one, *[row] * (TOGETHER - 1)])
+
+    def pieces(
+        self, rows: Sequence[tuple[object, ...]]
+    ) -> Iterator[tuple[str, Sequence[tuple[object, ...]]]]:
+        """Statements that add the rows in their order, each with the values of its every run."""
+        whole = len(rows) - len(rows) % TOGETHER
+        yield (
+            self._many,
+            [
+                tuple(chain.from_iterable(rows[start : start + TOGETHER]))
+                for start in range(0, whole, TOGETHER)
+            ],
+        )
+        yield self._one, rows[whole:]
+
+
+INSERT_ID: Final = Insert("entry_id", "id", "kid", "idx")
+INSERT_LEAF: Final = Insert("entry_leaf", "prefix", "idx")
+INSERT_ACCESS: Final = Insert(
+    "access",
+    *("id", "at", "dataset", "person", "activity", "system", "seq", "request", "request_seq"),
+    *("permit", "action", "outcome", "org", "findings"),
+)
+INSERT_POSTING: Final = Insert("posting", "subject", "idx")
+INSERT_TERM: Final = Insert("term", "id", "kind", "text")
 
 
 class Terms:

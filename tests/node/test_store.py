@@ -3,6 +3,7 @@
 import sqlite3
 import zlib
 from collections.abc import Callable
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from ledger.notes import Checkpoint, Note, cosign, encode_checkpoint, encode_not
 from ledger.records.use import CorrectionBody
 from node.store import Store
 from node.store import database as database_module
+from node.store.derived import TOGETHER, Insert
 from node.store.engine import Lock
 from tests.support.node import database_at
 from tests.support.world import Blocks, World, make_world
@@ -297,6 +299,35 @@ def test_rebuild_makes_the_same_rows(path: Path, world: World) -> None:
     store.close()
     assert dump(path, *DERIVED) == before
     load(path, world)[0].close()
+
+
+@pytest.mark.parametrize("count", [0, 1, TOGETHER - 1, TOGETHER, TOGETHER + 1, 3 * TOGETHER + 5])
+def test_every_row_comes_into_its_table(count: int) -> None:
+    """However many there are: most of them in statements of several rows."""
+    rows = [(number, 2 * number) for number in range(count)]
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE pair (one INTEGER PRIMARY KEY, two INTEGER)")
+        for statement, values in Insert("pair", "one", "two").pieces(rows):
+            connection.executemany(statement, values)
+        assert connection.execute("SELECT one, two FROM pair ORDER BY one").fetchall() == rows
+
+
+def test_a_row_that_is_there_already_undoes_its_whole_block(
+    tmp_path: Path, world: World, blocks: list[Applied]
+) -> None:
+    """Rows of the same statement that came before it, too."""
+    path = tmp_path / "ledger.db"
+    fill(path, world, blocks, 1)
+    block = world.extend(blocks[0].tip, world.accesses(3 * TOGETHER), Blocks(blocks[0]))
+    prefix = int.from_bytes(block.entries[TOGETHER + 7].leaf[:8], "big", signed=True)
+    taken = (prefix, block.tip.seal_index - len(block.entries) + TOGETHER + 7)
+    store, _ = load(path, world)
+    _sql(f"INSERT INTO entry_leaf (prefix, idx) VALUES {taken}")(path)  # noqa: S608
+    before = dump(path, "block", "tip", "state_delta", *DERIVED)
+    with pytest.raises(StorageError, match=r"O3\.failed"):
+        put(store, world, blocks[0], block)
+    assert dump(path, "block", "tip", "state_delta", *DERIVED) == before
+    store.close()
 
 
 class _Fault:
