@@ -53,7 +53,7 @@ def demo(
 ) -> None:
     """Found a chain, record real uses, ask, prove, copy, audit: all of it in a minute or two."""
     started = time.monotonic()
-    clean(out)
+    clean(out, "--out")
     scene = make_scene(context, out)
     files = sorted(data.glob("node[0-9]*.tsv"))
     if files and not alone:

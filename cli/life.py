@@ -97,7 +97,7 @@ class Life(NamedTuple):
                 break
             self.do(house, key, "endorse", leaf)
         status = decision_at(self.cast.committee[0].home, leaf)
-        self.holds(status == "EFFECTIVE", "decision", status)
+        self.holds(status == "EFFECTIVE", "the committee's decision must take effect", status)
         typer.echo(typer.style(say("story-effective"), fg="green"))
 
     def by_committee(self, leaf: str, *officers: House) -> None:

@@ -83,11 +83,15 @@ def lose_disk(scene: Demo, members: list[Hospital]) -> None:
     typer.echo(say("drill-removed", folder=str(lost.home)))
     scene.run("restore", copy, "--home", lost.home, home=False)
     found = {item["check"]: item for item in ask(scene, lost, "doctor")["findings"]}
-    must(found["journal"].get("rule") == "O11.doubt", "drill-must-doubt", found["journal"])
+    must(
+        found["journal"].get("rule") == "O11.doubt",
+        "a restored database must be in doubt",
+        found["journal"],
+    )
     lost.start()
     end = time.monotonic() + SETTLE_S
     while (health := lost.health()) is None or health["status"] != "ok":
-        must(time.monotonic() < end, "drill-must-return", health and health["status"])
+        must(time.monotonic() < end, "a restored node must vote again", health and health["status"])
         time.sleep(0.2)
     settle(members)
     scene.run("node", "status", "--home", lost.home, home=False)
@@ -121,7 +125,7 @@ def lose_officer(scene: Demo, members: list[Hospital]) -> None:
     settle(members)
     forged = ("dataset", "register", "WithTheOldKey", "--openness", "conditional")
     rule = refused(scene, *forged, "--key", "stolen", "--home", owner.home)
-    must(rule == "H5", "drill-must-refuse", rule)
+    must(rule == "H5", "a revoked key must be refused", rule)
     typer.echo(say("drill-refused", kid=old, rule=rule))
 
 
@@ -152,7 +156,7 @@ def _decide(scene: Demo, members: list[Hospital], *words: str | Path) -> None:
         settle(members)
         if status == "PENDING":
             status = ask(scene, other, "endorse", made["leaf"], "--key", "committee")["decision"]
-    must(status == "EFFECTIVE", "drill-must-decide", status)
+    must(status == "EFFECTIVE", "the committee's decision must take effect", status)
     typer.echo(say("story-effective"))
     settle(members)
 
@@ -171,7 +175,7 @@ def lose_quorum(scene: Demo, members: list[Hospital]) -> dict[str, Path]:
         copies[member.org] = scene.out / f"last-{member.org}"
         scene.run("export", copies[member.org], "--home", member.home, home=False)
     relation = scene.ask("audit", "compare", *copies.values())["relation"]
-    must(relation == "equal", "drill-must-equal", relation)
+    must(relation == "equal", "the last copies must be equal", relation)
     return copies
 
 
@@ -200,7 +204,11 @@ def go_on(scene: Demo, founders: list[Hospital], last: dict[str, Path]) -> None:
     scene.step("drill-seam")
     genesis = stage.out / "genesis"
     seam = scene.look("audit", copy, "--genesis", genesis, "--continues", first)["seam"]
-    must(seam["checked"] and len(seam["accepted"]) == len(anew), "drill-must-seam", seam)
+    must(
+        seam["checked"] and len(seam["accepted"]) == len(anew),
+        "all founders must stand in the old chain, too",
+        seam,
+    )
     scene.run("audit", copy, "--genesis", genesis, "--continues", first, home=False)
 
 
@@ -227,7 +235,7 @@ def refused(scene: Demo, *words: str | Path) -> str:
     return "-"
 
 
-def must(holds: bool, name: str, found: Any) -> None:  # noqa: ANN401  # whatever there was
+def must(holds: bool, what: str, found: Any) -> None:  # noqa: ANN401  # whatever there was
     """Raises `ProofError` (X6.story) where a procedure does not hold."""
     if not holds:
-        raise ProofError("X6.story", what=say(name), found=str(found))
+        raise ProofError("X6.story", what=what, found=str(found))

@@ -5,7 +5,7 @@ against the genesis in the home directory, before anything is printed.
 import secrets
 from functools import cached_property
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -71,6 +71,8 @@ from node.answers import CreditAnswer, ObligationsAnswer, TraceAnswer
 from node.client import NodeClient
 
 V = TypeVar("V", bound=Shape)
+SPOKEN: Final = {"ethics": "ethics approval"}
+"""What is said of a namespace of the rule state that is no noun."""
 
 
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):
@@ -196,7 +198,7 @@ class Session:
         """What must be there under this name, proven. Raises `NotFoundError` (O6)."""
         found = self.state(kind, namespace, name)
         if found is None:
-            raise NotFoundError("O6", what=namespace, name=name)
+            raise NotFoundError("O6", what=SPOKEN.get(namespace, namespace), name=name)
         return found
 
     def newest_policy(self) -> PolicyState:

@@ -81,12 +81,14 @@ class Demo(NamedTuple):
             self.command(arguments)
 
 
-def clean(out: Path) -> None:
-    """Empty the demo's folder. Raises `ConfigError` (X6.folder, X1.file) for anybody else's."""
+def clean(out: Path, option: str) -> None:
+    """Empty the folder that was named by this option. Raises `ConfigError` (X6.folder, X1.file) for
+    one that holds anybody else's.
+    """
     try:
         if out.exists():
             if not (out / MARK).exists() and any(out.iterdir()):
-                raise ConfigError("X6.folder", folder=str(out))
+                raise ConfigError("X6.folder", folder=str(out), option=option)
             shutil.rmtree(out)
         out.mkdir(parents=True)
         (out / MARK).touch()
@@ -100,7 +102,7 @@ def folder_for(name: str, keep: Path | None) -> Iterator[Path]:
     `clean`.
     """
     if keep is not None:
-        clean(keep)
+        clean(keep, "--keep")
         yield keep
         return
     with tempfile.TemporaryDirectory(prefix=f"alliance-{name}-") as folder:

@@ -234,12 +234,16 @@ def _analysis(life: Life, people: People) -> str:
     read = life.do(
         centre, "system", "access", "read", source, "--dataset", STANDARD, "--out", work, *under
     )
-    life.holds(read["findings"] == [], "access", read["findings"])
+    life.holds(
+        read["findings"] == [], "an access under the permit must have no findings", read["findings"]
+    )
     python = "python3" if shutil.which("python3") else sys.executable
     options = (*under, "--dataset", f"{STANDARD}={work}", "--output", table, "--run", "RUN-1")
     done = life.wrapped(centre, options, (python, script, work, table))
-    life.holds(done["findings"] == [], "run", done["findings"])
-    life.holds(table.is_file(), "output")
+    life.holds(
+        done["findings"] == [], "a run under the permit must have no findings", done["findings"]
+    )
+    life.holds(table.is_file(), "the run must leave its output")
     typer.echo(table.read_text(encoding="utf-8").rstrip())
     return str(done["leaf"])
 
@@ -253,7 +257,11 @@ def _outside(life: Life) -> None:
         "--permit", PERMIT, "--person", secrets.token_hex(16), "--purpose", "DUO:0000039",
     )  # fmt: skip
     found = ["PERSON_NOT_LISTED", "PURPOSE_MISMATCH"]
-    life.holds(done["findings"] == found, "findings", done["findings"])
+    life.holds(
+        done["findings"] == found,
+        "an access outside the permit must have its findings",
+        done["findings"],
+    )
     life.show(life.cast.hospital, "accesses", "--finding", "PERSON_NOT_LISTED", "--count")
 
 
@@ -267,7 +275,7 @@ def _result(life: Life, run: str) -> None:
         hospital, "lead", "result", "register", RESULT, table, "--study", STUDY, "--kind",
         "report", "--run", run, "--indicator", INDICATOR, "--title", TITLES["result"],
     )  # fmt: skip
-    life.holds(made["findings"] == [], "result", made["findings"])
+    life.holds(made["findings"] == [], "the result must have no findings", made["findings"])
     sdc, profile = life.folder / "results.json", life.folder / "thresholds.yaml"
     sdc.write_bytes(msgspec.json.encode(CHECKED))
     profile.write_text("safe_threshold: 10\n", encoding="utf-8")
@@ -284,7 +292,11 @@ def _result(life: Life, run: str) -> None:
     life.agree(done["leaf"], [(cast.centre, "officer")])
     doi = ("publication", "record", RESULT, "doi", "10.5555/sepsis.2026")
     said = life.do(hospital, "lead", *doi)
-    life.holds("NOT_RELEASED" not in said["findings"], "publication", said["findings"])
+    life.holds(
+        "NOT_RELEASED" not in said["findings"],
+        "the publication must count as released",
+        said["findings"],
+    )
 
 
 def _nothing_leaves(life: Life) -> None:
@@ -292,10 +304,10 @@ def _nothing_leaves(life: Life) -> None:
     try:
         life.do(life.cast.clinic, "checker", "egress", "decide", "EGR-1", "release")
     except RefusedError as refusal:
-        life.holds(refusal.rule == "W19", "refusal", refusal.rule)
+        life.holds(refusal.rule == "W19", "the release must be refused by its rule", refusal.rule)
         typer.echo(say("story-nothing-leaves", rule=refusal.rule))
         return
-    life.holds(False, "refusal")
+    life.holds(False, "the release must be refused by its rule")
 
 
 def _credit(life: Life) -> None:
@@ -313,7 +325,9 @@ def _credit(life: Life) -> None:
         name = ("--name", ANALYST) if key == "analyst" else ()
         claim = life.do(house, key, *words, *name)
         done = life.do(house, "officer", "contribution", "confirm", claim["leaf"])
-        life.holds(done["decision"] == "EFFECTIVE", "contribution", done["decision"])
+        life.holds(
+            done["decision"] == "EFFECTIVE", "the contribution must be confirmed", done["decision"]
+        )
     life.show(cast.hospital, "credit", RESULT)
 
 
@@ -360,14 +374,24 @@ def _stranger(life: Life) -> None:
     shutil.copyfile(house.home / "genesis", genesis)
     words = ("certificate", "verify", file, "--genesis", genesis)
     found = _export(life, file, words)
-    life.holds((found["verdict"], found["status"]) == ("valid", "ISSUED"), "certificate", found)
-    life.holds(sum(found["shares"].values()) == 10_000, "shares", found["shares"])
-    life.holds(list(found["names"].values()) == [ANALYST], "names", found["names"])
-    life.holds(len(found["titles"]) == len(TITLES), "titles", found["titles"])
+    life.holds(
+        (found["verdict"], found["status"]) == ("valid", "ISSUED"),
+        "the certificate must be genuine and in force",
+        found,
+    )
+    life.holds(sum(found["shares"].values()) == 10_000, "the shares must add up", found["shares"])
+    life.holds(
+        list(found["names"].values()) == [ANALYST],
+        "the certificate must name who consented, and nobody else",
+        found["names"],
+    )
+    life.holds(
+        len(found["titles"]) == len(TITLES), "the certificate must have all titles", found["titles"]
+    )
     life.scene.run(*words, home=False)
     page = away / "certificate.pdf"
     life.scene.run("certificate", "print", file, "--genesis", genesis, "--out", page, home=False)
-    life.holds(page.read_bytes().startswith(b"%PDF-"), "page")
+    life.holds(page.read_bytes().startswith(b"%PDF-"), "the printed certificate must be a PDF")
 
 
 def _export(life: Life, file: Path, check: Sequence[str | Path]) -> dict[str, Any]:

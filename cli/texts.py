@@ -387,14 +387,6 @@ DEMO: dict[str, Text] = {
     "drill-done": Text(
         "All three procedures hold ({seconds} s).", "三项程序全部成立（{seconds} 秒）。"
     ),
-    "drill-must-doubt": Text("a restored database must be in doubt", "恢复的数据库须处于存疑状态"),
-    "drill-must-return": Text("a restored node must vote again", "恢复的节点须重新投票"),
-    "drill-must-decide": Text("the committee's decision must take effect", "委员会的决定须生效"),
-    "drill-must-refuse": Text("a revoked key must be refused", "已吊销的密钥须被拒绝"),
-    "drill-must-equal": Text("the last copies must be equal", "各份最后副本须一致"),
-    "drill-must-seam": Text(
-        "all founders must stand in the old chain, too", "所有创始方须在旧链中有据可查"
-    ),
     "demo-found": Text(
         "{count} institutions found a chain together; each makes and keeps its own keys.",
         "{count} 家机构共同建链；每家自行生成并保管密钥。",

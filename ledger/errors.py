@@ -9,6 +9,7 @@ each in one table.
 from typing import ClassVar, Never
 
 from ledger.rulebook import RULES, Rule
+from ledger.rulebook.words import in_chinese
 
 Fact = str | int
 
@@ -33,11 +34,16 @@ class AllianceError(Exception):
 
     def sentence(self, language: str = "en") -> str:
         """What was wrong, as one sentence; `language` is `en` or `zh`."""
-        return (self.text.zh if language == "zh" else self.text.en).format_map(self.facts)
+        return self._filled(self.text.en, self.text.zh, language)
 
     def next_step(self, language: str = "en") -> str:
         """What to do about it."""
-        return (self.text.next_zh if language == "zh" else self.text.next_en).format_map(self.facts)
+        return self._filled(self.text.next_en, self.text.next_zh, language)
+
+    def _filled(self, english: str, chinese: str, language: str) -> str:
+        if language != "zh":
+            return english.format_map(self.facts)
+        return chinese.format_map({name: in_chinese(name, x) for name, x in self.facts.items()})
 
     def __str__(self) -> str:
         return f"{self.rule}: {self.sentence()} {self.next_step()}".rstrip()

@@ -27,7 +27,7 @@ WORDS: Final[dict[str, Words]] = {
     "role": Words("Role", "角色"),
     "subject": Words("Stands for", "代表"),
     "key": Words("Key", "密钥"),
-    "officer": Words("officer", "授权负责人"),
+    "officer": Words("officer", "授权人员"),
     "committee": Words("committee", "委员会"),
     "ethics": Words("ethics office", "伦理办公室"),
     "checker": Words("output checker", "输出审查员"),

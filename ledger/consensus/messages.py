@@ -343,7 +343,7 @@ def decode_certificate(data: bytes) -> Certificate:
     `MalformedError` (R20).
     """
     if len(data) < 90 or data[0] not in _KINDS:
-        raise MalformedError("R20", what="certificate")
+        raise MalformedError("R20", what="certificate of votes")
     width = data[89]
     signers = int.from_bytes(data[90 : 90 + width], "big")
     tail = data[90 + width :]
@@ -351,7 +351,7 @@ def decode_certificate(data: bytes) -> Certificate:
         len(tail) != SIGNATURE_BYTES * signers.bit_count()
         or (signers.bit_length() + 7) // 8 != width
     ):
-        raise MalformedError("R20", what="certificate")
+        raise MalformedError("R20", what="certificate of votes")
     cut = range(0, len(tail), SIGNATURE_BYTES)
     return Certificate(
         kind=_KINDS[data[0]],

@@ -19,7 +19,7 @@ def schema_of(kind: str) -> bytes:
     """The JSON Schema of a record of this type. Raises `NotFoundError` (O6)."""
     body = BODIES.get(kind)
     if body is None:
-        raise NotFoundError("O6", what="type", name=kind)
+        raise NotFoundError("O6", what="record type", name=kind)
     _references, components = msgspec.json.schema_components(
         [Record[body]],  # type: ignore[valid-type]
         ref_template="#/$defs/{name}",

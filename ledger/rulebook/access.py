@@ -8,7 +8,7 @@ TABLE_ZH = "所有接口与角色见 SPEC 13.3；请使用其他身份的密钥�
 ACCESS: dict[str, Rule] = {
     "P1": Rule(
         "A key of the role {role} may not use {route}.",
-        "角色 {role} 的密钥不能使用 {route}。",
+        "{role}角色的密钥不能使用 {route}。",
         TABLE,
         TABLE_ZH,
     ),

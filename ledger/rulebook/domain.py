@@ -101,7 +101,7 @@ STRUCTURE = {
     ),
     "S8": Rule(
         "The field {field} of the record holds personal data: a text of the form {pattern}.",
-        "记录的字段 {field} 含有个人信息：存在 {pattern} 形式的文本。",
+        "记录的字段 {field} 含有个人信息：存在{pattern}形式的文本。",
         "Replace it by a pseudonym or a code; personal data never go on the chain.",
         "请替换为假名或代码；个人信息不得上链。",
     ),

@@ -60,7 +60,7 @@ VAULT: dict[str, Rule] = {
     ),
     "T7": Rule(
         "The field {field} of the text for all members seems to hold personal data of the form {pattern}.",
-        "面向全体成员的文本的字段 {field} 疑似含有 {pattern} 形式的个人信息。",
+        "面向全体成员的文本的字段 {field} 疑似含有{pattern}形式的个人信息。",
         "Leave it out, or deposit the text with tier T2.",
         "请删除该内容，或以 T2 级存入。",
     ),

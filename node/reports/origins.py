@@ -233,7 +233,7 @@ def _of_dataset(ground: Ground, name: str) -> Origin:
 def _of_ethics(ground: Ground, name: str) -> Origin:
     approval = ground.get(EthicsState, "ethics", name)
     if approval is None:
-        raise NotFoundError("O6", what="ethics", name=name)
+        raise NotFoundError("O6", what="ethics approval", name=name)
     leaves = [
         node.leaf for node in ground.graph.nodes.values()
         if node.kind == "ethics" and node.name == name

@@ -42,10 +42,27 @@ def test_a_story_that_does_not_hold_stops(tmp_path: Path) -> None:
     scene = Demo(tmp_path, tmp_path, 1, lambda _words: None, itertools.count(1))
     house = House("h1", tmp_path)
     life = Life(scene, Cast(house, house, house, (house,)), lambda: None, lambda: None)
-    life.holds(True, "run")
+    life.holds(True, "the run must leave its output")
     with pytest.raises(ProofError, match=r"X6\.story") as stopped:
-        life.holds(False, "run", ["NO_PERMIT"])
-    assert "NO_PERMIT" in stopped.value.sentence("zh")
+        life.holds(False, "the run must leave its output", ["NO_PERMIT"])
+    assert stopped.value.sentence("zh") == "应当成立的未成立：运行须留下输出（['NO_PERMIT']）。"
+
+
+@pytest.mark.parametrize(
+    ("words", "option"), [(["demo", "--out"], "--out"), (["tour", "--keep"], "--keep"),
+                          (["drill", "--keep"], "--keep")],
+)  # fmt: skip
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_somebody_elses_folder_is_left_alone_and_the_right_option_named(
+    tmp_path: Path, words: list[str], option: str, lang: str
+) -> None:
+    (tmp_path / "thesis.txt").write_text("two years of work")
+    done = call(*words, tmp_path, "--lang", lang)
+    assert done.code == 18
+    assert "X6.folder" in done.err
+    assert f"{option}{'.' if lang == 'en' else ' 指定'}" in done.err
+    assert len([one for one in ("--out", "--keep") if one in done.err]) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
 def test_a_tour_waits_for_enter(

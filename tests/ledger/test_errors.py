@@ -7,6 +7,7 @@ are worked out at run time are listed by hand, and no fact is given that no sent
 
 import ast
 import re
+import typing
 from collections.abc import Iterator
 from pathlib import Path
 from string import Formatter
@@ -20,6 +21,7 @@ from ledger.errors import (
     AllianceError,
     InvariantError,
     MalformedError,
+    NotFoundError,
     TooLargeError,
     ensure,
     unreachable,
@@ -42,7 +44,12 @@ from ledger.rulebook import (
     vault,
 )
 from ledger.rulebook import bytes as bytes_of
+from ledger.rulebook.words import WORDS
+from ledger.rules.guard import PATTERNS
+from ledger.rules.intake import WIDER
 from node.client import RemoteError, UnreachableError
+from node.identity import Role
+from node.keyring import NODE_ROLES
 from node.problems import STATUS, problem_of
 
 ROOT = Path(__file__).parents[2]
@@ -64,18 +71,41 @@ class Site(NamedTuple):
     place: str
     rules: tuple[str, ...]
     facts: frozenset[str | None]
+    given: tuple[tuple[str, str], ...]
+    """The facts that are texts written there."""
     text: str
 
 
-def sites() -> Iterator[Site]:
-    """Every call of an error class in the three packages."""
+def nodes() -> Iterator[tuple[Path, ast.AST]]:
+    """All that is written in the three packages, and where."""
     for package in ("ledger", "node", "cli"):
         for path in sorted((ROOT / package).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.Call) and name_of(node.func) in NAMES:
-                    place = f"{path.relative_to(ROOT)}:{node.lineno}"
-                    facts = frozenset(keyword.arg for keyword in node.keywords)
-                    yield Site(place, rules_of(node.args), facts, ast.unparse(node))
+                yield path.relative_to(ROOT), node
+
+
+NODES = list(nodes())
+CALLS = [(path, node) for path, node in NODES if isinstance(node, ast.Call)]
+
+
+def sites() -> Iterator[Site]:
+    """Every call of an error class."""
+    for path, node in CALLS:
+        if name_of(node.func) in NAMES:
+            facts = frozenset(keyword.arg for keyword in node.keywords)
+            given = tuple((k.arg or "", text) for k in node.keywords for text in texts_of(k.value))
+            place = f"{path}:{node.lineno}"
+            yield Site(place, rules_of(node.args), facts, given, ast.unparse(node))
+
+
+def texts_of(value: ast.expr) -> list[str]:
+    """The texts that an expression may be: `"a"`, or `"a" if ... else "b"`."""
+    match value:
+        case ast.Constant(value=str() as text):
+            return [text]
+        case ast.IfExp(body=body, orelse=other):
+            return [*texts_of(body), *texts_of(other)]
+    return []
 
 
 def name_of(node: ast.expr) -> str:
@@ -139,6 +169,60 @@ def test_errors_carry_nothing_but_rule_and_named_facts() -> None:
     assert [
         site.place for site in SITES if None in site.facts and site.text not in WORKED_OUT
     ] == []
+
+
+# --- words of one language in sentences of the other ---
+
+SAME = frozenset({"field", "file", "inner", "key", "name", "option", "word"})
+"""Facts that are what somebody wrote or can write, the same in both languages."""
+
+
+def has_chinese(fact: str, text: str) -> bool:
+    """Whether a text is in the table, or is nothing that is read: a sign, a name in code."""
+    return text in WORDS.get(fact, {}) or "_" in text or not re.search("[A-Za-z]{2}", text)
+
+
+def test_no_english_word_stands_in_a_chinese_sentence() -> None:
+    told = [(site.place, fact, text) for site in SITES for fact, text in site.given]
+    assert len(told) > 60
+    lacking = [one for one in told if one[1] not in SAME and not has_chinese(one[1], one[2])]
+    assert lacking == [], "add these to ledger/rulebook/words.py"
+
+
+def test_what_stories_and_drills_expect_has_its_chinese() -> None:
+    """`must` and `holds` hand on what they are given."""
+    calls = [
+        node for path, node in CALLS
+        if path.parts[0] == "cli" and name_of(node.func) in ("must", "holds")
+    ]  # fmt: skip
+    said = [text for node in calls for text in texts_of(node.args[1])]
+    assert len(said) == len(calls) > 15
+    assert [text for text in said if not has_chinese("what", text)] == []
+
+
+def test_words_that_are_worked_out_have_their_chinese() -> None:
+    forms = {form for form, _pattern in (*PATTERNS, *WIDER)}
+    assert forms - set(WORDS["pattern"]) == set()
+    assert {*typing.get_args(Role), *NODE_ROLES} == set(WORDS["role"])
+
+
+@pytest.mark.parametrize("fact", WORDS)
+def test_the_words_are_used_and_their_chinese_is_chinese(fact: str) -> None:
+    written = {
+        node.value
+        for path, node in NODES
+        if isinstance(node, ast.Constant) and path.name != "words.py"
+    }
+    assert set(WORDS[fact]) - written == set(), "nobody says these any more"
+    assert [text for text in WORDS[fact].values() if not HAN.search(text)] == []
+
+
+def test_a_word_is_told_in_the_language_of_its_sentence() -> None:
+    error = NotFoundError("O6", what="dataset", name="dataset")
+    assert error.sentence() == "There is no dataset dataset here."
+    assert error.sentence("zh") == "此处没有数据集 dataset。"
+    unknown = NotFoundError("O6", what="something later", name="x")
+    assert unknown.sentence("zh") == "此处没有something later x。"
 
 
 # --- the rulebook ---
