@@ -6,6 +6,7 @@ Nothing below decides whether a record is admitted: that is for the rules, in th
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Event, Lock
+from time import monotonic
 from typing import Final, NamedTuple
 
 from ledger.chain import Tip
@@ -39,6 +40,10 @@ HEARD: Final = 1_024
 HEARD_BYTES: Final = 2_048
 PARSED_BYTES: Final = 16 << 20
 """Bytes of the entries that are remembered as parsed; the oldest are parsed again."""
+READING_S: Final = 0.25
+"""For so long a message waits for another one that is being read. That one may be large, and say
+this one's entries only so that it waits: then it is read as if it stood alone.
+"""
 
 
 class Signatures:
@@ -178,11 +183,19 @@ class _Reading:
             done.set()
 
     def wait(self) -> None:
-        """Until all that is being read now has been read; for who reads nothing itself."""
+        """Until all that is being read now has been read, or `READING_S`; for who reads nothing
+        itself.
+        """
         with self._lock:
             claimed = set(self._claimed.values())
-        for done in claimed:
-            done.wait()
+        wait_for(claimed)
+
+
+def wait_for(others: Iterable[Event]) -> None:
+    """Until others have read what they are reading; for `READING_S` in all, and no longer."""
+    end = monotonic() + READING_S
+    for done in others:
+        done.wait(max(0.0, end - monotonic()))
 
 
 class Body(NamedTuple):
@@ -319,27 +332,26 @@ class Admission:
     def entries(self, tip: Tip, raws: Sequence[bytes]) -> list[Entry | AllianceError]:
         """Each entry, or what is wrong with it.
 
-        What another thread is reading at this moment is left to it: a block often comes while its
-        entries, which were sent ahead, are still being read. All are parsed before the first
-        signature is checked: in turns, parsing takes twice its time.
+        What another thread is reading at this moment is left to it, for a while: a block often
+        comes while its entries, which were sent ahead, are still being read. All are parsed before
+        the first signature is checked: in turns, parsing takes twice its time.
         """
         if not raws:
             return []
         with self._reading.claim(raws) as (mine, others):
-            found = dict(zip(mine, self._read(tip, mine), strict=True))
-            self.parsed.keep(entry for entry in found.values() if isinstance(entry, Entry))
-        for other in others:
-            other.wait()
-        rest = [raw for raw in raws if raw not in found]
-        found.update(zip(rest, self._read(tip, rest), strict=True))
+            found = self._read(tip, mine)
+        wait_for(others)
+        found |= self._read(tip, [raw for raw in raws if raw not in found])
         return [found[raw] for raw in raws]
 
-    def _read(self, tip: Tip, raws: Sequence[bytes]) -> list[Entry | AllianceError]:
-        """Each entry, or what is wrong with it."""
+    def _read(self, tip: Tip, raws: Sequence[bytes]) -> dict[bytes, Entry | AllianceError]:
+        """Each entry, which is remembered, or what is wrong with it."""
         parsed = [self._parse(raw) for raw in raws]
         entries = [entry for entry in parsed if isinstance(entry, Entry)]
         checked = iter(self._check_authors(tip, entries))
-        return [next(checked) if isinstance(item, Entry) else item for item in parsed]
+        read = [next(checked) if isinstance(item, Entry) else item for item in parsed]
+        self.parsed.keep(item for item in read if isinstance(item, Entry))
+        return dict(zip(raws, read, strict=True))
 
     def _check_authors(self, tip: Tip, entries: Sequence[Entry]) -> Iterator[Entry | AllianceError]:
         """Each entry, or what is wrong with its author or its signature."""

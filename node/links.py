@@ -29,7 +29,9 @@ from node.tls import Trust
 from node.wire import MAX_ITEMS, MAX_WAIT_MS, Exchange
 
 MAX_QUEUED_BYTES: Final = 64 << 20
-"""What waits for one member at most; beyond that the oldest is dropped."""
+"""What waits for one member at most; beyond that the oldest is dropped. For all keys without a vote
+of one organisation it is as much together; beyond that what comes is dropped.
+"""
 MESSAGE_BYTES: Final = 8 << 20
 PUSH_S: Final = 1.0
 RETRY_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -98,6 +100,11 @@ class Queue:
         with self._wake:
             if call in self._callers:
                 self._callers.remove(call)
+
+    @property
+    def size(self) -> int:
+        """About how many bytes wait."""
+        return self._bytes
 
     @property
     def is_drained(self) -> bool:
@@ -173,6 +180,11 @@ class Link:
     def url(self) -> str:
         """Where it listens; empty where it cannot be reached."""
         return self.way.url if self.way is not None else ""
+
+
+def _untaken(links: list[Link], peer: Peer) -> int:
+    """Bytes that wait for one node, or for all keys without a vote of an organisation."""
+    return sum(link.queue.size for link in links if link.peer.share == peer.share)
 
 
 def _belongs(link: Link, roster: Roster) -> bool:
@@ -266,7 +278,15 @@ class Links:
                 parts = items
                 if to is None and link.peer.role == "observer":
                     parts = tuple(msgspec.structs.replace(item, entries=()) for item in items)
-                link.queue.put(*parts)
+                if link.peer.is_node or _untaken(links, link.peer) < MAX_QUEUED_BYTES:
+                    link.queue.put(*parts)
+                else:
+                    link.queue.dropped += len(parts)
+
+    def untaken(self, peer: Peer) -> int:
+        """Bytes that wait for all of its share."""
+        with self._lock:
+            return _untaken(list(self._links.values()), peer)
 
     def _is_there(self, link: Link) -> bool:
         """Whether what is put into its queue leaves it: this node knows the way, or is asked."""

@@ -48,7 +48,9 @@ from node.wire import (
 MAX_HELD: Final = 2
 """Requests of one member that may be held open at a time."""
 MAX_ARRIVING: Final = 4
-"""Requests of one member whose bodies may be on their way at a time."""
+"""Requests of one member whose bodies may be on their way at a time; of all keys without a vote of
+one organisation together.
+"""
 
 
 class Peers:
@@ -132,15 +134,16 @@ class Peers:
         """The body itself. Raises `AuthenticationError` (H4), `MalformedError` (O5) or `BusyError`
         (H9) for a member with too many on their way.
         """
-        arriving = self._arriving.get(link.peer.name, 0)
+        share = link.peer.share
+        arriving = self._arriving.get(share, 0)
         if arriving >= MAX_ARRIVING:
             self.driver.counters["dropped"] += 1
             raise BusyError("H9", org=link.peer.org)
-        self._arriving[link.peer.name] = arriving + 1
+        self._arriving[share] = arriving + 1
         try:
             body = await read_body(request, limit, self.driver.config.body_ms)
         finally:
-            self._arriving[link.peer.name] -= 1
+            self._arriving[share] -= 1
         check_body(body, request.headers)
         return body
 

@@ -38,6 +38,18 @@ class Peer(NamedTuple):
     until: int | None = None
     """A former member is shown final blocks up to this height: the one that ended its time."""
 
+    @property
+    def share(self) -> str:
+        """Whose room it takes here: a node its own; all other keys of an organisation together,
+        as it may have any number of them.
+        """
+        return self.name if self.is_node else f"{self.org}/"
+
+    @property
+    def is_node(self) -> bool:
+        """Whether it is a member's node, now or soon: an organisation has one."""
+        return self.role in ("member", "joiner")
+
 
 class Roster:
     """What one tip says about who takes part."""

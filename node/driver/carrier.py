@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from ledger.crypto import Signer
-from node.roster import Roster
+from node.roster import Peer, Roster
 from node.wire import Exchange
 
 
@@ -18,6 +18,9 @@ class Carrier(Protocol):
 
     def others(self) -> list[str]:
         """The names of those who are told what is new."""
+
+    def untaken(self, peer: Peer) -> int:
+        """Bytes that wait for one of them, or for all of its share, as near as is known."""
 
     @property
     def relays(self) -> bool:
@@ -43,6 +46,10 @@ class Nobody:
     def others(self) -> list[str]:
         """There is nobody."""
         return []
+
+    def untaken(self, _peer: Peer) -> int:
+        """Nothing waits."""
+        return 0
 
     @property
     def relays(self) -> bool:

@@ -35,6 +35,10 @@ MAX_ASKED: Final = 64
 """So many are remembered."""
 MANY: Final = 64
 """So many new entries are not kept until the end of the turn."""
+MAX_SERVED: Final = 4
+"""Nodes without a vote of one organisation that are answered at a time what they lack."""
+MAX_UNTAKEN_BYTES: Final = 16 << 20
+"""So much may wait for whoever asks for final blocks."""
 MAX_AHEAD: Final = 4_096
 """Heights above the final one of which blocks are kept."""
 
@@ -63,7 +67,8 @@ class Gossip:
         self._presence = Presence()
         self._relay = Relay()
         self._guests: list[str] = []
-        self._serving: set[str] = set()
+        self._serving: dict[str, str] = {}
+        """Who is being answered what it lacks, and in whose share."""
         self._asked: dict[bytes, bool] = {}
         """Blocks that others were asked for, and whether consensus wanted them since."""
         self._gossip_ms = self._beat_ms = self._turn = 0
@@ -115,7 +120,7 @@ class Gossip:
         peer, now_ms = delivery.peer, state.clock.now_ms()
         # First: what it is known to have cosigned limits what it may cosign now.
         self._heads.learn(delivery.cosigned)
-        entries = self._mempool.take_over(peer.name, delivery.entries)
+        entries = self._mempool.take_over(peer.share, delivery.entries)
         bodies = [body for body in delivery.bodies if self._take_body(body, now_ms)]
         if state.carrier.relays:
             self._hand_on(delivery, entries, bodies)
@@ -130,10 +135,14 @@ class Gossip:
         self.catchup.learn(peer, delivery, now_ms)
         if delivery.summary is not None:
             self._learn_summary(peer, delivery.summary, now_ms)
-        if delivery.wants and peer.name not in self._serving:
-            # One answer to a member at a time: it asks again for what it still lacks.
-            self._serving.add(peer.name)
+        if delivery.wants and self._may_ask(peer):
+            self._serving[peer.name] = peer.share
             self.archive.submit(self._serve, peer, delivery.wants)
+
+    def _may_ask(self, peer: Peer) -> bool:
+        """One answer to a node at a time: it asks again for what it still lacks."""
+        busy = list(self._serving.values()).count(peer.share)
+        return peer.name not in self._serving and busy < MAX_SERVED
 
     def _pull(self, peer: Peer, blocks: Sequence[bytes]) -> None:
         """Whole blocks, from who proposed them by entries that are not here. Consensus asks again,
@@ -300,9 +309,12 @@ class Gossip:
     def _serve(self, peer: Peer, wants: Sequence[Want]) -> None:
         try:
             for want in wants:
+                # For who takes nothing of what it asked for, nothing more is read.
+                if self._state.carrier.untaken(peer) >= MAX_UNTAKEN_BYTES:
+                    break
                 self._serve_one(peer, want)
         finally:
-            self._serving.discard(peer.name)
+            self._serving.pop(peer.name, None)
 
     def _serve_one(self, peer: Peer, want: Want) -> None:
         state = self._state

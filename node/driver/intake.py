@@ -21,7 +21,9 @@ from node.wire import Exchange
 IDLE_S: Final = 1.0
 MAX_DELIVERIES: Final = 64
 MAX_DELIVERY_BYTES: Final = 64 << 20
-"""Messages of one member that may wait here; more are dropped, and offered again by it."""
+"""Messages of one member that may wait here; more are dropped, and offered again by it. So for all
+keys without a vote of one organisation together.
+"""
 
 
 class Intake:
@@ -37,8 +39,10 @@ class Intake:
         self.stopping = self.closed = False
         """Whether no more entries are taken; whether no messages are heard either."""
         self.pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="verify")
+        self.guests = ThreadPoolExecutor(max_workers=1, thread_name_prefix="verify-guests")
+        """What is said by who has no vote: a member and its observers do not fill the pool."""
         self.wake = threading.Condition()
-        self._unchecked: defaultdict[str, deque[tuple[Exchange, int]]] = defaultdict(deque)
+        self._unchecked: defaultdict[str, deque[tuple[Peer, Exchange, int]]] = defaultdict(deque)
         self._on_the_way: Counter[str] = Counter()
         self._bytes_on_the_way: Counter[str] = Counter()
 
@@ -140,24 +144,27 @@ class Intake:
 
     def deliver(self, peer: Peer, exchange: Exchange) -> None:
         """As `Driver.deliver`."""
-        size = size_of(exchange)
+        size, share = size_of(exchange), peer.share
         with self.wake:
             if self.closed:
                 raise BusyError("O4.stopping")
-            count, waiting = self._on_the_way[peer.name], self._bytes_on_the_way[peer.name]
+            count, waiting = self._on_the_way[share], self._bytes_on_the_way[share]
             if count and (count >= MAX_DELIVERIES or waiting + size > MAX_DELIVERY_BYTES):
                 self._state.counters["dropped"] += 1
                 raise BusyError("H9", org=peer.org)
-            self._on_the_way[peer.name] += 1
-            self._bytes_on_the_way[peer.name] += size
-            self._unchecked[peer.name].append((exchange, size))
-            first = len(self._unchecked[peer.name]) == 1
+            self._on_the_way[share] += 1
+            self._bytes_on_the_way[share] += size
+            self._unchecked[share].append((peer, exchange, size))
+            first = len(self._unchecked[share]) == 1
         if first:
-            self.pool.submit(self._check_next, peer)
+            self._pool_of(peer).submit(self._check_next, share)
 
-    def _check_next(self, peer: Peer) -> None:
+    def _pool_of(self, peer: Peer) -> ThreadPoolExecutor:
+        return self.pool if peer.is_node else self.guests
+
+    def _check_next(self, share: str) -> None:
         """The first message of a member that waits; before its next one, others have their turn."""
-        exchange, size = self._unchecked[peer.name][0]
+        peer, exchange, size = self._unchecked[share][0]
         state = self._state
         try:
             delivery = state.admission.delivery(state.final.tip, peer, exchange)
@@ -170,10 +177,10 @@ class Intake:
                 self.wake.notify()
         finally:
             with self.wake:
-                self._unchecked[peer.name].popleft()
-                more = bool(self._unchecked[peer.name]) and not self.closed
+                self._unchecked[share].popleft()
+                more = bool(self._unchecked[share]) and not self.closed
             if more:
-                self.pool.submit(self._check_next, peer)
+                self._pool_of(peer).submit(self._check_next, share)
 
     def next_delivery(self) -> Delivery:
         """The oldest message that was checked; it waits here no more."""
@@ -183,5 +190,5 @@ class Intake:
 
     def _forget(self, peer: Peer, size: int) -> None:
         with self.wake:
-            self._on_the_way[peer.name] -= 1
-            self._bytes_on_the_way[peer.name] -= size
+            self._on_the_way[peer.share] -= 1
+            self._bytes_on_the_way[peer.share] -= size

@@ -147,6 +147,7 @@ class Driver:
             self._thread.join(self.config.stop_ms / 1000 if timeout_s is None else timeout_s)
         self._intake.close()
         self._intake.pool.shutdown(wait=True)
+        self._intake.guests.shutdown(wait=True)
         self._gossip.archive.shutdown(wait=True)
         self.store.close()
         log_event(INFO, "node-stopped", pending=self.pending, height=self.final.tip.height)

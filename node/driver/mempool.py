@@ -113,9 +113,9 @@ class Mempool:
             unreachable("an id that is on the chain has an entry")
         return index
 
-    def take_over(self, peer: str, entries: Sequence[Entry]) -> list[Entry]:
-        """Entries that other members took in wait here, too; nobody waits for them here. Gives
-        those that are new.
+    def take_over(self, share: str, entries: Sequence[Entry]) -> list[Entry]:
+        """Entries that other members took in wait here, too, each in the room of who brought it;
+        nobody waits for them here. Gives those that are new.
         """
         fresh = [entry for entry in entries if entry.id_key not in self.waiting]
         if not fresh:
@@ -125,7 +125,7 @@ class Mempool:
         now_ms = state.clock.now_ms()
         room = max(0, state.config.max_pending_entries - len(self.waiting))
         unknown = [entry for entry in fresh if entry.id_key not in on_chain]
-        admitted = self._shares.admit(peer, unknown[:room], self.waiting)
+        admitted = self._shares.admit(share, unknown[:room], self.waiting)
         state.counters["dropped"] += len(unknown) - len(admitted)
         for entry in admitted:
             self.waiting[entry.id_key] = Waiting(entry, [], now_ms)

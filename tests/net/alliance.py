@@ -31,10 +31,10 @@ def observer_signer(org: str) -> Signer:
     return signer_from_seed(seed("observer", org))
 
 
-def observer_key(world: World, org: str) -> KeyDescription:
-    """The same as an auditor's key of the organisation."""
+def observer_key(world: World, org: str, signer: Signer | None = None) -> KeyDescription:
+    """The same, or another one, as an auditor's key of the organisation."""
     return describe_key(
-        observer_signer(org),
+        signer or observer_signer(org),
         capacity="auditor",
         chain=world.genesis.tip.chain,
         org=org,

@@ -34,11 +34,12 @@ from ledger.records.seal import Previous, decode_seal
 from node import admission, httpsig, limits, shares
 from node.admission import Admission, Delivery, Parsed, Signatures
 from node.door import PIECE_BYTES, Door
-from node.driver import intake
+from node.driver import gossip, intake
 from node.httpsig import Head, Key, Request, Verifier, sign_request
+from node.links import Links
 from node.main import open_driver
-from node.roster import Peer
-from node.wire import CompactBlock, Exchange
+from node.roster import Peer, Roster
+from node.wire import CompactBlock, Exchange, Want
 from tests.support.node import make_config, make_home, peer_of
 from tests.support.world import Blocks, World, make_world, sign_seal
 
@@ -95,6 +96,81 @@ def test_a_member_whose_messages_take_long_delays_nobody_else(tmp_path: Path) ->
         time.sleep(0.01)
     assert [delivery.peer for delivery, _size in driver._intake.deliveries] == [two] + [one] * 20
     driver.stop()
+
+
+def test_any_number_of_observers_takes_the_room_of_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An organisation registers as many auditors' keys as it likes: their messages are checked
+    apart from those of members, and wait, arrive and are answered in one share.
+    """
+    world = make_world(FOUR)
+    driver = open_driver(make_config(make_home(world, tmp_path / "home")))
+    own = [Peer(f"h2/{number}", "h2", "observer") for number in range(9)]
+    two, former = peer_of("h3"), Peer("h2/old", "h2", "former")
+    small = Exchange(v=1, pin=world.genesis.seal.leaf)
+    release = threading.Event()
+    check = driver.admission.delivery
+
+    def slow(tip: Tip, peer: Peer, exchange: Exchange) -> Delivery:
+        if peer in own:
+            assert release.wait(20)
+        return check(tip, peer, exchange)
+
+    driver.admission.delivery = slow  # type: ignore[method-assign]
+    for observer in own:
+        driver.deliver(observer, small)
+    driver.deliver(two, small)
+    deadline = time.monotonic() + 10
+    while not driver._intake.deliveries and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert [delivery.peer for delivery, _size in driver._intake.deliveries] == [two]
+    monkeypatch.setattr(intake, "MAX_DELIVERIES", len(own))
+    with pytest.raises(BusyError, match="H9"):
+        driver.deliver(former, small)
+    driver.deliver(peer_of("h2"), small)
+    release.set()
+    while len(driver._intake.deliveries) < 11 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    peers = [driver._intake.next_delivery().peer for _ in range(11)]
+    assert [peer for peer in peers if not peer.is_node] == own, "in the order that they came"
+    driver.deliver(former, small)
+    driver.stop()
+
+
+def test_for_who_takes_nothing_nothing_more_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Final blocks are long, and asking for them is short: sixty-four times in a message."""
+    world = make_world(FOUR)
+    driver = open_driver(make_config(make_home(world, tmp_path / "home")))
+    signer, block = world.keys["h1"].node, world.genesis.seal.leaf
+    roster = Roster(world.genesis.tip, frozenset({b64url(signer.kid)}), {})
+    way = Links(dial_out=False)
+    driver.connect(way)
+    way.update(roster, signer)
+    two = roster.nodes["h2"]
+    monkeypatch.setattr(gossip, "MAX_UNTAKEN_BYTES", 3 * len(world.bundle))
+    wants = (Want(block=block, first=0),) * 64
+    delivery = Delivery(two, None, [], [], [], [], wants, 0)
+    driver._gossip.receive(delivery)
+    driver._gossip.archive.submit(lambda: None).result(60)
+    link = way.link_of(b64url(world.keys["h2"].node.kid))
+    assert link is not None
+    answer = link.queue.take()
+    assert answer is not None
+    assert 2 <= len(answer.blocks) <= 3
+    # So many of one organisation at a time, and of each node one.
+    gate = threading.Event()
+    driver._gossip.archive.submit(gate.wait, 60)
+    for number in (1, 1, 2, 3, 4, 5, 6):
+        observer = Peer(f"h2/{number}", "h2", "observer")
+        driver._gossip.receive(delivery._replace(peer=observer))
+    driver._gossip.receive(delivery)
+    assert list(driver._gossip._serving) == ["h2/1", "h2/2", "h2/3", "h2/4", "h2"]
+    gate.set()
+    driver.stop()
+    assert not driver._gossip._serving
 
 
 def test_blocks_that_consensus_has_no_room_for_are_not_kept(tmp_path: Path) -> None:
@@ -225,6 +301,7 @@ def test_an_entry_that_two_threads_bring_is_checked_in_one(
         return verify(alg, key, signature, message)
 
     monkeypatch.setattr(admission, "verify_signature", slowly)
+    monkeypatch.setattr(admission, "READING_S", 60.0)
     tip, reader = world.genesis.tip, admission.Admission(Signatures(), world.genesis.tip)
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(reader.entries, tip, raws)
@@ -257,6 +334,7 @@ def test_a_block_that_names_entries_waits_for_who_is_reading_them(
     named = Exchange(v=1, pin=bytes(32), compact=(CompactBlock(block.seal.raw, leaves),))
     assert reader.delivery(tip, peer_of("h2"), named).lacking == (block.seal.leaf,)
     monkeypatch.setattr(admission, "verify_signature", slowly)
+    monkeypatch.setattr(admission, "READING_S", 60.0)
     with ThreadPoolExecutor(2) as pool:
         reading = pool.submit(reader.entries, tip, raws)
         assert begun.wait(5)
@@ -267,6 +345,27 @@ def test_a_block_that_names_entries_waits_for_who_is_reading_them(
     (body,) = waiting.result().bodies
     assert body.raws == [*raws, block.seal.raw]
     assert not waiting.result().lacking
+
+
+def test_nobody_is_kept_waiting_by_a_message_that_takes_long() -> None:
+    """A member says thousands of entries, and among them one that it gave to the leader alone: the
+    leader's block, whole or by its entries' hashes, is not held up until all of them are read.
+    """
+    world = make_world(FOUR)
+    block = world.extend(world.genesis.tip, world.accesses(3), Blocks())
+    raws, leaves = [e.raw for e in block.entries], b"".join(e.leaf for e in block.entries)
+    pin, tip = bytes(32), world.genesis.tip
+    whole = Exchange(v=1, pin=pin, blocks=(encode_bundle([*raws, block.seal.raw]),))
+    named = Exchange(v=1, pin=pin, compact=(CompactBlock(block.seal.raw, leaves),))
+    reader = admission.Admission(Signatures(), world.genesis.tip)
+    pool = ThreadPoolExecutor(1)
+    with reader._reading.claim(raws):
+        lacking = pool.submit(reader.delivery, tip, peer_of("h2"), named)
+        assert lacking.result(20).lacking == (block.seal.leaf,)
+        (body,) = pool.submit(reader.delivery, tip, peer_of("h2"), whole).result(20).bodies
+        assert body.raws == [*raws, block.seal.raw]
+        assert pool.submit(reader.delivery, tip, peer_of("h2"), named).result(20).bodies == [body]
+    pool.shutdown()
 
 
 def test_who_names_entries_without_a_right_to_propose_is_asked_for_nothing() -> None:

@@ -40,7 +40,7 @@ from node.peers import next_message
 from node.roster import Roster
 from node.wire import EXCHANGE_PATH, EXCHANGE_TYPE, Exchange, decode_exchange, encode_exchange
 from tests.ledger.ledgers import Ledger
-from tests.net.alliance import observer_key
+from tests.net.alliance import observer_key, observer_signer
 from tests.support.node import peer_of
 from tests.support.world import GENESIS_MS, Blocks, World, make_world, seed, signer_from_seed
 
@@ -259,6 +259,30 @@ def test_an_observer_whose_key_is_revoked_is_told_nothing_more() -> None:
         return await asyncio.wait_for(next_message(link, 3_600, gone), 60)
 
     assert asyncio.run(held()) is None
+
+
+def test_the_queues_of_all_observers_of_an_organisation_are_one_in_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ledger = Ledger()
+    world, own = ledger.world, ledger.world.keys["h1"].node
+    kids = []
+    for org in ("one", "two", "three"):
+        description = observer_key(world, "h1", observer_signer(org))
+        kids.append(kid_of(description))
+        ledger.record("key", KeyBody(action="register", key=description, kid=kids[-1]))
+    links = Links(dial_out=False)
+    links.update(Roster(ledger.tip, frozenset({b64url(own.kid)}), {}), own)
+    found = [link for kid in kids if (link := links.link_of(kid)) is not None]
+    monkeypatch.setattr("node.links.MAX_QUEUED_BYTES", 10_000)
+    for _ in range(9):
+        for link in found:
+            links.send(link.peer.name, Exchange(v=1, pin=PIN, blocks=(bytes(2_000),)))
+    assert links.untaken(found[0].peer) == sum(link.queue.size for link in found) < 13_000
+    taken = sum(len(part.blocks) for link in found if (part := link.queue.take()) is not None)
+    assert taken + sum(link.queue.dropped for link in found) == 27
+    links.send(found[2].peer.name, Exchange(v=1, pin=PIN, blocks=(bytes(2_000),)))
+    assert found[2].queue.take() is not None
 
 
 # --- what arrives ---

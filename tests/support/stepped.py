@@ -25,7 +25,7 @@ from node.clock import Clock
 from node.config import load_config
 from node.driver import Driver, Outcome, Published
 from node.main import open_driver
-from node.roster import Roster
+from node.roster import Peer, Roster
 from node.wire import Exchange, decode_exchange, encode_exchange
 from tests.support.node import PASSPHRASE, make_home
 from tests.support.world import GENESIS_MS, World
@@ -73,6 +73,10 @@ class Post:
         walled = self.net.walled
         homes = [org for org in self.net.homes if org != self.org and self._knows(org)]
         return [org for org in homes if not {org, self.org} <= walled]
+
+    def untaken(self, _peer: Peer) -> int:
+        """Whatever is posted is taken."""
+        return 0
 
     def _knows(self, org: str) -> bool:
         """Nothing is sent to strangers, nor of its own accord to who is a member no more."""
@@ -140,7 +144,8 @@ class Stepped:
         config = load_config(self.homes[org], PASSPHRASE)
         clock = Clock(0, lambda: self.now_ms + self.skew_ms.get(org, 0), lambda: self.now_ms)
         driver = open_driver(config, clock)
-        for part, pool in ((driver._intake, "pool"), (driver._gossip, "archive")):
+        intake = driver._intake
+        for part, pool in ((intake, "pool"), (intake, "guests"), (driver._gossip, "archive")):
             getattr(part, pool).shutdown()
             setattr(part, pool, Inline())
         driver.connect(Post(self, org))
