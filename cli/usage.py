@@ -4,7 +4,6 @@ words that it does not know, and `--lang` may stand before its name or after it.
 
 import re
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Any, Final
 
 import typer
@@ -20,6 +19,7 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from cli.options import Lang
 from cli.screen import EXIT_INTERRUPTED, UsageError, language, say
+from ledger.rulebook.near import listed, near
 
 EXTRA: Final = re.compile(r"Got unexpected extra argument\(s\) \((.*)\)", re.S)
 """The one mistake for which click has neither a class nor a place to be asked."""
@@ -63,8 +63,7 @@ class Group(Spoken, TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401
         """The command of this name. Raises `UsageError` (X10.unknown, X10.near)."""
         if args[0] not in self.commands:
-            near = get_close_matches(args[0], self.commands)
-            raise unknown(ctx.command_path, args[0], near)
+            raise unknown(ctx.command_path, args[0], near(args[0], self.commands))
         return super().resolve_command(ctx, args)
 
 
@@ -116,9 +115,9 @@ def in_house_form(error: ClickError) -> Exception:
     return UsageError("X10.words", command=command)
 
 
-def unknown(command: str, word: str, near: Iterable[str]) -> UsageError:
+def unknown(command: str, word: str, known: Iterable[str]) -> UsageError:
     """A command or an option that is not there; with those that are spelled nearly so."""
-    found = "`, `".join(near)
+    found = listed(known)
     if not found:
         return UsageError("X10.unknown", command=command, word=word)
     return UsageError("X10.near", command=command, word=word, near=found)

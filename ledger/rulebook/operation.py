@@ -183,6 +183,12 @@ OPERATION: dict[str, Rule] = {
         "Check the name; a record that was refused is not on the chain.",
         "请核对名称；被拒绝的记录不在链上。",
     ),
+    "O6.near": Rule(
+        "There is no {what} {name} here.",
+        "此处没有{what} {name}。",
+        "Did you mean `{near}`? A record that was refused is not on the chain.",
+        "您是否要用 `{near}`？被拒绝的记录不在链上。",
+    ),
     "O6.route": Rule("There is no such route.", "没有此接口。", SHAPE, SHAPE_ZH),
     "O7": Rule(
         "The node at {url} cannot be reached.",

@@ -5,7 +5,6 @@ from statistics import median
 from typing import Any, Final
 
 from ledger.encoding import b64url
-from ledger.errors import NotFoundError
 from ledger.records import decode_entry
 from ledger.records.authorisation import ReviewBody
 from ledger.records.governance import EndorseBody
@@ -24,6 +23,7 @@ from ledger.rules.standing import (
 from ledger.rules.values import DatasetState, DecisionState, VersionState
 from node.reports.answer import Answer, Asked, Row, codes_of, tally, unique
 from node.reports.ground import Ground, day_of
+from node.reports.known import check_organisation
 from node.store import Group, Window
 
 HOUR_MS: Final = 3_600_000
@@ -44,13 +44,12 @@ class DataRow(Row, frozen=True, kw_only=True):
 def member(ground: Ground, asked: Asked) -> Answer:
     """Q8: which data an organisation gave to others and took from others; what else it did.
 
-    Raises `NotFoundError` (O6) for one that is neither a member nor named by any permit.
+    Raises `NotFoundError` (O6, O6.near) for one that is neither a member nor named by any permit.
     """
     org, window = asked.need("org"), asked.window()
     own = [name for name in ground.uses.words("dataset") if ground.custodian(name) == org]
     permits = [name for name, permit in ground.permits().items() if permit.org == org]
-    if ground.member(org) is None and not permits:
-        raise NotFoundError("O6", what="organisation", name=org)
+    check_organisation(ground, org)
 
     def taker(group: Group) -> str:
         permit = ground.permit(group.permit)

@@ -24,9 +24,10 @@ from ledger.rules.standing import (
     StudyState,
     status_at,
 )
-from ledger.rules.values import DatasetState, KeyState, VersionState
+from ledger.rules.values import KeyState, VersionState
 from node.reports.answer import Answer, Asked, Row, unique
 from node.reports.ground import Ground, day_of
+from node.reports.known import check_dataset, unknown
 from node.store import Group
 
 STATES: Final[Mapping[str, tuple[str, type[Shape]]]] = {
@@ -201,7 +202,7 @@ def consequences(ground: Ground, asked: Asked) -> Answer:
     """Q7: what rests on an approval, permit, dataset, key or person, how that stands, and what has
     to be done if it is gone, or because it is. Nothing that was recorded changes.
 
-    Raises `MalformedError` (Q2), `NotFoundError` (O6) or `TooLargeError` (W1).
+    Raises `MalformedError` (Q2), `NotFoundError` (O6, O6.near) or `TooLargeError` (W1).
     """
     kind, _, name = asked.need("of").partition(":")
     origins = {
@@ -222,9 +223,8 @@ def consequences(ground: Ground, asked: Asked) -> Answer:
 
 
 def _of_dataset(ground: Ground, name: str) -> Origin:
+    check_dataset(ground, name)
     versions = ground.versions(name)
-    if not versions and ground.get(DatasetState, "dataset", name) is None:
-        raise NotFoundError("O6", what="dataset", name=name)
     gone = [state for state in versions.values() if state.withdrawn is not None]
     status = "WITHDRAWN" if versions and len(gone) == len(versions) else "ACTIVE"
     return Origin("dataset-withdrawn", [state.leaf for state in versions.values()], status)
@@ -233,7 +233,7 @@ def _of_dataset(ground: Ground, name: str) -> Origin:
 def _of_ethics(ground: Ground, name: str) -> Origin:
     approval = ground.get(EthicsState, "ethics", name)
     if approval is None:
-        raise NotFoundError("O6", what="ethics approval", name=name)
+        raise unknown("ethics approval", name, ground.all(EthicsState, "ethics"))
     leaves = [
         node.leaf for node in ground.graph.nodes.values()
         if node.kind == "ethics" and node.name == name
@@ -244,7 +244,7 @@ def _of_ethics(ground: Ground, name: str) -> Origin:
 def _of_permit(ground: Ground, name: str) -> Origin:
     permit = ground.get(PermitState, "permit", name)
     if permit is None:
-        raise NotFoundError("O6", what="permit", name=name)
+        raise unknown("permit", name, ground.all(PermitState, "permit"))
     leaves = [
         node.leaf for node in ground.graph.nodes.values()
         if node.kind == "access-decision" and node.name == name

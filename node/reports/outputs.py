@@ -13,6 +13,7 @@ from ledger.rules.entitlement import CertificateState, Disputed, EgressState, No
 from ledger.rules.values import DecisionState
 from node.reports.answer import Answer, Asked, Row, tally, unique
 from node.reports.ground import Ground
+from node.reports.known import check_organisation
 
 
 class EgressRow(Row, frozen=True, kw_only=True, omit_defaults=True):
@@ -38,9 +39,11 @@ class EgressRow(Row, frozen=True, kw_only=True, omit_defaults=True):
 
 def egress(ground: Ground, asked: Asked) -> Answer:
     """Q6: what left, or was to leave, the alliance: reviewers, disclosure checks, exceptions; what
-    was published without a release, and what was recalled.
+    was published without a release, and what was recalled. Raises `NotFoundError` (O6, O6.near).
     """
     org = asked.take("org")
+    if org is not None:
+        check_organisation(ground, org)
     rows = [
         _egress_row(ground, name, state)
         for name, state in ground.all(EgressState, "egress").items()

@@ -7,12 +7,11 @@ from typing import Final
 
 import msgspec
 
-from ledger.errors import NotFoundError
 from ledger.rules.standing import RunState
 from ledger.rules.values import ImportedState
-from ledger.state import state_key
 from node.reports.answer import Answer, Asked, Row, codes_of, tally, unique
 from node.reports.ground import Ground, Made, day_of
+from node.reports.known import check_dataset, check_permit
 from node.store import Group, Window
 
 FIRST_PAGE: Final = 250
@@ -51,12 +50,12 @@ def uses(ground: Ground, asked: Asked) -> Answer:
     A page covers so many accesses; rows of other pages that are equal in dataset, permit and person
     add up with its own. The first page also has what ran without a recorded access.
 
-    Raises `NotFoundError` (O6) for a dataset that nobody registered or used.
+    Raises `NotFoundError` (O6, O6.near) for a dataset that nobody registered or used.
     """
     dataset, window = asked.need("dataset"), asked.window()
     names = _names(ground, dataset, asked.flag("descendants"))
-    if not names and ground.state.get(state_key("dataset", dataset)) is None:
-        raise NotFoundError("O6", what="dataset", name=dataset)
+    if not names:
+        check_dataset(ground, dataset, _used(ground))
     found: dict[Key, list[Group]] = {}
     if asked.after is None:
         found = {key: [] for key in ground.made if key[0] in names and _within(ground, key, window)}
@@ -78,14 +77,17 @@ def uses(ground: Ground, asked: Asked) -> Answer:
 
 def _names(ground: Ground, dataset: str, with_descendants: bool) -> list[str]:
     """A dataset, all versions of a series, and what was derived from these, as far as used."""
-    words = ground.uses.words("dataset")
-    ran = {used for used, _permit, _person in ground.made}
     wanted = {dataset, *(ground.descendants(dataset) if with_descendants else ())}
     return [
         word
-        for word in sorted({*words, *ran})
+        for word in sorted(_used(ground))
         if word in wanted or ("@" not in dataset and word.startswith(f"{dataset}@"))
     ]
+
+
+def _used(ground: Ground) -> set[str]:
+    """The names of data that accesses and runs name."""
+    return {*ground.uses.words("dataset"), *(used for used, _permit, _person in ground.made)}
 
 
 def _within(ground: Ground, key: Key, window: Window) -> bool:
@@ -166,8 +168,16 @@ class CoverageRow(Row, frozen=True, kw_only=True, omit_defaults=True):
 def coverage(ground: Ground, asked: Asked) -> Answer:
     """Q3: every access, and every run by its open findings, against permit, person, dataset,
     purpose, place, ethics and time; exceptions by finding with first and last seen.
+
+    Raises `NotFoundError` (O6, O6.near) for a dataset or a permit that nobody registered or named:
+    no exception at all would be the answer for every slip of the pen.
     """
     dataset, permit, window = asked.take("dataset"), asked.take("permit"), asked.window()
+    if dataset is not None:
+        check_dataset(ground, dataset, _used(ground))
+    if permit is not None:
+        ran = (under for _used, under, _person in ground.made)
+        check_permit(ground, permit, {*ground.uses.words("permit"), *ran})
     if permit is not None:
         groups = list(ground.uses.groups("permit", [permit], window))
     elif dataset is not None:

@@ -138,6 +138,17 @@ def test_a_page_is_in_both_languages_and_loads_nothing(used: Chain, tmp_path: Pa
     assert not re.search(r"""(?:src|href)=["']?https?:|url\(|@import""", page)
 
 
+def test_a_slip_of_the_pen_is_told_what_was_meant(used: Chain) -> None:
+    """The node proposes; the command tells it in its language."""
+    for words in (("uses", "gtex"), ("coverage", "--dataset", "GTExx")):
+        said = used("report", *words, "--lang", "zh")
+        assert said.code == 14
+        assert f"此处没有数据集 {words[-1]}。" in said.err
+        assert "您是否要用 `GTEx`？" in said.err
+    problem = json.loads(used("report", "member", "H1", "--json").err)
+    assert (problem["rule"], problem["next"].split("?")[0]) == ("O6.near", "Did you mean `h1`")
+
+
 def test_one_page_and_the_next(used: Chain) -> None:
     first = used.json("report", "coverage", "--first")
     assert first["next"] is None

@@ -200,6 +200,17 @@ def test_what_stories_and_drills_expect_has_its_chinese() -> None:
     assert [text for text in said if not has_chinese("what", text)] == []
 
 
+def test_what_a_question_names_has_its_chinese() -> None:
+    """`unknown` of the reports hands on what it is given."""
+    calls = [
+        node for path, node in CALLS
+        if path.parent.name == "reports" and name_of(node.func) == "unknown"
+    ]  # fmt: skip
+    said = [text for node in calls for text in texts_of(node.args[0])]
+    assert len(said) == len(calls) > 4
+    assert [text for text in said if not has_chinese("what", text)] == []
+
+
 def test_words_that_are_worked_out_have_their_chinese() -> None:
     forms = {form for form, _pattern in (*PATTERNS, *WIDER)}
     assert forms - set(WORDS["pattern"]) == set()

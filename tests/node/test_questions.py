@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from ledger.encoding import encode_time
-from ledger.errors import AllianceError
+from ledger.errors import AllianceError, NotFoundError
 from ledger.records.use import AccessBody
+from ledger.rulebook.near import COMPARED, LONGEST, MOST, near
+from node.permission import OVERSEERS, ROUTES
 from tests.ledger.lives import ANALYST, DAY_MS, Life
 from tests.ledger.test_rules_imports import agreement, data
 from tests.support.reports import Asked, asking
@@ -134,7 +136,10 @@ def test_what_a_member_gave_and_took(asked: Asked) -> None:
         ("uses", {}, "Q2"),
         ("uses", {"dataset": "D1", "from": "yesterday"}, "Q2"),
         ("uses", {"dataset": "D1", "why": "1"}, "Q1"),
-        ("uses", {"dataset": "D99"}, "O6"),
+        ("uses", {"dataset": "unheard-of"}, "O6"),
+        ("coverage", {"dataset": "unheard-of"}, "O6"),
+        ("coverage", {"permit": "unheard-of"}, "O6"),
+        ("egress", {"org": "nobody"}, "O6"),
         ("member", {"org": "nobody"}, "O6"),
         ("permits", {"within": "-1"}, "Q2"),
         ("everything", {}, "O6"),
@@ -146,6 +151,64 @@ def test_other_questions_are_refused(
     with pytest.raises(AllianceError) as caught:
         asked(name, **params)
     assert caught.value.rule == rule
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "near"),
+    [
+        ("uses", {"dataset": "d1"}, "D1"),
+        ("uses", {"dataset": "D1@2"}, "D1@1"),
+        ("uses", {"dataset": "D10@2"}, "D10@1"),
+        ("coverage", {"dataset": "d1"}, "D1"),
+        ("coverage", {"permit": "P1"}, "P-1"),
+        ("coverage", {"permit": "NIC1"}, "NIC-1"),
+        ("consequences", {"of": "dataset:d2"}, "D2"),
+        ("consequences", {"of": "permit:p-1"}, "P-1"),
+        ("consequences", {"of": "ethics:ea1"}, "EA-1"),
+        ("egress", {"org": "H1"}, "h1"),
+        ("member", {"org": "elsewere"}, "Elsewhere"),
+    ],
+)
+def test_a_name_that_nobody_knows_is_answered_with_those_that_are_spelled_nearly_so(
+    asked: Asked, name: str, params: dict[str, str], near: str
+) -> None:
+    with pytest.raises(NotFoundError) as caught:
+        asked(name, **params)
+    assert caught.value.rule == "O6.near"
+    assert str(caught.value.facts["near"]).split("`, `")[0] == near
+    assert f"`{near}`" in caught.value.next_step("zh")
+    # Names are told to nobody but those who see all records anyway.
+    assert ROUTES[f"GET /api/v1/reports/{name}"].roles <= OVERSEERS
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("provenance", {"object": "d1@1"}),
+        ("credit", {"object": "s-1"}),
+        ("certificate", {"number": "cert-1"}),
+        ("person", {"pid": ANALYST[:-1]}),
+        ("consequences", {"of": f"person:{ANALYST[:-1]}"}),
+    ],
+)
+def test_no_name_is_proposed_where_it_would_be_a_disclosure(
+    asked: Asked, name: str, params: dict[str, str]
+) -> None:
+    with pytest.raises(NotFoundError) as caught:
+        asked(name, **params)
+    assert caught.value.rule == "O6"
+
+
+def test_a_version_that_was_registered_and_never_used_is_known(asked: Asked) -> None:
+    assert asked("uses", dataset="D2@1") == []
+
+
+def test_names_are_compared_within_bounds() -> None:
+    assert near("gtex", ["GTEx", "GTEX-2", "other"]) == ["GTEx", "GTEX-2"]
+    assert near("x" * (LONGEST + 1), ["x" * (LONGEST + 1)]) == []
+    many = [f"a{number}" for number in range(COMPARED)]
+    assert near("Zebra", [*many, "zebra1"]) == ["zebra1"]
+    assert len(near("a", [f"a{letter}" for letter in "bcdef"])) == MOST
 
 
 def test_a_parameter_is_given_once(asked: Asked) -> None:
