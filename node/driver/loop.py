@@ -402,6 +402,7 @@ class Driver:
         what is left becomes durable, and only then promises are kept and words leave.
         """
         state, gossip = self._state, self._gossip
+        self._look_for_work()
         fresh = self._mempool.take_in(taken)
         if fresh and not state.alone:
             gossip.share(self._mempool.admit(fresh))
@@ -431,6 +432,18 @@ class Driver:
         if self.status != self._said_status:
             self._said_status = self.status
             log_event(WARNING, "status-changed", status=self.status)
+
+    def _look_for_work(self) -> None:
+        """Before a deadline has its effect: whether what waits is work that somebody is late with.
+        Where the tip is not final, that is.
+        """
+        state, now_ms = self._state, self.clock.now_ms()
+        past = self._deadline is not None and now_ms >= self._deadline
+        if past and not state.alone and state.machine.tip.id == state.final.tip.seal_leaf:
+            self._mempool.weed()
+            left = self._blocks.work_left()
+            if left != state.machine.pending:
+                self._step(agree.Work(left, now_ms))
 
     def _accuse(self, now_ms: int) -> None:
         """Hand in this node's records of contradictions whose turn has come."""

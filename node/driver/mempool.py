@@ -16,6 +16,8 @@ from node.driver.state import State
 from node.shares import Shares
 from node.submissions import Outcome, Published, Submission, Waiting
 
+TRIED: Final = 16
+"""So many are tried at a time until one of them is work."""
 LATE_MS: Final = 2_000
 """After so long an entry is offered to the others again, and kept on disk."""
 
@@ -160,6 +162,15 @@ class Mempool:
             self.refuse(refusal.entry, refusal.error)
         refused = {refusal.entry.leaf for refusal in refusals}
         return [entry for entry in fresh if entry.leaf not in refused]
+
+    def weed(self) -> None:
+        """What others took in and the rules refuse is no work: whoever leads is not late with it
+        (consensus.md 2.9). From the front, until the rules allow one.
+        """
+        entries = [waiting.entry for waiting in self.waiting.values()]
+        for start in range(0, len(entries), TRIED):
+            if self.admit(entries[start : start + TRIED]):
+                return
 
     def late_by(self, now_ms: int) -> list[Entry]:
         """What has waited long. It may have become impossible in the meantime; what has not is

@@ -2,6 +2,7 @@
 (consensus.md 2.9 to 2.12, 3.5).
 """
 
+import itertools
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -14,6 +15,7 @@ from ledger.consensus import Consensus, Proposal, Received, Vote, Work
 from ledger.encoding import decode_bundle, encode_bundle
 from node.driver import Outcome
 from node.driver.blocks import COMPACT_BYTES
+from node.driver.mempool import TRIED
 from node.wire import CompactBlock, Exchange
 from tests.sim.replay import replay
 from tests.support.node import peer_of
@@ -75,6 +77,34 @@ def test_a_body_that_somebody_spoiled_on_the_way_harms_nobody(stepped: Make) -> 
     driver = net.drivers[victim]
     assert (driver.status, dict(driver.alarms)) == ("ok", {})
     assert driver.counters["rejected"] > 0
+
+
+def test_records_that_the_rules_refuse_burn_no_views(stepped: Make) -> None:
+    """One member says to all others what is no work: nobody takes the leader for late, waits longer
+    for the next one, or says a word (2.9).
+    """
+    net = stepped()
+    net.run(2_000)
+    before, seqs, pin = net.views(), itertools.count(1), net.drivers["h1"].genesis.seal.leaf
+    for _second in range(8):
+        at_ms = net.now_ms + 86_400_000
+        raws = tuple(net.world.access(seq=next(seqs), at_ms=at_ms) for _ in range(TRIED + 1))
+        for victim in FOUR[:3]:
+            net.post("h4", victim, Exchange(v=1, pin=pin, entries=raws))
+        net.run(1_000)
+    assert net.views() == before
+    for driver in net.drivers.values():
+        assert {name for name in driver.counters if "votes/" in name} == {"votes/status"}
+    assert all(net.drivers[org].counters["refused/S5"] for org in FOUR[:3])
+    # Beside them stands one that is work, and nobody who leads is there: then the view ends.
+    raws = (*raws, net.world.access(seq=next(seqs)))
+    leader = leader_of(net, before["h1"])
+    sender, *victims = (org for org in FOUR if org != leader)
+    for victim in victims:
+        net.post(sender, victim, Exchange(v=1, pin=pin, entries=raws))
+    net.cut(leader)
+    net.run(4_000)
+    assert net.check() == 1
 
 
 def many(net: Stepped) -> list[bytes]:
