@@ -27,7 +27,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from cli.fingerprints import Fingerprint, content_digest, fingerprints
 from cli.options import DEFAULT_HOME, Place
@@ -39,7 +39,7 @@ from cli.statements import clock_ms
 from ledger.encoding import b64url, encode_time
 from ledger.errors import AllianceError, ConflictError, MalformedError
 from node.client import UnreachableError
-from node.forms import Report
+from node.forms import EXPORTS, Report
 
 BUCKETS: Final = ((0, "0"), (9, "1-9"), (99, "10-99"), (999, "100-999"))
 """How many records a use gave: exact numbers stay outside the ledger (domain.md D12)."""
@@ -195,6 +195,15 @@ class Alliance:
         """
         given = {key.rstrip("_"): value for key, value in params.items()}
         return ask(self._session, name, given)
+
+    def export(self, form: str, name: str) -> dict[str, Any]:
+        """Where an object came from, whole and in a standard form: `prov` is W3C PROV-JSON.
+
+        Raises `MalformedError` (X2) for another form, `NotFoundError` as the node says.
+        """
+        if form not in EXPORTS:
+            raise MalformedError("X2", field="form")
+        return self._session.client.export(form, name)
 
     def prove(self, report: Report, folder: Path) -> int:
         """Write the receipts of every record that an answer names, each checked first, for an

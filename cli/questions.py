@@ -23,9 +23,11 @@ from cli.reports import as_csv, cell, write_proof
 from cli.screen import language, local_time, print_table, printable, progress, say, wants_json
 from cli.session import Session
 from ledger.errors import MalformedError, NotFoundError
-from node.forms import Report
+from node.forms import EXPORTS, Report
 
 FORMATS: Final = ("table", "json", "csv", "page")
+DOCUMENTS: Final[Mapping[str, frozenset[str]]] = {"provenance": frozenset(EXPORTS)}
+"""The standard forms that a question is answered in as well."""
 COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "uses": (
         "dataset", "org", "permit", "study", "person", "uses", "first_day", "last_day", "actions",
@@ -61,11 +63,19 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
 """The columns of each report, in this order; `records` stand in CSV and JSON always."""
 MANY: Final = frozenset({"graph"})
 """Facts that are for programs: whole structures."""
+ENTRY: Final = "alliance:entry"
+"""Where a record stands, in PROV-JSON."""
+
 
 From = Annotated[str | None, typer.Option("--from", help="UTC time, date or ms.")]
 To = Annotated[str | None, typer.Option("--to", help="The same, exclusive.")]
 _OUTPUT: Final[dict[str, tuple[object, object]]] = {
-    "form": (Annotated[str, typer.Option("--format", help="table, json, csv or page.")], "table"),
+    "form": (
+        Annotated[
+            str, typer.Option("--format", help="table, json, csv, page; of provenance also prov.")
+        ],
+        "table",
+    ),
     "bom": (Annotated[bool, typer.Option("--bom", help="CSV for Excel: UTF-8 with BOM.")], False),
     "out": (Annotated[Path | None, typer.Option(help="Write it to this file.")], None),
     "proofs": (
@@ -88,9 +98,12 @@ def asking(name: str, words: Words) -> Callable[..., None]:
     @functools.wraps(words)
     def command(place: Place, **values: Any) -> None:  # typer's
         output = {option: values.pop(option) for option in _OUTPUT}
+        given = {key: text for key, text in words(**values).items() if text is not None}
+        if output["form"] in DOCUMENTS.get(name, ()):
+            give_document(place, given["object"], output)
+            return
         if output["form"] not in FORMATS:
             raise MalformedError("X2", field="format")
-        given = {key: text for key, text in words(**values).items() if text is not None}
         with Session(place) as session:
             report = ask(session, name, given, output["first"], output["after"])
             result: dict[str, Any] = {**report}
@@ -99,9 +112,7 @@ def asking(name: str, words: Words) -> Callable[..., None]:
                 known, _head = session.subject(subject)
                 result.update(records=len(known.leaves), subject=subject)
             if output["proofs"] is not None:
-                count = write_proofs(session, report, output["proofs"])
-                proved = say("report-proved", count=count, folder=str(output["proofs"]))
-                typer.echo(proved, err=True)
+                _prove(session, report, _records_of(report), output["proofs"])
         give(result, output["form"], output["bom"], output["out"])
 
     first = inspect.Parameter("place", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Place)
@@ -139,19 +150,59 @@ def ask(
         return session.client.whole_report(name, given)
 
 
+def give_document(place: Place, name: str, output: Mapping[str, Any]) -> None:
+    """Print where an object came from in a standard form, or write it to a file. Such a document
+    has no pages.
+    """
+    for option in ("first", "after"):
+        if output[option]:
+            raise MalformedError("X2", field=option)
+    with Session(place) as session:
+        document = session.client.export(output["form"], name)
+        if output["proofs"] is not None:
+            _prove(session, document, _leaves_in(document), output["proofs"])
+    put(as_json(document), output["out"])
+
+
+def _leaves_in(document: Mapping[str, Any]) -> list[str]:
+    """The records that the elements of a document name, in the order of the chain."""
+    found = (one for kind in ("activity", "entity") for one in document.get(kind, {}).values())
+    named = {
+        one["alliance:entry"]: one["alliance:leaf"] for one in found if "alliance:entry" in one
+    }
+    return [named[index] for index in sorted(named)]
+
+
 def write_proofs(session: Session, report: Report, folder: Path) -> int:
     """The answer and the receipt of every record in it, each checked first; gives their number.
 
     Raises `ProofError` for a record that its receipt does not prove, `ConfigError` (X1.file).
     """
-    write_over(folder / "answer.json", as_json(report).encode())
-    leaves = list(dict.fromkeys(leaf for row in report["rows"] for leaf in row.get("records", ())))
+    leaves = _records_of(report)
+    _write_receipts(session, report, leaves, folder)
+    return len(leaves)
+
+
+def _records_of(report: Report) -> list[str]:
+    return list(dict.fromkeys(leaf for row in report["rows"] for leaf in row.get("records", ())))
+
+
+def _prove(
+    session: Session, answer: Mapping[str, Any], leaves: Sequence[str], folder: Path
+) -> None:
+    _write_receipts(session, answer, leaves, folder)
+    typer.echo(say("report-proved", count=len(leaves), folder=str(folder)), err=True)
+
+
+def _write_receipts(
+    session: Session, answer: Mapping[str, Any], leaves: Sequence[str], folder: Path
+) -> None:
+    write_over(folder / "answer.json", as_json(answer).encode())
     with progress("report-proving", len(leaves)) as done:
         for leaf in leaves:
             receipt = session.receipt(leaf)
             write_proof(folder / "receipts", receipt, session.verified(receipt))
             done(1)
-    return len(leaves)
 
 
 # --- forms ---
@@ -171,8 +222,13 @@ def give(report: Mapping[str, Any], form: str, bom: bool, out: Path | None = Non
         for line in lines_of(report):
             typer.echo(line)
         return
+    put(text, out, nl=form == "json" or wants_json())
+
+
+def put(text: str, out: Path | None, *, nl: bool = True) -> None:
+    """Print a whole text, or write it to a file and say so."""
     if out is None:
-        typer.echo(text, nl=form == "json" or wants_json())
+        typer.echo(text, nl=nl)
         return
     write_over(out, text.encode())
     typer.echo(say("report-written", file=str(out)), err=True)

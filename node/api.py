@@ -50,7 +50,7 @@ from node.policy import check_named, check_subject
 from node.problems import internal_problem, problem_of, respond
 from node.readings import Readings, Why
 from node.receipts import Receipts, kind_of
-from node.reports import QUESTIONS, Reports
+from node.reports import FORMS, QUESTIONS, Reports
 from node.store import parse_query
 from node.submissions import Outcome, Published
 from node.vault import Vault
@@ -296,6 +296,11 @@ class Api:
         view = self.driver.view
         return _json(await run_in_threadpool(self.reports.page, view, name, given, local))
 
+    async def get_export(self, request: Request) -> Response:
+        """GET /api/v1/exports/...: where an object came from, in a standard form."""
+        form, given = request.url.path.rpartition("/")[2], request.query_params.multi_items()
+        return _json(await run_in_threadpool(self.reports.export, self.driver.view, form, given))
+
     async def get_summary(self, _request: Request) -> Response:
         """GET /api/v1/summary: counts."""
         return _json(await run_in_threadpool(self._summary))
@@ -487,6 +492,7 @@ class Api:
             "GET /api/v1/subjects/{name:path}": self.get_subject,
             "GET /api/v1/accesses": self.get_accesses,
             **{f"GET /api/v1/reports/{name}": self.get_report for name in QUESTIONS},
+            **{f"GET /api/v1/exports/{form}": self.get_export for form in FORMS},
             "POST /api/v1/payloads": self.post_payload,
             "GET /api/v1/payloads/{commit}": self.get_payload,
             "GET /api/v1/attachments/{commit}": self.get_attachment,

@@ -43,6 +43,7 @@ from ledger.rulebook import RULES
 from node.config import MAX_POST_ENTRIES
 from node.forms import (
     BYTES_TYPE,
+    EXPORTS,
     Accesses,
     Alive,
     AttachmentState,
@@ -427,6 +428,12 @@ class NodeClient(_Connection):
         if name == "uses":
             rows = merged(rows, USE_KEY)
         return {**pages[-1], "rows": rows}
+
+    def export(self, form: str, name: str) -> dict[str, Any]:
+        """Where an object came from, in one of the standard `EXPORTS`."""
+        response = self._get(f"/api/v1/exports/{form}", {"object": name})
+        found: dict[str, Any] = self._answer(response, EXPORTS[form])
+        return found
 
     def all_accesses(self, params: Mapping[str, str | int]) -> Iterator[Row]:
         """The rows of all pages."""

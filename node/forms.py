@@ -157,6 +157,16 @@ class Report(TypedDict):
     rows: list[dict[str, Any]]
 
 
+class ProvDocument(TypedDict):
+    """A document of W3C PROV-JSON: beside its prefixes, elements and relations by their kind."""
+
+    prefix: dict[str, str]
+
+
+EXPORTS: Final[dict[str, type]] = {"prov": ProvDocument}
+"""The standard forms that say where an object came from (SPEC 12.9)."""
+
+
 class Waiting(TypedDict):
     """What was handed in waits for agreement, or its receipt is there."""
 

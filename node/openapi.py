@@ -12,7 +12,16 @@ from ledger.records.envelope import Payload
 from ledger.verify import StateAnswer, SubjectAnswer
 from node.answers import CreditAnswer, ObligationsAnswer, TraceAnswer
 from node.client import BUNDLE_TYPE, DEPOSIT_TYPE, ENTRY_TYPE
-from node.forms import Accesses, Alive, AttachmentState, Described, Opening, Report, Summary
+from node.forms import (
+    EXPORTS,
+    Accesses,
+    Alive,
+    AttachmentState,
+    Described,
+    Opening,
+    Report,
+    Summary,
+)
 from node.permission import ROUTES, Access
 from node.problems import PROBLEM_TYPE, Problem
 from node.reports import QUESTIONS
@@ -86,6 +95,7 @@ QUERIES: Final[dict[str, tuple[str, ...]]] = {
         )
         for name, question in QUESTIONS.items()
     },
+    **{f"GET /api/v1/exports/{form}": ("object",) for form in EXPORTS},
 }  # fmt: skip
 ANSWERS: Final[dict[str, Any]] = {
     "GET /health": Alive,
@@ -101,6 +111,7 @@ ANSWERS: Final[dict[str, Any]] = {
     "GET /api/v1/summary": Summary,
     "GET /api/v1/trace/{name}": TraceAnswer,
     **{f"GET /api/v1/reports/{name}": Report for name in QUESTIONS},
+    **{f"GET /api/v1/exports/{form}": document for form, document in EXPORTS.items()},
 }
 """The form of an answer in JSON, where somebody relies on it."""
 SECURITY: Final[list[dict[str, list[str]]]] = [{"signature": []}, {"apiKey": []}]

@@ -1,5 +1,6 @@
 """The committee's twelve questions (domain.md D16), and the agreements of the chain: each answer at
-a published head, with the records of every row, page by page.
+a published head, with the records of every row, page by page; and where an object came from in the
+standard forms of provenance, whole.
 
     reports = Reports(store)
     page = reports.page(view, "uses", [("dataset", "GTEx")], local)
@@ -9,7 +10,7 @@ named in each prove it. "Now" is the time of the head.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from hashlib import sha256
 from threading import Lock
 from typing import Any, Final, NamedTuple
@@ -23,6 +24,7 @@ from node.cosigning import View
 from node.reports.answer import Answer, Asked
 from node.reports.copies import copies
 from node.reports.ground import Ground
+from node.reports.lineage import Lineage, lineage_of
 from node.reports.local import Local
 from node.reports.members import committee, member
 from node.reports.notes import NOTES
@@ -30,6 +32,7 @@ from node.reports.origins import consequences, credit, provenance
 from node.reports.outputs import certificate, egress
 from node.reports.people import person
 from node.reports.permits import permits, register
+from node.reports.prov import prov_of
 from node.reports.uses import coverage, uses
 from node.store import Store, parse_integer
 
@@ -69,6 +72,9 @@ QUESTIONS: Final[Mapping[str, Question]] = {
     "register": Question("", register),
 }
 
+FORMS: Final[Mapping[str, Callable[[Lineage], dict[str, Any]]]] = {"prov": prov_of}
+"""The standard forms that the backward graph of an object is given in."""
+
 
 class _Cursor(NamedTuple):
     """Where the next page begins: of which question, at which head, at which place."""
@@ -99,7 +105,8 @@ class Reports:
         question = QUESTIONS.get(name)
         if question is None:
             raise NotFoundError("O6", what="report", name=name[:80])
-        given = _parameters(question, items)
+        known = {"after", *question.parameters, *(() if question.paged else ("limit",))}
+        given = _parameters(known, items)
         mark = _mark(name, given)
         after, limit = given.get("after"), _limit(given)
         cursor = None if after is None else _read_cursor(after, mark)
@@ -114,6 +121,16 @@ class Reports:
         if answer.after is not None:
             following = _write_cursor(_Cursor(mark, ground.tip.size, answer.after))
         return {**_describe(ground, question, answer), "next": following, "report": name}
+
+    def export(self, view: View, form: str, items: Sequence[tuple[str, str]]) -> dict[str, Any]:
+        """Where an object came from, in one of the standard forms: whole, at the newest head.
+
+        Raises `NotFoundError` (O6), `MalformedError` (Q1, Q2) or `TooLargeError` (W1).
+        """
+        name = _parameters(("object",), items).get("object")
+        if name is None:
+            raise MalformedError("Q2", field="object")
+        return FORMS[form](lineage_of(self._ground(view, None), name))
 
     def _ground(self, view: View, size: int | None) -> Ground:
         """The head of a size, the newest one without. Raises `NotFoundError` (Q6)."""
@@ -145,12 +162,11 @@ class Reports:
         return found
 
 
-def _parameters(question: Question, items: Sequence[tuple[str, str]]) -> dict[str, str]:
+def _parameters(known: Collection[str], items: Sequence[tuple[str, str]]) -> dict[str, str]:
     """Raises `MalformedError` (Q1, Q2)."""
     given = dict(items)
     if len(given) != len(items):
         raise MalformedError("Q2", field=items[-1][0])
-    known = {"after", *question.parameters, *(() if question.paged else ("limit",))}
     for name in given:
         if name not in known:
             raise MalformedError("Q1", field=name)

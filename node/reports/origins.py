@@ -40,6 +40,10 @@ STATES: Final[Mapping[str, tuple[str, type[Shape]]]] = {
 """Where the state says how the object of a record stands, by the record's type."""
 
 
+LINEAGE_NOTES: Final = ("recorded-only", "missing-links")
+"""What no answer on where something comes from can know."""
+
+
 class OriginRow(Row, frozen=True, kw_only=True, omit_defaults=True):
     """One record that a walk reached: how far, along which edge, and how its object stands."""
 
@@ -103,7 +107,7 @@ def provenance(ground: Ground, asked: Asked) -> Answer:
         for leaf, node in walk.nodes.items()
     ]
     facts = {"missing": walk.missing, "object": start, "graph": _edges(walk)}
-    return Answer(rows, ("recorded-only", "missing-links"), facts)
+    return Answer(rows, LINEAGE_NOTES, facts)
 
 
 def _edges(walk: Walk) -> list[dict[str, object]]:

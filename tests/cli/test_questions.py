@@ -78,6 +78,9 @@ def test_members_and_permits(used: Chain) -> None:
         (("member", "nobody"), 14),
         (("uses", "GTEx", "--from", "soon"), 10),
         (("uses", "GTEx", "--format", "pdf"), 10),
+        (("uses", "GTEx", "--format", "prov"), 10),
+        (("provenance", "GTEx", "--format", "prov"), 14),
+        (("provenance", "GTEx", "--format", "prov", "--first"), 10),
     ],
 )
 def test_bad_questions(used: Chain, words: tuple[str, ...], code: int) -> None:
@@ -121,6 +124,26 @@ def test_the_records_of_an_answer_are_proven_offline(used: Chain, tmp_path: Path
     assert damaged != files[0].read_text()
     files[0].write_text(damaged)
     assert call("audit", "receipt", files[0], "--genesis", used.home / "genesis").code > 20
+
+
+def test_where_something_came_from_in_prov_json_and_its_proofs(used: Chain, tmp_path: Path) -> None:
+    data, file, folder = tmp_path / "data.csv", tmp_path / "prov.json", tmp_path / "proofs"
+    data.write_text("a,b\n1,2\n")
+    used.json("dataset", "register", "PICU", "--openness", "conditional")
+    used.json("version", "register", "PICU", "v1", data)
+    words = ("report", "provenance", "PICU@v1", "--format", "prov", "--proofs", folder)
+    result = used(*words, "--out", file, "--lang", "zh")
+    assert (result.code, result.out) == (0, "")
+    document = json.loads(file.read_text())
+    assert (
+        document == json.loads(used(*words).out) == json.loads((folder / "answer.json").read_text())
+    )
+    (version,) = (one for one in document["entity"].values() if "alliance:entry" in one)
+    (receipt,) = (folder / "receipts").glob("*.json")
+    audited = call("audit", "receipt", receipt, "--genesis", used.home / "genesis", "--json")
+    assert audited.code == 0
+    assert version["alliance:leaf"] in audited.out
+    assert list(document["agent"]) == ["chain:org/h1"]
 
 
 def test_a_page_is_in_both_languages_and_loads_nothing(used: Chain, tmp_path: Path) -> None:

@@ -1,0 +1,77 @@
+"""All that an object comes from (Q2), with the records themselves and the head at which it was
+worked out: what the standard forms of provenance are made from.
+"""
+
+from typing import Any, NamedTuple
+
+from ledger.encoding import b64url
+from ledger.provenance import Node, backward
+from ledger.records import decode_entry
+from ledger.rules.graph import Graph
+from node.reports.ground import Ground
+from node.reports.notes import NOTES, Note
+from node.reports.origins import LINEAGE_NOTES, status_of
+
+
+class Element(NamedTuple):
+    """One record of the graph: its node, where it stands, whose it is, when its signer says that it
+    was signed, what it says, and how its object stands now.
+    """
+
+    node: Node
+    entry: int
+    org: str
+    at: str
+    body: Any
+    status: str | None
+
+
+class Head(NamedTuple):
+    """The published head that an answer stands on."""
+
+    chain: str
+    origin: str
+    height: int
+    size: int
+    root: str
+    time_ms: int
+
+
+class Lineage(NamedTuple):
+    """The backward graph of the record `start`, in the order of the chain; `missing` are links that
+    lead nowhere.
+    """
+
+    head: Head
+    start: str
+    elements: tuple[Element, ...]
+    missing: tuple[str, ...]
+    notes: tuple[Note, ...]
+
+
+def lineage_of(ground: Ground, name: str) -> Lineage:
+    """The backward graph of an object, by its name or leaf hash, with its records.
+
+    Raises `NotFoundError` (O6) or `TooLargeError` (W1).
+    """
+    start, tip = ground.leaf_of(name), ground.tip
+    walk = backward(Graph(ground.draft).find, [start])
+    places = {leaf: ground.index_of(leaf) for leaf in walk.nodes}
+    elements = [
+        _element(ground, walk.nodes[leaf], index)
+        for leaf, index in places.items()
+        if index is not None
+    ]
+    return Lineage(
+        Head(tip.chain, tip.origin, tip.height, tip.size, b64url(tip.tree.root()), tip.time_ms),
+        start,
+        tuple(sorted(elements, key=lambda one: one.entry)),
+        walk.missing,
+        tuple(NOTES[code] for code in LINEAGE_NOTES),
+    )
+
+
+def _element(ground: Ground, node: Node, index: int) -> Element:
+    found = decode_entry(ground.store.entry(index))
+    record, org = found.record, found.statement.iss
+    return Element(node, index, org, record.at, record.body, status_of(ground, node))
