@@ -640,8 +640,11 @@ class Consensus:
             candidate.state = event.verdict
 
     def _check_blocks(self) -> None:
-        """R9, the part that needs no content; the driver executes the rest."""
-        todo = self._blocks.unchecked()
+        """R9, the part that needs no content; the driver executes the rest. Of the blocks that a
+        certificate or the leader of this view names, and of those below them.
+        """
+        needed = [fact.block for fact in self._named()]
+        todo = self._blocks.unchecked(needed)
         while todo:
             for candidate, parent, state in todo:
                 if state == "invalid" or not self._fits(candidate.info, parent):
@@ -649,7 +652,7 @@ class Consensus:
                 else:
                     candidate.state = "checking"
                     self._effects.append(CheckBlock(candidate.info))
-            todo = self._blocks.unchecked()
+            todo = self._blocks.unchecked(needed)
 
     def _fits(self, info: BlockInfo, parent: BlockInfo) -> bool:
         closed = parent.boundary and parent.epoch == self._config.epoch and parent != self._anchor
@@ -693,8 +696,9 @@ class Consensus:
         """The facts that name a block which this node needs."""
         for number in sorted(self._views):
             view = self._views[number]
-            if number == self._view and view.proposal is not None:
-                yield view.proposal
+            offered = view.said("propose") or view.proposal
+            if number == self._view and offered is not None:
+                yield offered
             for cert in view.certs.values():
                 if cert.kind != "nullify":
                     yield cert

@@ -2,6 +2,7 @@
 (consensus.md 2.7).
 """
 
+from collections.abc import Iterable
 from typing import Final, Literal, TypeAlias
 
 from ledger.consensus.journal import UNSIGNED, Row
@@ -122,10 +123,18 @@ class Candidates:
         candidate = self._blocks.get(block)
         return block == self.final.id or (candidate is not None and candidate.state == "valid")
 
-    def unchecked(self) -> list[tuple[Candidate, BlockInfo, State]]:
-        """Candidates to judge now, with their parent and its state; lowest first."""
+    def unchecked(self, needed: Iterable[bytes]) -> list[tuple[Candidate, BlockInfo, State]]:
+        """Candidates to judge now, with their parent and its state; lowest first. Of what is needed
+        alone, and of what that stands on: whoever signs more blocks makes nobody work.
+        """
+        wanted: dict[bytes, Candidate] = {}
+        for block in needed:
+            candidate = self._blocks.get(block)
+            while candidate is not None and candidate.info.id not in wanted:
+                wanted[candidate.info.id] = candidate
+                candidate = self._blocks.get(candidate.info.parent)
         found: list[tuple[Candidate, BlockInfo, State]] = []
-        for candidate in sorted(self._blocks.values(), key=lambda item: item.info.height):
+        for candidate in sorted(wanted.values(), key=lambda item: item.info.height):
             if candidate.state != "unknown":
                 continue
             parent = self._blocks.get(candidate.info.parent)

@@ -706,11 +706,34 @@ def test_a_block_from_the_future_is_judged_when_its_time_has_come() -> None:
     info = seal(build, FOUR)
     vote = CHANGED(make_vote(leader, "propose"), view=1, height=1, block=info.id)
     effects = machine.step(BlockReceived(info, 10_000))
-    effects += machine.step(BlockChecked(info.id, "valid", 10_000))
     effects += machine.step(Received(Proposal(vote, None, ()), 10_000))
+    effects += machine.step(BlockChecked(info.id, "valid", 10_000))
     assert not any(isinstance(effect, Sign) for effect in effects)
     assert effects[-1] == SetTimer(13_000)
     assert [type(e) for e in machine.step(Tick(13_000))][:2] == [Persist, Sign]
+
+
+def test_blocks_that_nobody_needs_are_not_executed() -> None:
+    """A member may sign as many as it likes for turns of its own that never come, each of which
+    takes a block's time: only what the leader proposes now, or a quorum notarized, is looked at.
+    """
+    first = genesis(FOUR)
+    liar = FOUR.leader(2)
+    machine = Consensus(FOUR.node_keys[(liar + 1) % 4])
+    machine.step(Started(Durable(FOUR, first, first), 0, 10_000))
+    infos = [
+        seal(BuildBlock(first, 0, 0, 2 + 4 * turn, 9_000 + turn, 1 << 20, 10), FOUR)
+        for turn in range(40)
+    ]
+    child = seal(BuildBlock(infos[0], 2, 0, 6, 9_999, 1 << 20, 10), FOUR)
+    effects = [e for info in (*infos, child) for e in machine.step(BlockReceived(info, 10_000))]
+    assert not [effect for effect in effects if isinstance(effect, CheckBlock)]
+    # One of them is notarized: it is, and what it stands on, lowest first.
+    cert = CHANGED(make_cert(0, 1, 2), view=6, height=2, block=child.id)
+    effects = machine.step(Received(cert, 10_000))
+    assert [e.block for e in effects if isinstance(e, CheckBlock)] == [infos[0]]
+    effects = machine.step(BlockChecked(infos[0].id, "valid", 10_000))
+    assert [e.block for e in effects if isinstance(e, CheckBlock)] == [child]
 
 
 def test_answers_that_come_too_late_change_nothing() -> None:
