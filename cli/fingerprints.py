@@ -10,7 +10,7 @@ import msgspec
 
 from cli.home import read_file
 from cli.screen import progress
-from ledger.encoding import b64url, unb64url
+from ledger.encoding import UNREADABLE, b64url, unb64url
 from ledger.errors import ConfigError
 
 PIECE: Final = 1 << 20
@@ -60,7 +60,7 @@ class Finished:
         self._known: dict[tuple[str, int, int], str] = {}
         if notes is not None and notes.exists():
             for line in read_file(notes).splitlines():
-                with contextlib.suppress(msgspec.DecodeError):
+                with contextlib.suppress(*UNREADABLE):
                     path, size, changed_ns, digest = msgspec.json.decode(line, type=Line)
                     self._known[path, size, changed_ns] = digest
 

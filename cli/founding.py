@@ -29,6 +29,7 @@ from cli.statements import Author, clock_ms, describe_key, make_body, new_id, si
 from ledger.chain import Applied, Founding, check_draft, check_genesis, first_seal, found
 from ledger.crypto import Signer, signer_from_seed, verify
 from ledger.encoding import (
+    UNREADABLE,
     b64url,
     encode_bundle,
     encode_statement,
@@ -88,7 +89,7 @@ def parameters_in(path: Path) -> object:
     """
     try:
         return msgspec.json.decode(read_file(path))
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         raise MalformedError("X2.json", file=path.name) from None
 
 

@@ -26,7 +26,7 @@ from ledger.crypto import (
     load_private_key,
     verify,
 )
-from ledger.encoding import b64url
+from ledger.encoding import UNREADABLE, b64url
 from ledger.errors import ConfigError, ConflictError, NotFoundError
 from node.config import Config, find_passphrase, load_config, read_private, speaks_tls
 from node.tls import Trust, own_pins, split_pin
@@ -206,7 +206,7 @@ def load_public(home: Path, name: str, file: Path | None) -> PublicPart:
     if path.is_file():
         try:
             return msgspec.json.decode(read_file(path), type=PublicPart)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             raise ConfigError("X1.file", file=path.name) from None
     return public_part(load_signer(home, name, file))
 

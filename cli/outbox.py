@@ -30,7 +30,7 @@ from cli.options import Place, at_place, signing
 from cli.screen import language, progress, say, show
 from cli.session import Recorded, Session
 from cli.statements import Author, Signed, clock_ms, make_body, make_record, new_id, sign
-from ledger.encoding import b64url, encode_time, unb64url
+from ledger.encoding import UNREADABLE, b64url, encode_time, unb64url
 from ledger.errors import (
     AllianceError,
     BusyError,
@@ -330,7 +330,7 @@ def _decode(path: Path, kind: type[T]) -> T:
     """What a file of this folder holds. Raises `MalformedError` (X2.file)."""
     try:
         return msgspec.json.decode(read_file(path), type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         raise MalformedError("X2.file", file=path.name) from None
 
 

@@ -15,7 +15,7 @@ from cli.records import Reason, ValidDays, report, write
 from cli.session import Session
 from cli.statements import clock_ms
 from cli.studies import Title, texts
-from ledger.encoding import b64url, encode_time
+from ledger.encoding import UNREADABLE, b64url, encode_time
 from ledger.errors import MalformedError
 from ledger.rules.entitlement import EgressState, ResultState
 
@@ -185,7 +185,7 @@ def read_sdc(path: Path) -> tuple[str, list[dict[str, object]]]:
         found = data["results"].values()
         outputs: list[dict[str, object]] = [_output(one) for one in found]
         return str(data["version"]), outputs
-    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError):
+    except (*UNREADABLE, KeyError, TypeError, AttributeError):
         raise MalformedError("X2.file", file=path.name) from None
 
 

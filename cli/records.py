@@ -14,7 +14,7 @@ from cli.options import TAKES_ID, AttributionFile, Place, signing
 from cli.screen import code_text, finding_text, say, show
 from cli.session import Recorded, Session
 from cli.statements import clock_ms, make_body, make_record, new_id, sign
-from ledger.encoding import encode_time
+from ledger.encoding import UNREADABLE, encode_time
 from ledger.errors import AuthenticationError, MalformedError
 from ledger.records import BODIES
 from ledger.records.envelope import Payload, Ref, Shape
@@ -115,7 +115,7 @@ def read_description(path: Path) -> KeyDescription:
     """The description that `alliance keys public` prints. Raises `MalformedError` (X2.file)."""
     try:
         return msgspec.json.decode(read_file(path), type=KeyDescription)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         raise MalformedError("X2.file", file=path.name) from None
 
 

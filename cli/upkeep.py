@@ -20,7 +20,7 @@ from cli.records import Resolution, ValidDays, access, report, resolution_ref, w
 from cli.screen import progress, say, show
 from cli.session import Recorded, Session
 from cli.studies import texts
-from ledger.encoding import b64url
+from ledger.encoding import UNREADABLE, b64url
 from ledger.errors import MalformedError
 from ledger.notes import decode_checkpoint, decode_note
 
@@ -165,7 +165,7 @@ def read_events(file: Path, system: str) -> Iterator[dict[str, Any]]:
         try:
             given = msgspec.json.decode(line, type=dict[str, Any])
             seq = given.pop("seq")
-        except (msgspec.DecodeError, UnicodeDecodeError, KeyError):
+        except (*UNREADABLE, KeyError):
             raise MalformedError("X13.line", file=file.name, line=number) from None
         if not isinstance(seq, int) or seq <= before:
             raise MalformedError("X13.line", file=file.name, line=number)

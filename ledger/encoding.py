@@ -23,6 +23,11 @@ JsonValue = None | bool | int | str | list["JsonValue"] | dict[str, "JsonValue"]
 
 MAX_ENTRY_BYTES = 65_535
 MAX_INTEGER = 2**53 - 1
+
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What the decoders of msgspec raise for bytes of others: no value of the form; a string that is no
+UTF-8; values inside one another without end.
+"""
 MAX_JSON_DEPTH = 32
 """Objects and arrays within each other. A fixed number: where Python's own stack ends differs."""
 
@@ -80,7 +85,7 @@ def decode_json(data: bytes) -> JsonValue:
     """The value of canonical JSON. Raises `MalformedError` (B2, B3)."""
     try:
         value: JsonValue = _DECODE(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         raise MalformedError("B2") from None
     if canonical_json(value) != data:
         raise MalformedError("B2")

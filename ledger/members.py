@@ -15,7 +15,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from ledger.crypto import EDDSA, check_public_key, key_id
-from ledger.encoding import MAX_ENTRY_BYTES, b64url, unb64url
+from ledger.encoding import MAX_ENTRY_BYTES, UNREADABLE, b64url, unb64url
 from ledger.errors import MalformedError
 
 MAX_MEMBERS: Final = 31
@@ -189,7 +189,7 @@ def decode_config(data: bytes) -> EpochConfig:
     """
     try:
         config = _DECODER.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise MalformedError("R37") from error
     if encode_config(config) != data:
         raise MalformedError("R37")

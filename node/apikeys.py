@@ -13,7 +13,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from ledger.encoding import b64url, unb64url
+from ledger.encoding import UNREADABLE, b64url, unb64url
 from ledger.errors import AuthenticationError, ConfigError, MalformedError, NotFoundError
 from node.config import read_private, write_private
 
@@ -82,7 +82,7 @@ class ApiKeys:
             return
         try:
             keys = _DECODER.decode(read_private(self.path))
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             raise ConfigError("O1.file", file=self.path.name) from None
         self._keys, self._stamp = {key.id: key for key in keys}, stamp
 

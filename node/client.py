@@ -18,7 +18,7 @@ import msgspec
 
 from ledger.consensus import decode_certificate
 from ledger.crypto import Signer
-from ledger.encoding import decode_bundle, decode_time, encode_bundle
+from ledger.encoding import UNREADABLE, decode_bundle, decode_time, encode_bundle
 from ledger.errors import (
     AllianceError,
     AuthenticationError,
@@ -182,7 +182,7 @@ def _clock_of(response: httpx.Response) -> int | None:
     try:
         problem = msgspec.json.decode(response.content, type=dict[str, Any])
         now_ms = decode_time(problem["facts"]["now"])
-    except (msgspec.DecodeError, AllianceError, KeyError, TypeError):
+    except (*UNREADABLE, AllianceError, KeyError, TypeError):
         return None
     return math.ceil(now_ms / 1000 - time.time())
 
@@ -251,7 +251,7 @@ class _Connection:
     def _object(self, response: httpx.Response) -> dict[str, Any]:
         try:
             value = msgspec.json.decode(response.content, type=dict[str, Any])
-        except msgspec.DecodeError:
+        except UNREADABLE:
             raise self._unexpected(response) from None
         return value
 
@@ -327,7 +327,7 @@ class NodeClient(_Connection):
         response = self._post(PAYLOADS_PATH, encode_deposit(deposit), DEPOSIT_TYPE)
         try:
             return msgspec.json.decode(response.content, type=Payload)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             raise self._unexpected(response) from None
 
     def payload(self, commit: str, purpose: str = "", permit: str = "") -> Deposit:
@@ -350,7 +350,7 @@ class NodeClient(_Connection):
         response = self._get(f"{ATTACHMENTS_PATH}/{quote(commit)}")
         try:
             return msgspec.json.decode(response.content, type=AttachmentState)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             raise self._unexpected(response) from None
 
     def put_chunk(self, commit: str, number: int, data: bytes) -> None:

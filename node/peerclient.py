@@ -22,6 +22,7 @@ import httptools
 import msgspec
 
 from ledger.crypto import Signer
+from ledger.encoding import UNREADABLE
 from ledger.errors import AllianceError, TooLargeError
 from ledger.records.payloads import Deposit, decode_deposit, encode_deposit
 from node.client import (
@@ -176,7 +177,7 @@ class PeerClient:
         answer = self._asked("GET", f"{ATTACHMENTS_PATH}/{commit}", NO_BODY, b"")
         try:
             return msgspec.json.decode(answer.content, type=AttachmentState)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             raise UnreachableError("O7.answer", url=self.url, status=answer.status) from None
 
     def chunk(self, commit: str, number: int) -> bytes:
@@ -266,7 +267,7 @@ class PeerClient:
         if answer.status >= 400 and answer.kind.startswith("application/problem+json"):
             try:
                 return error_of(_PROBLEM.decode(answer.content))
-            except msgspec.DecodeError:
+            except UNREADABLE:
                 pass
         return UnreachableError("O7.answer", url=self.url, status=answer.status)
 

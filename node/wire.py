@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from ledger.consensus import Certificate, Fact, Summary
+from ledger.encoding import UNREADABLE
 from ledger.errors import MalformedError
 from ledger.members import MAX_BLOCK_BYTES, MAX_BLOCK_RECORDS
 
@@ -91,5 +92,5 @@ def decode_exchange(data: bytes) -> Exchange:
     """A message, strict in types and sizes. Raises `MalformedError` (H8)."""
     try:
         return _DECODER.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         raise MalformedError("H8") from None

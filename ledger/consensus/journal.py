@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from ledger.consensus.messages import Certificate, Number, Vote
+from ledger.encoding import UNREADABLE
 from ledger.errors import MalformedError
 
 LAST_VIEW: Final = 2**53 - 1
@@ -55,7 +56,7 @@ def decode_journal(data: bytes) -> Row:
     """
     try:
         row = _DECODER.decode(data[32:])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise MalformedError("R40") from error
     if encode_journal(row) != data:
         raise MalformedError("R40")

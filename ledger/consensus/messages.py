@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 import msgspec
 
 from ledger.crypto import EDDSA
+from ledger.encoding import UNREADABLE
 from ledger.errors import MalformedError, ProofError, SignatureError
 from ledger.members import EpochConfig, Verify
 
@@ -299,7 +300,7 @@ def decode_fact(data: bytes) -> Fact:
         raise MalformedError("R20", what="size")
     try:
         return _FACTS.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise MalformedError("R20", what="fact") from error
 
 
@@ -312,7 +313,7 @@ def decode_summary(data: bytes) -> Summary:
     """A summary from JSON. Raises `MalformedError` (R20)."""
     try:
         return _SUMMARY.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise MalformedError("R20", what="summary") from error
 
 

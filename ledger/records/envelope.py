@@ -8,7 +8,7 @@ from typing import Annotated, Generic, Literal, TypeVar
 
 import msgspec
 
-from ledger.encoding import Statement, check_string
+from ledger.encoding import UNREADABLE, Statement, check_string
 from ledger.errors import MalformedError
 
 B = TypeVar("B")
@@ -131,7 +131,7 @@ def decode_shape(payload: bytes, decoder: "msgspec.json.Decoder[B]") -> B:
         value = decoder.decode(payload)
     except msgspec.ValidationError as error:
         raise MalformedError("S1", field=_field(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         raise MalformedError("S2.json") from None
     if ENCODE(value) != payload:
         raise MalformedError("S2")

@@ -10,7 +10,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from ledger.encoding import b64url, check_json, unb64url
+from ledger.encoding import UNREADABLE, b64url, check_json, unb64url
 from ledger.errors import MalformedError, ProofError, TooLargeError
 from ledger.members import Label
 from ledger.records.envelope import ENCODE, Code, Digest, Payload, Shape, decode_shape
@@ -95,7 +95,7 @@ def decode_payload(data: bytes) -> Value:
     """
     try:
         value = msgspec.json.decode(data, type=dict[str, object])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         raise MalformedError("T1") from None
     if encode_payload(value) != data:
         raise MalformedError("T1")

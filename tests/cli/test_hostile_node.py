@@ -267,6 +267,8 @@ PROBLEM = "application/problem+json"
         (200, b"[]", "application/json", "O7.answer", "unreachable"),
         (502, b"bad gateway", "text/plain", "O7.answer", "unreachable"),
         (400, b"not json", PROBLEM, "O7.answer", "unreachable"),
+        (400, b'{"rule":"\xff"}', PROBLEM, "O7.answer", "unreachable"),
+        (401, b'{"facts":' + b"[" * 100_000, PROBLEM, "O7.answer", "unreachable"),
         (400, b'{"rule":"Z99","code":"refused"}', PROBLEM, "O9", "internal"),
         (500, b'{"rule":"O9","code":"internal","facts":{}}', PROBLEM, "O9", "internal"),
         (422, b'{"rule":"S12","code":"refused","facts":{}}', PROBLEM, "S12", "refused"),

@@ -123,14 +123,15 @@ def test_what_the_other_node_refuses_with_is_raised(serve: Serve) -> None:
     server = serve(
         answer(problem, "404 Not Found", kind),
         answer(b"{", "404 Not Found", kind),
+        answer(b'{"rule":"\xff"}', "404 Not Found", kind),
+        answer(b'{"rule":' + b"[" * 100_000, "404 Not Found", kind),
         answer(b"no", "502 Bad Gateway", "text/html"),
         answer(b"\xc1", "200 OK"),
     )
     with PeerClient(server.url, SIGNER) as client:
         for rule, error in (
             ("O6.route", NotFoundError),
-            ("O7.answer", UnreachableError),
-            ("O7.answer", UnreachableError),
+            *[("O7.answer", UnreachableError)] * 4,
             ("H8", MalformedError),
         ):
             with pytest.raises(error) as raised:
