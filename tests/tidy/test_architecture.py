@@ -79,6 +79,7 @@ def test_nothing_swallows_every_exception() -> None:
     for at, node in nodes():
         if isinstance(node, ast.ExceptHandler):
             kinds = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
+            kinds = [kind.value if isinstance(kind, ast.Starred) else kind for kind in kinds]
             names = {dotted(kind) if kind else "" for kind in kinds}
             if names & {"", "Exception"} or ("BaseException" in names and not _raises_again(node)):
                 found.append(at)
