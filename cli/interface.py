@@ -29,6 +29,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 
+from cli.documents import fetch_document
 from cli.fingerprints import Fingerprint, content_digest, fingerprints
 from cli.options import DEFAULT_HOME, Place
 from cli.outbox import TRY_LATER, Begun, Outbox, Sent, ending_of
@@ -197,13 +198,14 @@ class Alliance:
         return ask(self._session, name, given)
 
     def export(self, form: str, name: str) -> dict[str, Any]:
-        """Where an object came from, whole and in a standard form: `prov` is W3C PROV-JSON.
+        """Where an object came from, whole and in a standard form: `prov` is W3C PROV-JSON,
+        `datacite` what is known of a result, with its title where the vault gives it.
 
         Raises `MalformedError` (X2) for another form, `NotFoundError` as the node says.
         """
         if form not in EXPORTS:
             raise MalformedError("X2", field="form")
-        return self._session.client.export(form, name)
+        return fetch_document(self._session, form, name)
 
     def prove(self, report: Report, folder: Path) -> int:
         """Write the receipts of every record that an answer names, each checked first, for an

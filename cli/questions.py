@@ -16,6 +16,7 @@ import typer
 from rich.table import Table
 
 from cli.certificate_texts import RIGHTS_TEXTS
+from cli.documents import fetch_document, leaves_in
 from cli.home import write_over
 from cli.options import Place, at_place
 from cli.question_page import page_of_report
@@ -63,8 +64,6 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
 """The columns of each report, in this order; `records` stand in CSV and JSON always."""
 MANY: Final = frozenset({"graph"})
 """Facts that are for programs: whole structures."""
-ENTRY: Final = "alliance:entry"
-"""Where a record stands, in PROV-JSON."""
 
 
 From = Annotated[str | None, typer.Option("--from", help="UTC time, date or ms.")]
@@ -72,7 +71,10 @@ To = Annotated[str | None, typer.Option("--to", help="The same, exclusive.")]
 _OUTPUT: Final[dict[str, tuple[object, object]]] = {
     "form": (
         Annotated[
-            str, typer.Option("--format", help="table, json, csv, page; of provenance also prov.")
+            str,
+            typer.Option(
+                "--format", help="table, json, csv, page; of provenance also prov, datacite."
+            ),
         ],
         "table",
     ),
@@ -158,19 +160,10 @@ def give_document(place: Place, name: str, output: Mapping[str, Any]) -> None:
         if output[option]:
             raise MalformedError("X2", field=option)
     with Session(place) as session:
-        document = session.client.export(output["form"], name)
+        document = fetch_document(session, output["form"], name)
         if output["proofs"] is not None:
-            _prove(session, document, _leaves_in(document), output["proofs"])
+            _prove(session, document, leaves_in(output["form"], document), output["proofs"])
     put(as_json(document), output["out"])
-
-
-def _leaves_in(document: Mapping[str, Any]) -> list[str]:
-    """The records that the elements of a document name, in the order of the chain."""
-    found = (one for kind in ("activity", "entity") for one in document.get(kind, {}).values())
-    named = {
-        one["alliance:entry"]: one["alliance:leaf"] for one in found if "alliance:entry" in one
-    }
-    return [named[index] for index in sorted(named)]
 
 
 def write_proofs(session: Session, report: Report, folder: Path) -> int:

@@ -163,8 +163,20 @@ class ProvDocument(TypedDict):
     prefix: dict[str, str]
 
 
-EXPORTS: Final[dict[str, type]] = {"prov": ProvDocument}
-"""The standard forms that say where an object came from (SPEC 12.9)."""
+class DataCite(TypedDict):
+    """What DataCite asks for of everything (JSON of its schema 4)."""
+
+    alternateIdentifiers: list[dict[str, str]]
+    creators: list[dict[str, Any]]
+    publicationYear: str
+    publisher: dict[str, str]
+    schemaVersion: str
+    titles: list[dict[str, str]]
+    types: dict[str, str]
+
+
+EXPORTS: Final[dict[str, type]] = {"datacite": DataCite, "prov": ProvDocument}
+"""The standard forms that say where an object came from (SPEC 12.9, 12.10)."""
 
 
 class Waiting(TypedDict):

@@ -24,6 +24,7 @@ _THINGS: Final = {
     "record type": "记录类型",
     "report": "报告",
     "request": "申请",
+    "result": "成果",
     "study": "研究",
     "subject": "记录主体",
     "tile": "瓦片",

@@ -23,8 +23,9 @@ from ledger.rules import At
 from node.cosigning import View
 from node.reports.answer import Answer, Asked
 from node.reports.copies import copies
+from node.reports.datacite import datacite_of, output_of
 from node.reports.ground import Ground
-from node.reports.lineage import Lineage, lineage_of
+from node.reports.lineage import lineage_of
 from node.reports.local import Local
 from node.reports.members import committee, member
 from node.reports.notes import NOTES
@@ -72,8 +73,11 @@ QUESTIONS: Final[Mapping[str, Question]] = {
     "register": Question("", register),
 }
 
-FORMS: Final[Mapping[str, Callable[[Lineage], dict[str, Any]]]] = {"prov": prov_of}
-"""The standard forms that the backward graph of an object is given in."""
+FORMS: Final[Mapping[str, Callable[[Ground, str], dict[str, Any]]]] = {
+    "datacite": lambda ground, name: datacite_of(output_of(ground, name)),
+    "prov": lambda ground, name: prov_of(lineage_of(ground, name)),
+}
+"""The standard forms that say where an object came from."""
 
 
 class _Cursor(NamedTuple):
@@ -130,7 +134,7 @@ class Reports:
         name = _parameters(("object",), items).get("object")
         if name is None:
             raise MalformedError("Q2", field="object")
-        return FORMS[form](lineage_of(self._ground(view, None), name))
+        return FORMS[form](self._ground(view, None), name)
 
     def _ground(self, view: View, size: int | None) -> Ground:
         """The head of a size, the newest one without. Raises `NotFoundError` (Q6)."""

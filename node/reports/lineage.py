@@ -5,6 +5,7 @@ worked out: what the standard forms of provenance are made from.
 from typing import Any, NamedTuple
 
 from ledger.encoding import b64url
+from ledger.errors import NotFoundError
 from ledger.provenance import Node, backward
 from ledger.records import decode_entry
 from ledger.rules.graph import Graph
@@ -54,16 +55,11 @@ def lineage_of(ground: Ground, name: str) -> Lineage:
 
     Raises `NotFoundError` (O6) or `TooLargeError` (W1).
     """
-    start, tip = ground.leaf_of(name), ground.tip
+    start = ground.leaf_of(name)
     walk = backward(Graph(ground.draft).find, [start])
-    places = {leaf: ground.index_of(leaf) for leaf in walk.nodes}
-    elements = [
-        _element(ground, walk.nodes[leaf], index)
-        for leaf, index in places.items()
-        if index is not None
-    ]
+    elements = [element_of(ground, leaf) for leaf in walk.nodes]
     return Lineage(
-        Head(tip.chain, tip.origin, tip.height, tip.size, b64url(tip.tree.root()), tip.time_ms),
+        head_of(ground),
         start,
         tuple(sorted(elements, key=lambda one: one.entry)),
         walk.missing,
@@ -71,7 +67,17 @@ def lineage_of(ground: Ground, name: str) -> Lineage:
     )
 
 
-def _element(ground: Ground, node: Node, index: int) -> Element:
+def element_of(ground: Ground, leaf: str) -> Element:
+    """A record of the graph, by its leaf hash. Raises `NotFoundError` (O6)."""
+    node, index = Graph(ground.draft).find(leaf), ground.index_of(leaf)
+    if node is None or index is None:
+        raise NotFoundError("O6", what="record", name=leaf)
     found = decode_entry(ground.store.entry(index))
     record, org = found.record, found.statement.iss
     return Element(node, index, org, record.at, record.body, status_of(ground, node))
+
+
+def head_of(ground: Ground) -> Head:
+    """The head that answers stand on."""
+    tip = ground.tip
+    return Head(tip.chain, tip.origin, tip.height, tip.size, b64url(tip.tree.root()), tip.time_ms)

@@ -2,9 +2,11 @@
 printed by somebody who has two files and no node.
 """
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -14,6 +16,7 @@ from PIL import Image
 
 from cli.certificate_page import page_of, qr_png
 from cli.certificate_pdf import as_pdf
+from cli.documents import LEAF, fetch_document
 from cli.home import load_genesis
 from cli.interface import Alliance
 from cli.outputs import object_leaf
@@ -21,6 +24,7 @@ from cli.statements import clock_ms
 from ledger.certificates import decode_certificate, verify_certificate
 from ledger.crypto import verify
 from ledger.encoding import b64url, encode_time
+from ledger.errors import AllianceError, ErasedError, ForbiddenError, NotFoundError
 from ledger.records.governance import DEFAULT_ATTRIBUTION
 from tests.cli.conftest import Chain, call, make_chain
 from tests.cli.test_lives import ANALYST, LEADER, register, request, review, study
@@ -71,7 +75,7 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
         yield chain
 
 
-def make_result(chain: Chain, name: str) -> dict[str, Any]:
+def make_result(chain: Chain, name: str, *more: str) -> dict[str, Any]:
     """A run and its result."""
     table = chain.home / f"{name}.csv"
     table.write_text(f"{name},auc\n1,0.81\n")
@@ -80,7 +84,7 @@ def make_result(chain: Chain, name: str) -> dict[str, Any]:
     out = ("--generated", digest, "--ended", encode_time(clock_ms()))
     done = chain.json(*ran, "--state", "completed", "--dataset", "SEPSIS@1", *out)
     words = ("--study", "S-1", "--kind", "paper", "--run", done["leaf"])
-    return dict(chain.json("result", "register", name, table, *words))
+    return dict(chain.json("result", "register", name, table, *words, *more))
 
 
 def chain_digest(path: Path) -> str:
@@ -277,6 +281,46 @@ def test_a_result_is_traced_and_obligations_are_listed(certified: Chain) -> None
     assert certified.json("obligations", "P-1")["obligations"] == []
     assert "owes nothing" in certified("obligations", "P-1").out
     assert certified("obligations", "P-9").code == 14
+
+
+def test_what_datacite_asks_for_has_the_title_of_the_vault(life: Chain, tmp_path: Path) -> None:
+    """The node's answer has none: the chain holds a commitment to it alone."""
+    made = make_result(life, "RES-T", "--title", "脓毒症病死率表")
+    words = ("report", "provenance", "RES-T", "--format", "datacite")
+    document = json.loads(life(*words, "--proofs", tmp_path / "proofs").out)
+    assert document["titles"] == [{"title": "脓毒症病死率表"}]
+    (receipt,) = (tmp_path / "proofs" / "receipts").glob("*.json")
+    audited = call("audit", "receipt", receipt, "--genesis", life.home / "genesis", "--json")
+    assert (audited.code, made["leaf"] in audited.out) == (0, True)
+    assert life("report", "provenance", "S-1", "--format", "datacite").code == 14
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        ErasedError("T4", commit="c", record="r"),
+        ForbiddenError("P1", role="system", route="GET"),
+        NotFoundError("O6", what="entry", name="c"),
+    ],
+)
+def test_a_title_that_the_vault_does_not_give_stays_unavailable(refusal: AllianceError) -> None:
+    known = {"alternateIdentifier": "leaf", "alternateIdentifierType": LEAF}
+    given = {"alternateIdentifiers": [known], "titles": [{"title": ":unav"}]}
+    record = SimpleNamespace(payloads=(SimpleNamespace(schema="result/title", commit="c"),))
+
+    class Shut:
+        """A session whose node holds the record, and gives nothing of the vault."""
+
+        client = SimpleNamespace(export=lambda _form, _name: given)
+
+        def entry(self, _leaf: str) -> Any:  # noqa: ANN401
+            return SimpleNamespace(entry=SimpleNamespace(record=record))
+
+        def payload(self, _commit: str) -> Any:  # noqa: ANN401
+            raise refusal
+
+    shut: Any = Shut()
+    assert fetch_document(shut, "datacite", "R")["titles"] == [{"title": ":unav"}]
 
 
 def test_a_finding_is_resolved(life: Chain) -> None:
