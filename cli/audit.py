@@ -181,8 +181,9 @@ def as_lines(report: Report, held: Held) -> list[str]:
     """The report as a person reads it."""
     lines = []
     for step in report.steps:
-        mark = "ok" if step.error is None else "FAILED"
-        lines.append(f"{step.number}  {say(f'step-{step.name}')}: {say(f'mark-{mark}')}")
+        lines.append(
+            f"{step.number}  {say(f'step-{step.name}')}: {say(f'mark-{_mark(step, report)}')}"
+        )
         if step.error is not None:
             lang = language()
             where = f"{_place(step.where)}: " if step.where else ""
@@ -195,6 +196,13 @@ def as_lines(report: Report, held: Held) -> list[str]:
     lines += [f"7  {say(f'verdict-{verdict}')}", "", say("unchecked-title")]
     lines += [f"   - {say(f'unchecked-{name}')}" for name in _unchecked(report, held)]
     return lines
+
+
+def _mark(step: Step, report: Report) -> str:
+    """How a step ended; nothing passes that was compared with nothing."""
+    if step.error is not None:
+        return "FAILED"
+    return "ok" if step.name != "older" or report.compared or report.seam else "none"
 
 
 def _place(where: str) -> str:

@@ -250,7 +250,8 @@ class Examination:
 
     def _database(self) -> Iterator[Finding]:
         if not self._known_config().database_file.exists():
-            yield Finding("database", "warning", error=ConfigError("O1.file", file="ledger.db"))
+            missing = ConfigError("O1.database", file="ledger.db")
+            yield Finding("database", "warning", error=missing)
             return
         try:
             seen = self.seen

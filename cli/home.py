@@ -27,11 +27,13 @@ from ledger.crypto import (
     verify,
 )
 from ledger.encoding import UNREADABLE, b64url
-from ledger.errors import ConfigError, ConflictError, NotFoundError
+from ledger.errors import ConfigError, ConflictError, NotFoundError, TooLargeError
 from node.config import Config, find_passphrase, load_config, read_private, speaks_tls
 from node.tls import Trust, own_pins, split_pin
 
 MIN_PASSPHRASE: Final = 8
+MAX_FILE: Final = 1 << 28
+"""Bytes of a file that is read whole: more than any that a command takes."""
 KEY_NAME: Final = re.compile(r"\A[a-z0-9][a-z0-9-]{0,31}\Z")
 AnySigner = Ed25519Signer | P256Signer
 
@@ -56,9 +58,9 @@ def write_new(path: Path, data: bytes, mode: int = 0o644) -> None:
             file.flush()
             os.fsync(file.fileno())
     except FileExistsError:
-        raise ConflictError("X1.exists", file=path.name) from None
+        raise ConflictError("X1.exists", file=str(path)) from None
     except OSError:
-        raise ConfigError("X1.file", file=path.name) from None
+        raise ConfigError("X1.file", file=str(path)) from None
 
 
 def write_over(path: Path, data: bytes) -> None:
@@ -72,15 +74,21 @@ def write_over(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         part.replace(path)
     except OSError:
-        raise ConfigError("X1.file", file=path.name) from None
+        raise ConfigError("X1.file", file=str(path)) from None
 
 
 def read_file(path: Path) -> bytes:
-    """The bytes of a file. Raises `ConfigError` (X1.file)."""
+    """The bytes of a file, which may be a pipe. Raises `ConfigError` (X1.file) or `TooLargeError`
+    (X1.large).
+    """
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE + 1)
     except OSError:
-        raise ConfigError("X1.file", file=path.name) from None
+        raise ConfigError("X1.file", file=str(path)) from None
+    if len(data) > MAX_FILE:
+        raise TooLargeError("X1.large", file=str(path), limit=MAX_FILE >> 20)
+    return data
 
 
 def make_key_dir(home: Path) -> Path:
@@ -90,7 +98,7 @@ def make_key_dir(home: Path) -> Path:
         home.mkdir(parents=True, exist_ok=True)
         path.mkdir(mode=0o700, exist_ok=True)
     except OSError:
-        raise ConfigError("X1.file", file=path.name) from None
+        raise ConfigError("X1.file", file=str(path)) from None
     return path
 
 

@@ -444,8 +444,8 @@ class Audit:
 
     def _compare_copy(self, older: Copy) -> None:
         """An older copy is a beginning of this one; where it is not, the first entry is named."""
+        self._where = f"{older.folder.name}/checkpoint"
         note: Note = decode_note(older.read("checkpoint"))
-        self._where = "checkpoint"
         old = self._older_head(note)
         try:
             self._check_growth(old)

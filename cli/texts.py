@@ -524,6 +524,7 @@ AUDIT: dict[str, Text] = {
         "Signatures, inclusion, findings and key", "签名、包含关系、发现项与密钥"
     ),
     "mark-ok": Text("passed", "通过"),
+    "mark-none": Text("nothing to compare with", "没有可对照的旧件"),
     "mark-FAILED": Text("FAILED", "未通过"),
     "verdict-valid": Text("Verdict: VALID", "结论：有效"),
     "verdict-invalid": Text("Verdict: NOT VALID", "结论：无效"),

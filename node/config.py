@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 from ledger.errors import ConfigError
 from ledger.rules.intake import names_pattern
@@ -117,16 +117,14 @@ class Config:
 
 ADDRESS: Final = re.compile(r"\A(?:http://[^#]+|https://[^#]+(?:#[A-Za-z0-9_-]{43})?)\Z", re.ASCII)
 """Of another member's node; over TLS perhaps with the pin of its certificate."""
+TOML_LINE: Final = re.compile(r"at line (\d+),")
+"""In what `tomllib` says of a mistake; without it the mistake is at the end."""
 SETTINGS: Final = frozenset(item.name for item in fields(Config)) - {"home", "passphrase"}
 
 
 def load_config(home: Path, passphrase: bytes | None = None) -> Config:
     """The configuration in `home/node.toml` (absent: defaults). Raises `ConfigError` (O1.*)."""
-    path = home / "node.toml"
-    try:
-        values = tomllib.loads(path.read_text()) if path.exists() else {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
-        raise ConfigError("O1.file", file="node.toml") from None
+    values = _settings(home / "node.toml")
     for name, value in values.items():
         if isinstance(value, list):
             values[name] = tuple(value)
@@ -144,6 +142,28 @@ def load_config(home: Path, passphrase: bytes | None = None) -> Config:
     if Path(config.database).name != config.database:
         raise ConfigError("O1.field", field="database")
     return config
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    """What a file of settings says; nothing where there is none. Raises `ConfigError` (O1.file,
+    O1.toml).
+    """
+    try:
+        data = path.read_bytes() if path.exists() else b""
+    except OSError:
+        raise ConfigError("O1.file", file=path.name) from None
+    try:
+        return tomllib.loads(data.decode())
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError("O1.toml", line=_line_of(error, data)) from None
+
+
+def _line_of(error: UnicodeDecodeError | tomllib.TOMLDecodeError, data: bytes) -> int:
+    """Where a file of settings stops making sense: the first line is 1."""
+    if isinstance(error, UnicodeDecodeError):
+        return data.count(b"\n", 0, error.start) + 1
+    found = TOML_LINE.search(str(error))
+    return int(found[1]) if found else max(1, len(data.splitlines()))
 
 
 def _fits(name: str, value: object) -> bool:

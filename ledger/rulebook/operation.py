@@ -6,8 +6,8 @@ LATER = "Send the same request again after the time given; nothing was recorded 
 LATER_ZH = "请在给出的时间后重发同一请求；不会重复记录，也不会丢失。"
 RESTORE = "Do not start from this copy: restore the file, or compare it with an export by `alliance audit`."
 RESTORE_ZH = "请勿使用该副本启动：请恢复文件，或用 `alliance audit` 与导出副本比较。"
-SETUP = "Correct the node's home directory; `alliance init` makes a complete one."
-SETUP_ZH = "请修正节点主目录；`alliance init` 可生成完整目录。"
+SETUP = "Check --home. What a home directory needs is made by `alliance init`, by `create part` and `create take`, or by `join`; what was lost comes back from your copy (OPERATING.md, procedure 2)."
+SETUP_ZH = "请核对 --home。主目录所需内容由 `alliance init`，或 `create part` 与 `create take`，或 `join` 生成；丢失的内容请从副本恢复（OPERATING.zh-CN.md 第 2 项）。"
 SHAPE = "Send the request in the form that SPEC describes."
 SHAPE_ZH = "请按 SPEC 规定的形式发送请求。"
 ASK = "Correct the query; `GET /api/v1/accesses` names its fields in SPEC."
@@ -35,11 +35,23 @@ OPERATION: dict[str, Rule] = {
     "O1.file": Rule(
         "{file} is missing or cannot be read.", "{file} 缺失或无法读取。", SETUP, SETUP_ZH
     ),
+    "O1.toml": Rule(
+        "From line {line} on node.toml cannot be understood: it is not TOML, or says something twice.",
+        "node.toml 自第 {line} 行起无法解读：不是 TOML 格式，或有内容重复。",
+        "Correct that line; each setting stands once, before the first [table].",
+        "请修正该行；每个设置项只出现一次，并位于第一个 [表] 之前。",
+    ),
     "O1.field": Rule(
         "The setting {field} of node.toml is unknown or has a wrong value.",
         "node.toml 的设置项 {field} 未知或取值错误。",
-        SETUP,
-        SETUP_ZH,
+        "Correct its name or its value, or take the line out: then the node uses its default.",
+        "请修正其名称或取值，或删去该行，节点便使用默认值。",
+    ),
+    "O1.database": Rule(
+        "There is no database {file} in this home directory.",
+        "此主目录中没有数据库 {file}。",
+        "A node that never ran makes it when it starts; one that ran before comes back with `alliance restore` (OPERATING.md, procedure 2).",
+        "从未运行过的节点启动时会自行建立；曾运行过的请用 `alliance restore` 恢复（OPERATING.zh-CN.md 第 2 项）。",
     ),
     "O1.mode": Rule(
         "{file} can be read or changed by others (mode {mode}).",
@@ -366,8 +378,14 @@ OPERATION: dict[str, Rule] = {
     "X1.file": Rule(
         "The file {file} cannot be read or written.",
         "无法读取或写入文件 {file}。",
-        "Check its name, its place and its permissions.",
-        "请检查文件名、位置和权限。",
+        "Check its name, that its folder exists, that you may read or write there, and that the disk has room.",
+        "请检查文件名、所在文件夹是否存在、您是否有读写权限，以及磁盘是否有空间。",
+    ),
+    "X1.large": Rule(
+        "The file {file} is larger than {limit} MiB, or has no end.",
+        "文件 {file} 超过 {limit} MiB，或没有结尾。",
+        "Check that it is the file that you meant.",
+        "请检查这是否是您要用的文件。",
     ),
     "X1.exists": Rule(
         "{file} exists already; nothing was changed.",
@@ -378,8 +396,8 @@ OPERATION: dict[str, Rule] = {
     "X1.key": Rule(
         "There is no key called {name} in this home directory.",
         "此主目录中没有名为 {name} 的密钥。",
-        "See `alliance keys list`; make one with `alliance keys new {name}`.",
-        "请查看 `alliance keys list`；可用 `alliance keys new {name}` 生成。",
+        "Check --home, and see `alliance keys list`; a key of your own is made with `alliance keys new {name}`.",
+        "请核对 --home，并查看 `alliance keys list`；自己的密钥可用 `alliance keys new {name}` 生成。",
     ),
     "X1.name": Rule(
         "The name of a key is made of 1 to 32 small letters, digits and hyphens.",

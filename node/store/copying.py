@@ -39,7 +39,7 @@ class Copied(NamedTuple):
 def back_up(database: Path, target: Path, report: Report) -> Copied:
     """Copy the database into a new file, whether its node runs or not.
 
-    Raises `ConflictError` (X1.exists), `ConfigError` (O1.file) or `StorageError` (O2, O3).
+    Raises `ConflictError` (X1.exists), `ConfigError` (O1.file, X1.file) or `StorageError` (O2, O3).
     """
     if not database.exists():
         raise ConfigError("O1.file", file=database.name)
@@ -51,8 +51,8 @@ def back_up(database: Path, target: Path, report: Report) -> Copied:
 def restore(copy: Path, database: Path, bundle: bytes, report: Report) -> Copied:
     """Put a copy in the place of a database that is not there any more, and mark it.
 
-    `bundle` is the genesis of the home directory. Raises `ConfigError` (O1.file, O2.locked),
-    `ConflictError` (X1.exists) or `StorageError` (O2, O3).
+    `bundle` is the genesis of the home directory. Raises `ConfigError` (O1.file, O2.locked,
+    X1.file), `ConflictError` (X1.exists) or `StorageError` (O2, O3).
     """
     if not copy.exists():
         raise ConfigError("O1.file", file=copy.name)
@@ -78,9 +78,12 @@ def _aside(target: Path) -> Iterator[Path]:
     if target.exists():
         raise ConflictError("X1.exists", file=target.name)
     part = target.with_name(target.name + ".part")
-    with storage_errors():
+    try:
         part.unlink(missing_ok=True)
         os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except OSError:
+        raise ConfigError("X1.file", file=str(target)) from None
+    with storage_errors():
         try:
             yield part
             _sync(part)

@@ -254,6 +254,26 @@ def test_command_says_what_it_found(sound: tuple[Chain, Path]) -> None:
     assert value["members"] == {"n": 1, "q": 1, "may_be_absent": 0, "may_lie": 0}
 
 
+def test_what_is_compared_with_nothing_has_not_passed(
+    sound: tuple[Chain, Path], tmp_path: Path
+) -> None:
+    _, folder = sound
+    head = tmp_path / "head"
+    head.write_bytes((folder / "checkpoint").read_bytes())
+    words = ("audit", folder, "--workers", "0", "--lang")
+    assert "6  Growth since what you hold: nothing to compare with" in call(*words, "en").out
+    assert "6  与您所持旧件的一致性: 没有可对照的旧件" in call(*words, "zh").out
+    assert "6  Growth since what you hold: passed" in call(*words, "en", "--since", head).out
+
+
+def test_what_is_wrong_with_an_older_copy_is_said_of_that(
+    sound: tuple[Chain, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "old").mkdir()
+    held = Held(older=(tmp_path / "old",))
+    assert failed(sound[1], held) == (6, "V10", "old/checkpoint")
+
+
 def test_the_copys_own_genesis_pins_nothing(sound: tuple[Chain, Path], tmp_path: Path) -> None:
     """A careless auditor trusts the file that came with the copy; the verdict says so."""
     folder = sound[1]

@@ -20,6 +20,8 @@ def test_a_copy_of_a_running_node_is_complete_and_comes_back(tmp_path: Path) -> 
         assert copy.stat().st_mode & 0o077 == 0
         again = call("backup", copy, "--home", chain.home)
         assert (again.code, "X1.exists" in again.err) == (13, True)
+        nowhere = call("backup", tmp_path / "none" / "copy", "--home", chain.home)
+        assert (nowhere.code, "X1.file" in nowhere.err) == (18, True)
         held = call("restore", copy, "--home", chain.home)
         assert (held.code, "O2.locked" in held.err) == (18, True)
     there = call("restore", copy, "--home", chain.home)

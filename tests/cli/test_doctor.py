@@ -154,7 +154,7 @@ ACCUSED = "INSERT INTO accusation VALUES (0,1,2,x'',x'',x'')"
 @pytest.mark.parametrize(
     ("damage", "check", "level", "rule", "code"),
     [
-        (_overwrite("node.toml", b"port = "), "settings", "problem", "O1.file", 18),
+        (_overwrite("node.toml", b"port = "), "settings", "problem", "O1.toml", 18),
         (_overwrite("node.toml", b"nonsense = 1"), "settings", "problem", "O1.field", 18),
         (lambda h: (h / "keys").chmod(0o755), "permissions", "problem", "O1.mode", 18),
         (lambda h: (h / "keys/node.pem").chmod(0o644), "permissions", "problem", "O1.mode", 18),
@@ -164,7 +164,7 @@ ACCUSED = "INSERT INTO accusation VALUES (0,1,2,x'',x'',x'')"
         (lambda h: (h / "keys/passphrase").unlink(), "keys", "warning", "O11.locked", 0),
         (_overwrite("keys/passphrase", b"wrong words"), "keys", "problem", "C3", 18),
         (_swap_keys, "keys", "problem", "O1.key", 18),
-        (lambda h: (h / "ledger.db").unlink(), "database", "warning", "O1.file", 0),
+        (lambda h: (h / "ledger.db").unlink(), "database", "warning", "O1.database", 0),
         (_overwrite("ledger.db", b"no database" * 900), "database", "problem", "O2.corrupt", 17),
         (_garble, "database", "problem", "O2.corrupt", 17),
         (_other_chain, "database", "problem", "O2.genesis", 17),

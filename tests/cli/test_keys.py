@@ -7,10 +7,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from cli.home import load_signer, save_signer
+from cli.home import MAX_FILE, load_signer, read_file, save_signer
 from ledger.crypto import load_private_key, signer_from_p256_scalar, signer_from_seed, verify
 from ledger.encoding import b64url
-from ledger.errors import AllianceError, SignatureError
+from ledger.errors import AllianceError, SignatureError, TooLargeError
 from ledger.records.governance import KeyDescription
 from ledger.rules.governance import check_possession
 from tests.cli.conftest import call
@@ -40,6 +40,23 @@ def test_a_key_is_never_overwritten(home: Path) -> None:
     assert again.code == 13
     assert "X1.exists" in again.err
     assert (home / "keys" / "a.pem").read_bytes() == before
+
+
+def test_a_file_without_end_is_not_read_whole(tmp_path: Path) -> None:
+    with (tmp_path / "endless").open("wb") as file:
+        file.truncate(MAX_FILE + 1)
+    with pytest.raises(TooLargeError) as error:
+        read_file(tmp_path / "endless")
+    facts = {"file": str(tmp_path / "endless"), "limit": MAX_FILE >> 20}
+    assert (error.value.rule, error.value.facts) == ("X1.large", facts)
+
+
+def test_an_error_about_a_file_says_where_it_is(tmp_path: Path, home: Path) -> None:
+    assert (
+        str(tmp_path / "none") in call("keys", "import", "a", tmp_path / "none", "--home", home).err
+    )
+    (tmp_path / "home").write_text("no folder")
+    assert f"{home}/keys" in call("keys", "new", "a", "--home", home).err
 
 
 @pytest.mark.parametrize("name", ["", "A", "a/b", "../a", "a" * 33, "-a", "passphrase"])

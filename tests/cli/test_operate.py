@@ -68,7 +68,7 @@ def test_rebuild_gives_the_same_answers(tmp_path: Path) -> None:
         ('host = "0.0.0.0"', "O1.names"),
         ('host = "h1"', "O1.host"),
         ("nonsense = 1", "O1.field"),
-        ("port = ", "O1.file"),
+        ("port = ", "O1.toml"),
     ],
 )
 def test_a_node_that_is_set_up_wrongly_does_not_start(

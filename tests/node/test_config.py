@@ -107,12 +107,30 @@ def test_loopback_addresses(home: Path, host: str) -> None:
         ("wait_ms = 0", "O1.field"),
         ('database = "../x.db"', "O1.field"),
         ('passphrase = "secret"', "O1.field"),
-        ("not toml", "O1.file"),
+        ("not toml", "O1.toml"),
+        ("port = ", "O1.toml"),
+        ("port = 1\nport = 2", "O1.toml"),
     ],
 )
 def test_settings_that_are_none(home: Path, text: str, rule: str) -> None:
     (home / "node.toml").write_text(text)
     assert rule_of(lambda: load_config(home)) == rule
+
+
+@pytest.mark.parametrize(
+    ("data", "line"),
+    [
+        (b"port = 1\n\nport = 2\n", 3),
+        (b'host = "::1"\n[peers\n', 2),
+        (b"wait_ms = 9\n# \xff\n", 2),
+        (b"port = 1\nhost = [", 2),
+    ],
+)
+def test_what_is_no_toml_is_said_with_its_line(home: Path, data: bytes, line: int) -> None:
+    (home / "node.toml").write_bytes(data)
+    with pytest.raises(ConfigError) as error:
+        load_config(home)
+    assert (error.value.rule, error.value.facts) == ("O1.toml", {"line": line})
 
 
 def test_the_passphrase_comes_from_the_environment_first(
