@@ -591,6 +591,13 @@ HELP_ZH: Final[dict[str, str]] = {
     "First day, 2026-01-01.": "首日，如 2026-01-01。",
     "CODE=NUMBER; default: what Q8 and Q9 count.": "CODE=NUMBER；默认为 Q8 与 Q9 的统计结果。",
     "In words; kept in the vault, for all.": "文字说明；存入保管库，面向全体成员。",
+    # --- alliance dossier ---
+    "Evidence dossiers: all about one object, for people without a node.": "证据卷宗：关于一个对象的全部内容，供没有节点的人核验。",
+    "Write a dossier: all records about an object, and those that they rest on, with proofs, keys, schemas and instructions, for whoever has this file and the pin and nothing else.": "写出证据卷宗：关于某对象的全部记录及其所依据的记录，连同证明、密钥、模式与说明；持有该文件与固定值即可核验，无需其他。",
+    "RESULT, SERIES, SERIES@VERSION, PERMIT, certificate number, leaf hash, or a subject like dataset:GTEx.": "RESULT、SERIES、SERIES@VERSION、PERMIT、凭证编号、叶哈希，或 dataset:GTEx 之类的主体。",
+    "The zip file.": "zip 文件。",
+    "Check a dossier offline; exit code 0, or 20 + the step that fails.": "离线核验证据卷宗；退出码为 0，或 20 加失败的步骤号。",
+    "Dossier (zip).": "证据卷宗（zip）。",
     # --- alliance anchor ---
     "Time stamps of others (RFC 3161) over the chain.": "第三方对链的时间戳（RFC 3161）。",
     "Write the newest published checkpoint, as it is: what a time-stamping authority is to stamp (`openssl ts -query -sha256 -cert -data FILE -out FILE.tsq`).": "原样写出最新已公布的检查点，供时间戳机构加盖（`openssl ts -query -sha256 -cert -data FILE -out FILE.tsq`）。",

@@ -17,6 +17,7 @@ from cli import (
     apikeys,
     applications,
     catalogue,
+    collecting,
     create,
     importing,
     joining,
@@ -109,6 +110,7 @@ app.command("credit", context_settings=TAKES_ID)(at_place(rights.credit))
 app.command("trace", context_settings=TAKES_ID)(at_place(rights.trace))
 app.command("obligations")(at_place(rights.obligations))
 app.add_typer(rights.certificate, name="certificate")
+app.add_typer(collecting.dossier, name="dossier")
 app.add_typer(rights.dispute, name="dispute")
 app.add_typer(rights.finding, name="finding")
 app.add_typer(upkeep.assessment, name="assessment")

@@ -6,6 +6,7 @@ from typing import Final
 
 from cli.access_texts import ACCESS_TEXTS
 from cli.certificate_texts import RIGHTS_TEXTS, Text
+from cli.dossier_texts import DOSSIER_TEXTS
 from cli.question_texts import QUESTION_TEXTS
 from cli.story_texts import STORY_TEXTS
 
@@ -993,6 +994,7 @@ TEXTS: Final[dict[str, Text]] = {
     **STANDING,
     **COMPARE,
     **DOCTOR,
+    **DOSSIER_TEXTS,
     **RIGHTS_TEXTS,
     **STORY_TEXTS,
 }

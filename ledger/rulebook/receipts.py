@@ -5,6 +5,9 @@ from ledger.rulebook.rule import Rule
 AGAIN = "Ask the node, or another member, for the receipt again; do not rely on this one."
 AGAIN_ZH = "请向节点或其他成员重新索取回执；请勿依赖此回执。"
 
+DOSSIER = "Ask for the dossier again, from another member if need be; do not rely on this one."
+DOSSIER_ZH = "请重新索取卷宗，必要时向其他成员索取；请勿依赖此卷宗。"
+
 RECEIPTS: dict[str, Rule] = {
     "V1": Rule(
         "A seal in the receipt is not one of this chain and epoch.",
@@ -209,5 +212,59 @@ RECEIPTS: dict[str, Rule] = {
         "两份副本属于不同的链：创世固定值分别为 {first} 与 {second}。",
         "Give two copies of one chain, and its pin with --pin.",
         "请给出同一条链的两份副本，并以 --pin 给出其固定值。",
+    ),
+    "V35": Rule(
+        "The file is not a dossier: it is not a zip of the one form that a dossier has.",
+        "该文件不是证据卷宗：不是卷宗规定的唯一 zip 格式。",
+        "Ask for the file itself again: a dossier that was unpacked and zipped anew, or changed, is none.",
+        "请重新索取原文件：解压后重新打包或被改动的文件不再是卷宗。",
+    ),
+    "V36": Rule(
+        "The dossier lacks the file {file}.",
+        "卷宗缺少文件 {file}。",
+        DOSSIER,
+        DOSSIER_ZH,
+    ),
+    "V37": Rule(
+        "{file} does not belong into this dossier.",
+        "{file} 不属于该卷宗。",
+        DOSSIER,
+        DOSSIER_ZH,
+    ),
+    "V38": Rule(
+        "The file {file} is not the one that follows from the proofs in the dossier.",
+        "文件 {file} 与卷宗中的证明所推导的不符。",
+        "It was changed, or another version of this software made it: compare the versions, and ask for the dossier again.",
+        "该文件被更改，或由本软件的其他版本生成：请核对版本，并重新索取卷宗。",
+    ),
+    "V39": Rule(
+        "The proofs in the dossier stand under different heads, of {size} and of {other} entries.",
+        "卷宗中的证明分属不同的链头（{size} 与 {other} 个条目）。",
+        DOSSIER,
+        DOSSIER_ZH,
+    ),
+    "V40": Rule(
+        "The dossier lacks {what}, which the records in it rest on, or which is about its subject.",
+        "卷宗缺少 {what}：它关于卷宗的主体，或为其中记录所依据。",
+        "Something was left out. Ask for the dossier again, from another member if need be.",
+        "有内容被遗漏。请重新索取卷宗，必要时向其他成员索取。",
+    ),
+    "V41": Rule(
+        "About {subject} there is more than a dossier holds ({count} records, with what they rest on).",
+        "关于 {subject} 的内容超出卷宗的容量（连同所依据的共 {count} 条记录）。",
+        "Take a narrower subject, like one version or one permit; or copy the chain with `alliance export`.",
+        "请选择更窄的主体，例如一个版本或一项许可；或用 `alliance export` 复制整条链。",
+    ),
+    "V42": Rule(
+        "The chain grew {count} times while the dossier was being collected.",
+        "收集卷宗期间，链增长了 {count} 次。",
+        "Try again when less is being recorded: all proofs of a dossier stand under one head.",
+        "请在记录较少时重试：卷宗的全部证明须处于同一链头之下。",
+    ),
+    "V43": Rule(
+        "A dossier brings its own genesis: it cannot say whether that is the chain you trust.",
+        "卷宗自带创世文件，无法自证其为您所信任的链。",
+        "Give the genesis file that you have from elsewhere with --genesis, or its pin with --pin.",
+        "请以 --genesis 给出另行取得的创世文件，或以 --pin 给出其固定值。",
     ),
 }

@@ -199,6 +199,20 @@ def test_a_camera_reads_the_code_of_the_page(certified: Chain, tmp_path: Path) -
     assert sheet.read_bytes().count(b"/Subtype /Image") == 1
 
 
+def test_a_dossier_holds_its_certificate_and_no_name(certified: Chain, tmp_path: Path) -> None:
+    file = tmp_path / "d.zip"
+    pin = certified.json("dossier", "export", "RES-2", "--out", file)["pin"]
+    found = call("dossier", "verify", file, "--pin", pin, "--json").json
+    assert list(found["certificates"]) == ["CERT-2"]
+    assert {"result", "contribution-confirm"} <= {
+        one["type"] for one in found["records"] if one["about"]
+    }
+    assert b'"openings"' not in file.read_bytes()
+    permit = certified.json("dossier", "export", "P-1", "--out", tmp_path / "p.zip")
+    assert permit["subject"] == "permit:P-1"
+    assert "CERT-2" in call("dossier", "verify", file, "--pin", pin).out
+
+
 def test_names_are_printed_by_consent(certified: Chain, tmp_path: Path) -> None:
     life = certified
     file, genesis, page = tmp_path / "c.json", life.home / "genesis", tmp_path / "c.html"

@@ -5,7 +5,8 @@ members: what a node would hand out.
 from typing import Any
 
 from ledger.certificates import CertificateFile, evidence_of, state_keys
-from ledger.encoding import b64url
+from ledger.dossier import Evidence, earlier_of, keys_of, log_of
+from ledger.encoding import b64url, encode_bundle
 from ledger.merkle import Tree, leaf_hash
 from ledger.notes import (
     Checkpoint,
@@ -17,10 +18,11 @@ from ledger.notes import (
     encode_proof,
     sign_note,
 )
-from ledger.records.envelope import ENCODE
+from ledger.records.envelope import ENCODE, Entry
 from ledger.records.rights import CertificateBody
 from ledger.records.seal import results_leaf
 from ledger.rules.credit import noticed_credit
+from ledger.rules.subjects import subjects_of
 from ledger.state import state_key
 from ledger.verify import (
     FindingsProof,
@@ -28,6 +30,7 @@ from ledger.verify import (
     SealProof,
     StateAnswer,
     StateProof,
+    SubjectAnswer,
     cosigner_name,
 )
 from tests.ledger.yields import Yield
@@ -41,6 +44,7 @@ class Papers:
     def __init__(self, life: Yield) -> None:
         self.life = life
         self.raws: list[bytes] = []
+        self.entries = [entry for block in life.applied for entry in block.entries]
         self.places: dict[str, tuple[int, int]] = {}
         self.seals: list[int] = []
         for height, block in enumerate(life.applied):
@@ -107,6 +111,54 @@ class Papers:
             key=None if node else self.state(f"key/{kid}"),
             proof=encode_proof(proof).decode(),
             seal=self.seal(height),
+        )
+
+    def log(self, subject: str) -> tuple[str, ...]:
+        """The leaf hashes of all records about a subject, in order."""
+        return tuple(
+            b64url(entry.leaf) for entry in self.entries if subject in self.subjects(entry)
+        )
+
+    def subjects(self, entry: Entry) -> tuple[str, ...]:
+        """All that a record is about."""
+        return subjects_of(entry.statement.iss, entry.record, self.life.blocks.leaves)
+
+    def about(self, subject: str) -> SubjectAnswer:
+        """All records on a subject, and the proof that there are no others."""
+        answer, leaves = self.answer(f"subject/{subject}"), self.log(subject)
+        return SubjectAnswer(
+            checkpoint=answer.checkpoint,
+            head=answer.head,
+            indexes=tuple(self.places[leaf][0] for leaf in leaves),
+            leaves=leaves,
+            state=answer.state,
+        )
+
+    def evidence(self, subject: str, *certificates: str) -> Evidence:
+        """All that a dossier is made of."""
+        answer = self.about(subject)
+        entries = {b64url(entry.leaf): entry for entry in self.entries}
+        about, keys, needed = set[str](), set[str](), set[str]()
+        waiting = list(answer.leaves)
+        while waiting:
+            about.add(leaf := waiting.pop())
+            keys.add(log_of(leaf))
+            waiting += set(self.log(f"record:{leaf}")) - about
+        founded = {b64url(entry.leaf) for entry in self.life.world.genesis.entries}
+        waiting, values = list(about), {}
+        while waiting:
+            needed.add(leaf := waiting.pop())
+            for key in keys_of(entries[leaf]):
+                keys.add(key)
+                values[key] = self.life.value(*key.split("/", 1))
+            waiting += set(earlier_of(entries[leaf], values)) - needed - founded
+        ordered = sorted(needed, key=lambda leaf: self.places[leaf][0])
+        return Evidence(
+            genesis=encode_bundle(self.raws[: self.seals[0] + 1]),
+            subject=answer,
+            receipts=tuple(map(self.receipt, ordered)),
+            states=tuple(map(self.answer, sorted(keys))),
+            certificates=tuple(map(self.certificate, certificates)),
         )
 
     def certificate(self, leaf: str) -> CertificateFile:

@@ -1,0 +1,207 @@
+"""`alliance dossier export`: everything about one subject, asked for at a node and checked as it
+will be checked by whoever gets it.
+"""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from msgspec.structs import replace
+
+from cli.dossier_texts import explain
+from cli.dossiers import verify_file
+from cli.home import read_file, write_over
+from cli.options import TAKES_ID, Place, at_place
+from cli.outputs import object_leaf
+from cli.rights import certificate_file
+from cli.screen import progress, say, show
+from cli.session import Session
+from ledger.certificates import CertificateFile
+from ledger.crypto import verify
+from ledger.dossier import (
+    MAX_RECORDS,
+    Evidence,
+    check_complete,
+    earlier_of,
+    keys_of,
+    log_of,
+    make_dossier,
+    verify_evidence,
+)
+from ledger.encoding import b64url
+from ledger.errors import BusyError, NotFoundError, TooLargeError
+from ledger.records.envelope import Entry, Shape
+from ledger.records.rights import CertificateBody
+from ledger.rules.standing import PermitState
+from ledger.rules.values import DatasetState
+from ledger.verify import Head, Receipt, StateAnswer, SubjectAnswer
+
+dossier = typer.Typer(
+    no_args_is_help=True, help="Evidence dossiers: all about one object, for people without a node."
+)
+
+ATTEMPTS: Final = 10
+"""So often a growing chain is asked again before it is too busy for a dossier."""
+
+
+class _HeadMovedError(Exception):
+    """An answer stands under a newer head than the first one."""
+
+
+def export_dossier(
+    place: Place,
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="OBJECT",
+            help="RESULT, SERIES, SERIES@VERSION, PERMIT, certificate number, leaf hash, or a "
+            "subject like dataset:GTEx.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The zip file.")],
+) -> None:
+    """Write a dossier: all records about an object, and those that they rest on, with proofs, keys,
+    schemas and instructions, for whoever has this file and the pin and nothing else.
+    """
+    with Session(place) as session:
+        subject = subject_of(session, target)
+        evidence = _collect(session, subject)
+        genesis = session.genesis
+    found = verify_evidence(evidence, genesis, verify)
+    check_complete(evidence, found, genesis)
+    data = make_dossier(evidence, found, genesis, explain)
+    write_over(out, data)
+    about, height = len(found.about), found.head.seal.seal.height
+    rest = len(found.records) - about
+    facts = {"about": about, "rest": rest, "size": len(data), "height": height}
+    lines = [say("dossier-written", file=str(out), subject=subject, **facts)]
+    lines += [say("dossier-bare", no=number) for number in found.bare]
+    lines.append(say("dossier-pin", pin=found.pin))
+    result = {"file": str(out), "bytes": len(data), "subject": subject, "pin": found.pin}
+    counts = {"about": about, "records": len(found.records), "height": height}
+    show({**result, **counts, "certificates_as_records_only": found.bare}, lines)
+
+
+def subject_of(session: Session, name: str) -> str:
+    """The subject that an object is known by: as it is given, else the first subject of its record.
+
+    Raises `NotFoundError` (O6).
+    """
+    if ":" in name:
+        return name
+    permit = session.state(PermitState, "permit", name)
+    series = session.state(DatasetState, "dataset", name)
+    if permit is not None:
+        return f"permit:{name}"
+    if series is not None:
+        return f"dataset:{name}"
+    return session.entry(object_leaf(session, name)).entry.statement.sub
+
+
+def _collect(session: Session, subject: str) -> Evidence:
+    """All that a dossier is made of, under one head. Raises `BusyError` (V42) where the chain grows
+    faster than it can be asked.
+    """
+    for _attempt in range(ATTEMPTS):
+        collector = Collector(session, subject)
+        try:
+            collector.run()
+        except _HeadMovedError:
+            continue
+        return collector.finish()
+    raise BusyError("V42", count=ATTEMPTS)
+
+
+class Collector:
+    """Goes from the records about a subject to all that they rest on."""
+
+    def __init__(self, session: Session, subject: str) -> None:
+        self.session = session
+        self.answer: SubjectAnswer
+        self.answer, self.head = session.subject(subject)
+        self.subject = subject
+        self.about: set[str] = set()
+        self.entries: dict[str, Entry] = {}
+        self.receipts: dict[int, Receipt] = {}
+        self.values: dict[str, Shape | None] = {}
+        self.states: dict[str, StateAnswer] = {}
+
+    def run(self) -> None:
+        """Ask until nothing is missing. Raises `TooLargeError` (V41)."""
+        about, waiting = self.about, list(self.answer.leaves)
+        with progress("dossier-collecting", None) as advance:
+            while waiting:
+                leaf = waiting.pop()
+                if leaf not in about:
+                    about.add(leaf)
+                    self._take(leaf)
+                    waiting += self._log(leaf)
+                    advance(1)
+            founded = {b64url(entry.leaf) for entry in self.session.genesis.entries}
+            waiting = [name for leaf in about for name in self._earlier(leaf)]
+            while waiting:
+                leaf = waiting.pop()
+                if leaf not in self.entries and leaf not in founded:
+                    self._take(leaf)
+                    waiting += self._earlier(leaf)
+                    advance(1)
+
+    def _take(self, leaf: str) -> None:
+        """A record, and the values of the state that belong to it."""
+        if len(self.entries) >= MAX_RECORDS:
+            raise TooLargeError("V41", subject=self.subject, count=f"> {MAX_RECORDS}")
+        receipt = self.session.receipt(leaf)
+        found = self.session.verified(receipt)
+        self._check(found.head)
+        entry = self.entries[leaf] = found.entry
+        self.receipts[found.index] = receipt
+        for key in keys_of(entry):
+            self._value(key)
+
+    def _value(self, key: str) -> Shape | None:
+        if key not in self.values:
+            namespace, _, name = key.partition("/")
+            value, head, answer = self.session.proven_state(namespace, name)
+            self._check(head)
+            self.values[key], self.states[key] = value, answer
+        return self.values[key]
+
+    def _log(self, leaf: str) -> tuple[str, ...]:
+        """The leaf hashes of what was recorded on a record."""
+        key = log_of(leaf)
+        if self._value(key) is None:
+            return ()
+        answer, head = self.session.subject(key.removeprefix("subject/"))
+        self._check(head)
+        return answer.leaves
+
+    def _earlier(self, leaf: str) -> list[str]:
+        return list(earlier_of(self.entries[leaf], self.values))
+
+    def _check(self, head: Head) -> None:
+        if head.checkpoint != self.head.checkpoint:
+            raise _HeadMovedError
+
+    def finish(self) -> Evidence:
+        """The evidence, with the certificates that can be had: a node cannot always work out an
+        old calculation again.
+        """
+        certificates: dict[str, CertificateFile] = {}
+        for leaf in self.about:
+            body = self.entries[leaf].record.body
+            if isinstance(body, CertificateBody):
+                with suppress(NotFoundError):
+                    file = certificate_file(self.session, body.cert_no, nameless=True)
+                    certificates[body.cert_no] = replace(file, openings=())
+        return Evidence(
+            genesis=read_file(self.session.place.home / "genesis"),
+            subject=self.answer,
+            receipts=tuple(receipt for _index, receipt in sorted(self.receipts.items())),
+            states=tuple(answer for _key, answer in sorted(self.states.items())),
+            certificates=tuple(one for _number, one in sorted(certificates.items())),
+        )
+
+
+dossier.command("export", context_settings=TAKES_ID)(at_place(export_dossier))
+dossier.command("verify")(verify_file)
