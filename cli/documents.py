@@ -9,7 +9,7 @@ from cli.session import Session
 from ledger.errors import ErasedError, ForbiddenError, NotFoundError
 
 ENTRY: Final = "alliance:entry"
-"""Where a record stands, in PROV-JSON."""
+"""Where a record stands, in PROV-JSON and RO-Crate."""
 LEAF: Final = "Alliance leaf hash"
 """What a result is known by, in DataCite."""
 
@@ -33,7 +33,10 @@ def leaves_in(form: str, document: Mapping[str, Any]) -> list[str]:
         return [
             one["alternateIdentifier"] for one in known if one["alternateIdentifierType"] == LEAF
         ]
-    found = (one for kind in ("activity", "entity") for one in document.get(kind, {}).values())
+    kinds = ("activity", "entity")
+    found = document.get("@graph") or [
+        one for kind in kinds for one in document.get(kind, {}).values()
+    ]
     named = {one[ENTRY]: one["alliance:leaf"] for one in found if ENTRY in one}
     return [named[index] for index in sorted(named)]
 

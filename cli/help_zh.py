@@ -619,7 +619,7 @@ HELP_ZH: Final[dict[str, str]] = {
     "Who used a dataset, under which permits, and what came out (Q1).": "谁在哪些许可下使用了数据集，产出了什么（Q1）。",
     "SERIES, all its versions; or SERIES@VERSION.": "SERIES 表示全部版本；或 SERIES@VERSION。",
     "Also what was derived from it.": "包括由其派生的数据。",
-    "table, json, csv, page; of provenance also prov, datacite.": "table（表格）、json、csv、page（页面）；provenance 另有 prov（W3C PROV-JSON）、datacite。",
+    "table, json, csv, page; of provenance also prov, crate, datacite.": "table（表格）、json、csv、page（页面）；provenance 另有 prov（W3C PROV-JSON）、crate（RO-Crate）、datacite。",
     "Write receipts of all its records here.": "将其全部记录的回执写入此处。",
     "The first page only.": "仅第一页。",
     "The page after this cursor.": "该游标之后的一页。",

@@ -199,7 +199,8 @@ class Alliance:
 
     def export(self, form: str, name: str) -> dict[str, Any]:
         """Where an object came from, whole and in a standard form: `prov` is W3C PROV-JSON,
-        `datacite` what is known of a result, with its title where the vault gives it.
+        `crate` the metadata of an RO-Crate, `datacite` what is known of a result, with its title
+        where the vault gives it.
 
         Raises `MalformedError` (X2) for another form, `NotFoundError` as the node says.
         """

@@ -73,7 +73,7 @@ _OUTPUT: Final[dict[str, tuple[object, object]]] = {
         Annotated[
             str,
             typer.Option(
-                "--format", help="table, json, csv, page; of provenance also prov, datacite."
+                "--format", help="table, json, csv, page; of provenance also prov, crate, datacite."
             ),
         ],
         "table",

@@ -163,6 +163,10 @@ class ProvDocument(TypedDict):
     prefix: dict[str, str]
 
 
+Crate = TypedDict("Crate", {"@context": list[Any], "@graph": list[dict[str, Any]]})
+"""The metadata of an RO-Crate: JSON-LD, flattened."""
+
+
 class DataCite(TypedDict):
     """What DataCite asks for of everything (JSON of its schema 4)."""
 
@@ -175,8 +179,8 @@ class DataCite(TypedDict):
     types: dict[str, str]
 
 
-EXPORTS: Final[dict[str, type]] = {"datacite": DataCite, "prov": ProvDocument}
-"""The standard forms that say where an object came from (SPEC 12.9, 12.10)."""
+EXPORTS: Final[dict[str, type]] = {"crate": Crate, "datacite": DataCite, "prov": ProvDocument}
+"""The standard forms that say where an object came from (SPEC 12.9 to 12.11)."""
 
 
 class Waiting(TypedDict):

@@ -59,6 +59,7 @@ ROUTES: Final[dict[str, Access]] = {
     "GET /api/v1/reports/person": Access(frozenset({"officer", "researcher"}), own=True),
     "GET /api/v1/reports/certificate": Access(EVERYBODY, "read"),
     "GET /api/v1/reports/register": Access(OVERSEERS),
+    "GET /api/v1/exports/crate": Access(EVERYBODY, "read"),
     "GET /api/v1/exports/datacite": Access(EVERYBODY, "read"),
     "GET /api/v1/exports/prov": Access(EVERYBODY, "read"),
     "POST /api/v1/payloads": Access(WRITERS, "submit", own=True),

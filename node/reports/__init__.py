@@ -23,6 +23,7 @@ from ledger.rules import At
 from node.cosigning import View
 from node.reports.answer import Answer, Asked
 from node.reports.copies import copies
+from node.reports.crate import crate_of
 from node.reports.datacite import datacite_of, output_of
 from node.reports.ground import Ground
 from node.reports.lineage import lineage_of
@@ -74,6 +75,7 @@ QUESTIONS: Final[Mapping[str, Question]] = {
 }
 
 FORMS: Final[Mapping[str, Callable[[Ground, str], dict[str, Any]]]] = {
+    "crate": lambda ground, name: crate_of(lineage_of(ground, name)),
     "datacite": lambda ground, name: datacite_of(output_of(ground, name)),
     "prov": lambda ground, name: prov_of(lineage_of(ground, name)),
 }

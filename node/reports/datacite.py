@@ -13,8 +13,7 @@ from ledger.records.catalogue import DatasetBody
 from ledger.rules.graph import walk_from
 from ledger.rules.values import DatasetState
 from node.reports.ground import Ground
-from node.reports.lineage import Element, Head, element_of, head_of
-from node.reports.prov import NAMES
+from node.reports.lineage import NAMES, Element, Head, element_of, head_of, local_name
 
 SCHEMA: Final = "http://datacite.org/schema/kernel-4"
 UNKNOWN: Final = ":unav"
@@ -124,7 +123,7 @@ def datacite_of(output: Output) -> Json:
 
 
 def _urn(head: Head, element: Element) -> str:
-    return f"{NAMES.format(chain=head.chain)}entry/{element.entry}"
+    return NAMES.format(chain=head.chain) + local_name("entry", str(element.entry))
 
 
 def _identifiers(output: Output, doi: str | None) -> list[Json]:

@@ -2,7 +2,9 @@
 worked out: what the standard forms of provenance are made from.
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple
+from urllib.parse import quote
 
 from ledger.encoding import b64url
 from ledger.errors import NotFoundError
@@ -12,6 +14,42 @@ from ledger.rules.graph import Graph
 from node.reports.ground import Ground
 from node.reports.notes import NOTES, Note
 from node.reports.origins import LINEAGE_NOTES, status_of
+
+VOCABULARY: Final = "urn:alliance:term:"
+"""Our own terms: types of records, fields, relations and roles."""
+NAMES: Final = "urn:alliance:chain:{chain}:"
+"""What one chain holds."""
+
+ACTS: Final = frozenset({
+    "compute-run", "contribution-confirm", "dispute-ruling", "egress-decision", "permit-status",
+    "study-event",
+})  # fmt: skip
+"""Types of records that say that something was done; all others say that something is there."""
+FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "access-decision": (
+        "compute_nodes", "decision", "frequency", "legal_basis_codes", "purposes", "valid_from",
+        "valid_until",
+    ),
+    "access-request": ("duration_months", "scenario"),
+    "certificate": ("as_of", "valid_until"),
+    "compute-run": (
+        "code_digest", "compute_node", "engine", "exit_code", "generated", "image_digest", "permit",
+        "purpose", "state",
+    ),
+    "contribution": ("credit_role", "degree", "local_role"),
+    "contribution-confirm": ("decision", "degree"),
+    "dataset-version": (
+        "content_digest", "digest_scope", "gbt39725_level", "identifiability", "standard",
+    ),
+    "egress-decision": ("decision", "exception_code", "reason_code", "released"),
+    "egress-request": ("destination_class", "files", "permit"),
+    "ethics": ("committee_org", "decision", "status", "valid_from", "valid_until"),
+    "indicator-version": ("definition_digest", "org"),
+    "publication": ("acknowledgement_ok", "pid_type", "published_on"),
+    "result": ("content_digest", "kind"),
+    "study": ("lead_org", "purpose_classes", "registry_no"),
+}  # fmt: skip
+"""What is shown of a record beside its name: codes, days and digests."""
 
 
 class Element(NamedTuple):
@@ -81,3 +119,28 @@ def head_of(ground: Ground) -> Head:
     """The head that answers stand on."""
     tip = ground.tip
     return Head(tip.chain, tip.origin, tip.height, tip.size, b64url(tip.tree.root()), tip.time_ms)
+
+
+def facts_of(element: Element) -> dict[str, Any]:
+    """What is shown of a record in every form, and the inputs that a run names, registered or
+    not.
+    """
+    node, body = element.node, element.body
+    found = {f"alliance:{name}": _plain(getattr(body, name)) for name in FIELDS.get(node.kind, ())}
+    if node.kind == "compute-run":
+        found["alliance:input"] = _inputs(body.used)
+    return found
+
+
+def _inputs(used: Iterable[Any]) -> list[str]:
+    named = (one.name or one.digest or one.alias for one in used)
+    return sorted({name for name in named if name is not None})
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def local_name(kind: str, code: str) -> str:
+    """What something of a chain is called below `NAMES`; what a name may not hold is escaped."""
+    return f"{kind}/{quote(code, safe='/')}"

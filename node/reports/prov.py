@@ -4,51 +4,23 @@ One element for each record, named by its entry. What a record says is an attrib
 as its field; `alliance:leaf` and `alliance:entry` are what its receipt proves.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
-from urllib.parse import quote
 
 from ledger.encoding import encode_time
 from ledger.provenance import Edge
-from node.reports.lineage import Element, Lineage
+from node.reports.lineage import (
+    ACTS,
+    NAMES,
+    VOCABULARY,
+    Element,
+    Lineage,
+    facts_of,
+    local_name,
+)
 
-VOCABULARY: Final = "urn:alliance:term:"
-"""The prefix `alliance`: types of records, fields, relations and roles."""
-NAMES: Final = "urn:alliance:chain:{chain}:"
-"""The prefix `chain`: what one chain holds."""
-
-ACTS: Final = frozenset({
-    "compute-run", "contribution-confirm", "dispute-ruling", "egress-decision", "permit-status",
-    "study-event",
-})  # fmt: skip
-"""Types of records that say that something was done; all others say that something is there."""
 MADE_FROM: Final = frozenset({"derived_from", "supersedes", "uses_indicator"})
 """Relations by which one thing was made from another one."""
-FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
-    "access-decision": (
-        "compute_nodes", "decision", "frequency", "legal_basis_codes", "purposes", "valid_from",
-        "valid_until",
-    ),
-    "access-request": ("duration_months", "scenario"),
-    "certificate": ("as_of", "valid_until"),
-    "compute-run": (
-        "code_digest", "compute_node", "engine", "exit_code", "generated", "image_digest", "permit",
-        "purpose", "state",
-    ),
-    "contribution": ("credit_role", "degree", "local_role"),
-    "contribution-confirm": ("decision", "degree"),
-    "dataset-version": (
-        "content_digest", "digest_scope", "gbt39725_level", "identifiability", "standard",
-    ),
-    "egress-decision": ("decision", "exception_code", "reason_code", "released"),
-    "egress-request": ("destination_class", "files", "permit"),
-    "ethics": ("committee_org", "decision", "status", "valid_from", "valid_until"),
-    "indicator-version": ("definition_digest", "org"),
-    "publication": ("acknowledgement_ok", "pid_type", "published_on"),
-    "result": ("content_digest", "kind"),
-    "study": ("lead_org", "purpose_classes", "registry_no"),
-}  # fmt: skip
-"""What is shown of a record beside its name: codes, days and digests."""
 PARTIES: Final[Mapping[str, str]] = {
     "dept": "prov:Organization",
     "funder": "prov:Organization",
@@ -137,7 +109,7 @@ class _Drawing:
         """One record: an activity with its times, or an entity."""
         node, body = element.node, element.body
         facts: Json = {
-            **_fields(element),
+            **facts_of(element),
             "alliance:entry": element.entry,
             "alliance:leaf": node.leaf,
             "alliance:recorded_by": _qname(self._agent(f"org:{element.org}")),
@@ -224,26 +196,8 @@ class _Drawing:
         self.found.setdefault(kind, {})[name] = said
 
 
-def _fields(element: Element) -> Json:
-    """What is shown of a record, and the inputs that a run names, registered or not."""
-    node, body = element.node, element.body
-    found = {f"alliance:{name}": _plain(getattr(body, name)) for name in FIELDS.get(node.kind, ())}
-    if node.kind == "compute-run":
-        found["alliance:input"] = _inputs(body.used)
-    return found
-
-
-def _inputs(used: Iterable[Any]) -> list[str]:
-    named = (one.name or one.digest or one.alias for one in used)
-    return sorted({name for name in named if name is not None})
-
-
-def _plain(value: object) -> object:
-    return list(value) if isinstance(value, tuple) else value
-
-
 def _name(kind: str, local: str) -> str:
-    return f"chain:{kind}/{quote(local, safe='/')}"
+    return f"chain:{local_name(kind, local)}"
 
 
 def _qname(name: str) -> Json:
