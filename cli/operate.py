@@ -41,7 +41,7 @@ from cli.session import Session
 from cli.standing import as_value, standing_lines, standing_of
 from cli.statements import clock_ms
 from ledger.encoding import b64url
-from ledger.errors import ConfigError, ConflictError, MalformedError
+from ledger.errors import ConfigError, ConflictError, MalformedError, StorageError
 from node.config import DEFAULT_PORT, SETTINGS, Config, is_address, load_config, names_at
 from node.keyring import OBSERVER
 from node.logs import set_up
@@ -216,10 +216,11 @@ def restore(
     if (file is None) != no_copy:
         raise MalformedError("X2", field="FILE")
     config = open_config(home, passphrase_file)
-    org, alone = org_of(home, passphrase_file), homes.load_genesis(home).tip.config.n == 1
+    org, founders = org_of(home, passphrase_file), homes.load_genesis(home).tip.config.members
+    alone = [founder.org for founder in founders] == [org]
     result = _copied("", 0, 0)
     if file is None:
-        _begin_anew(config)
+        _begin_anew(config, org if alone else "")
         lines = [say("restored-nothing", org=org)]
     else:
         bundle = config.genesis_file.read_bytes()
@@ -236,10 +237,14 @@ def _copied(file: Path | str, height: int, size: int) -> dict[str, str | int]:
     return {"file": str(file), "height": height, "size": size}
 
 
-def _begin_anew(config: Config) -> None:
-    """The next database is one in doubt. Raises `ConflictError` (X1.exists) where there is one."""
+def _begin_anew(config: Config, alone: str) -> None:
+    """The next database is one in doubt. Raises `ConflictError` (X1.exists) where there is one, or
+    `StorageError` (O2.lost) for who decided alone.
+    """
     if config.database_file.exists():
         raise ConflictError("X1.exists", file=config.database_file.name)
+    if alone:
+        raise StorageError("O2.lost", org=alone)
     if not config.spoken_file.exists():
         homes.write_new(config.spoken_file, b"", 0o600)
 

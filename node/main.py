@@ -20,13 +20,13 @@ from starlette.types import ASGIApp
 
 from ledger.chain import Applied, check_genesis
 from ledger.crypto import verify
-from ledger.errors import ConfigError, ensure
+from ledger.errors import ConfigError, StorageError, ensure
 from node.api import Api
 from node.clock import Clock
 from node.config import Config, check_listening, load_names, write_private
 from node.connections import MAX_CONNECTIONS, bounded_protocol
 from node.driver import Driver
-from node.keyring import load_keyring, settle_keys
+from node.keyring import Keyring, load_keyring, settle_keys
 from node.links import Links
 from node.peers import create_peer_app
 from node.replication import Replication
@@ -53,6 +53,15 @@ def read_genesis(config: Config) -> tuple[Applied, bytes]:
     return check_genesis(bundle, verify), bundle
 
 
+def _check_begins(keyring: Keyring, genesis: Applied) -> None:
+    """Whether a node whose database is lost can begin with nothing: not where it decides by itself,
+    and nobody tells what it has decided. Raises `StorageError` (O2.lost).
+    """
+    found = keyring.find(genesis.tip.config)
+    if found is not None and genesis.tip.config.n == 1:
+        raise StorageError("O2.lost", org=found[1].org)
+
+
 def open_driver(config: Config, clock: Clock | None = None) -> Driver:
     """Open everything that a node needs; it takes entries after `start`.
 
@@ -61,15 +70,19 @@ def open_driver(config: Config, clock: Clock | None = None) -> Driver:
     genesis, bundle = read_genesis(config)
     keyring = load_keyring(config)
     keyring.check(genesis.tip.config)
+    spoken = config.spoken_file.exists()
+    if spoken and not config.database_file.exists():
+        _check_begins(keyring, genesis)  # before there is one that stands in the way of a copy
     store = Store.open(config.database_file)
     try:
-        if store.is_new() and config.spoken_file.exists():
+        if store.is_new() and spoken:
             # The keys have spoken, and what they said is lost (consensus.md 2.12).
+            _check_begins(keyring, genesis)
             store.doubt()
         driver = Driver(config, keyring, genesis, bundle, store, clock)
         keyring.check(driver.final.tip.config)
         settle_keys(config, keyring, driver.final.tip.config)
-        if not config.spoken_file.exists():
+        if not spoken:
             write_private(config.spoken_file, b"")
     except BaseException:
         store.close()

@@ -95,6 +95,12 @@ OPERATION: dict[str, Rule] = {
         "Run `alliance node rebuild`; the blocks themselves are in order.",
         "请运行 `alliance node rebuild`；区块本身完好。",
     ),
+    "O2.lost": Rule(
+        "The database is gone, and {org} began this chain alone: with an empty one it would sign a second history beside what it has recorded.",
+        "数据库已丢失，而该链由 {org} 独自创建：以空数据库启动会在已有记录之外签署第二份历史。",
+        "Restore a copy of this node's database, or of another member's: `alliance restore FILE`; without any, `alliance init` begins another chain.",
+        "请恢复本节点或其他成员的数据库副本：`alliance restore FILE`；若没有副本，请用 `alliance init` 创建新链。",
+    ),
     "O2.genesis": Rule(
         "The database belongs to another chain than the genesis file.",
         "数据库与创世文件不属于同一条链。",

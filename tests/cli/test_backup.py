@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from ledger.errors import StorageError
+from node.main import open_driver
 from tests.cli.conftest import call, log_file, make_chain, serving
 from tests.support.node import database_at, make_config, make_home, running
 from tests.support.world import make_world
@@ -78,6 +80,25 @@ def test_a_member_that_lost_its_database_without_a_copy_is_in_doubt(tmp_path: Pa
     assert call("restore", "--no-copy", "--home", old, "--json").json["in_doubt"] is True
     with running(make_config(old)) as driver:
         assert driver.status == "silent"
+
+
+def test_who_decided_alone_never_begins_a_second_history(tmp_path: Path) -> None:
+    """Nobody else can say what it had recorded: with an empty database it would contradict it."""
+    home = make_home(make_world(), tmp_path / "home")
+    with running(make_config(home)) as driver:
+        assert driver.status == "ok"
+    copy = tmp_path / "copy"
+    assert call("backup", copy, "--home", home).code == 0
+    assert "X1.exists" in call("restore", "--no-copy", "--home", home).err
+    for path in home.glob("ledger.db*"):
+        path.unlink()
+    with pytest.raises(StorageError, match=r"O2\.lost"):
+        open_driver(make_config(home))
+    lost = call("restore", "--no-copy", "--home", home)
+    assert (lost.code, "O2.lost" in lost.err, "h1" in lost.err) == (17, True, True)
+    assert call("restore", copy, "--home", home).code == 0
+    with running(make_config(home)) as driver:
+        assert driver.status == "ok"
 
 
 def test_a_damaged_journal_silences_the_node(tmp_path: Path) -> None:
