@@ -104,7 +104,7 @@ def test_the_demo_works_without_the_log(tmp_path: Path) -> None:
 
 def test_the_demo_deletes_nothing_of_yours(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
-    for lang, words in (("en", "did not make"), ("zh", "并非由演示生成")):
+    for lang, words in (("en", "did not make"), ("zh", "并非由")):
         result = call("demo", "--out", tmp_path, "--lang", lang)
         assert result.code == 18
         assert words in result.err
