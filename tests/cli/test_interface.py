@@ -419,6 +419,20 @@ def test_a_run_and_its_result_wait_together_for_the_node(home: Path, tmp_path: P
             assert body_of(alliance, recorded.id)[1].generated_by == (run.leaf,)
 
 
+def test_where_something_came_from_in_a_standard_form(chain: Chain, tmp_path: Path) -> None:
+    data = tmp_path / "wards.csv"
+    data.write_text("a\n1\n")
+    chain.json("dataset", "register", "WARDS", "--openness", "conditional")
+    leaf = chain.json("version", "register", "WARDS", "v1", data)["leaf"]
+    with Alliance(chain.home) as alliance:
+        found = alliance.export("prov", "WARDS@v1")
+        assert leaf in {one.get("alliance:leaf") for one in found["entity"].values()}
+        with pytest.raises(MalformedError, match="X2"):
+            alliance.export("pdf", "WARDS@v1")
+        with pytest.raises(NotFoundError, match="O6"):
+            alliance.export("crate", "WARDS@v9")
+
+
 def test_any_question_from_python(chain: Chain, tmp_path: Path) -> None:
     with Alliance(chain.home) as alliance:
         with alliance.use("GTEx", person="ext:ward:77"):

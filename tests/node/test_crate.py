@@ -5,19 +5,17 @@ and compared with Q2.
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
 import pytest
 
 from ledger.errors import AllianceError
 from ledger.provenance import Edge, Node
-from ledger.records.use import Used
 from node.reports.crate import crate_of
 from node.reports.lineage import Element, Head, Lineage
 from node.reports.notes import Note
 from tests.ledger.lives import ANALYST
-from tests.ledger.yields import FILES, OUTPUT, Yield
+from tests.ledger.yields import Yield
 from tests.support.graphs import leaf
-from tests.support.reports import Asked, asking
+from tests.support.reports import Asked, asking, published
 
 Json = dict[str, Any]
 
@@ -33,21 +31,7 @@ TYPES = frozenset({"Action", "CreateAction", "CreativeWork", "Dataset", "Organiz
 
 @pytest.fixture(scope="module")
 def life() -> Yield:
-    """A result of a run on data that an access bears out and on data that none does."""
-    life = Yield()
-    life.dataset()
-    life.dataset("h2", "D2")
-    life.versions = {"D1": life.versions["D1"]}
-    life.permit()
-    life.step("activate")
-    life.access()
-    both = (Used(kind="dataset", name="D1@1"), Used(kind="dataset", name="D2@1"))
-    life.run(generated=(OUTPUT, *FILES), used=both)
-    life.run_leaf = life.leaf
-    life.result(indicators=(life.indicator(),))
-    life.released()
-    life.confirm(life.claim())
-    return life
+    return published()
 
 
 @pytest.fixture(scope="module")
@@ -58,13 +42,7 @@ def asked(life: Yield, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask
 
 @pytest.fixture(scope="module")
 def crate(asked: Asked) -> dict[str, Json]:
-    return things(exported(asked, object="RES-1"))
-
-
-def exported(asked: Asked, **params: str) -> Json:
-    document = asked.reports.export(asked.view, "crate", list(params.items()))
-    found: Json = msgspec.json.decode(msgspec.json.encode(document))
-    return found
+    return things(asked.export("crate", object="RES-1"))
 
 
 def things(document: Json) -> dict[str, Json]:
@@ -169,5 +147,5 @@ def test_links_that_lead_nowhere_are_named() -> None:
 @pytest.mark.parametrize(("given", "rule"), [({"object": "nothing"}, "O6"), ({}, "Q2")])
 def test_bad_requests(asked: Asked, given: dict[str, str], rule: str) -> None:
     with pytest.raises(AllianceError) as caught:
-        exported(asked, **given)
+        asked.export("crate", **given)
     assert caught.value.rule == rule

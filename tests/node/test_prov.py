@@ -14,36 +14,20 @@ from prov.model import ProvDocument
 from ledger.encoding import b64url, unb64url
 from ledger.errors import AllianceError
 from ledger.provenance import Edge, Node
-from ledger.records.use import Used
 from node.reports.lineage import Element, Head, Lineage
 from node.reports.notes import Note
 from node.reports.prov import prov_of
 from tests.ledger.lives import ANALYST
-from tests.ledger.yields import FILES, OUTPUT, Yield
+from tests.ledger.yields import FILES, Yield
 from tests.support.graphs import leaf
-from tests.support.reports import Asked, asking
+from tests.support.reports import Asked, asking, published
 
 Json = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
 def life() -> Yield:
-    """A result of a run on data that an access bears out and on data that none does, published."""
-    life = Yield()
-    life.dataset()
-    life.dataset("h2", "D2")
-    life.versions = {"D1": life.versions["D1"]}
-    life.permit()
-    life.step("activate")
-    life.access()
-    both = (Used(kind="dataset", name="D1@1"), Used(kind="dataset", name="D2@1"))
-    life.run(generated=(OUTPUT, *FILES), used=both)
-    life.run_leaf = life.leaf
-    life.result(indicators=(life.indicator(),))
-    life.released()
-    life.publish()
-    life.confirm(life.claim())
-    return life
+    return published()
 
 
 @pytest.fixture(scope="module")
@@ -55,13 +39,7 @@ def asked(life: Yield, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask
 @pytest.fixture(scope="module")
 def drawn(life: Yield, asked: Asked) -> Json:
     """The document, as the route sends it."""
-    return exported(asked, object=life.result_leaf)
-
-
-def exported(asked: Asked, **params: str) -> Json:
-    document = asked.reports.export(asked.view, "prov", list(params.items()))
-    found: Json = msgspec.json.decode(msgspec.json.encode(document))
-    return found
+    return asked.export("prov", object=life.result_leaf)
 
 
 def read(document: Json) -> ProvDocument:
@@ -198,12 +176,12 @@ def test_a_release_is_an_act_and_a_publication_comes_from_its_result(
     life: Yield, asked: Asked
 ) -> None:
     graph = {value.kind: value for _k, value in life.tip.state.items() if isinstance(value, Node)}
-    release = exported(asked, object=graph["egress-decision"].leaf)
+    release = asked.export("prov", object=graph["egress-decision"].leaf)
     act = elements(release)[graph["egress-decision"].leaf]
     assert act["name"] in release["activity"]
     assert act["alliance:released"] == list(FILES)
     assert act["name"] in {one["prov:activity"] for one in ends(release, "used")}
-    paper = exported(asked, object=graph["publication"].leaf)
+    paper = asked.export("prov", object=graph["publication"].leaf)
     names = {leaf: one["name"] for leaf, one in elements(paper).items()}
     assert (names[graph["publication"].leaf], names[life.result_leaf]) in {
         (one["prov:generatedEntity"], one["prov:usedEntity"])
@@ -214,7 +192,7 @@ def test_a_release_is_an_act_and_a_publication_comes_from_its_result(
 
 
 def test_it_is_the_same_by_name_and_by_leaf_hash(asked: Asked, drawn: Json) -> None:
-    assert msgspec.json.encode(exported(asked, object="RES-1")) == msgspec.json.encode(drawn)
+    assert msgspec.json.encode(asked.export("prov", object="RES-1")) == msgspec.json.encode(drawn)
     entries = [one["alliance:entry"] for one in elements(drawn).values()]
     assert len(entries) == len(set(entries))
 
@@ -229,7 +207,7 @@ def test_it_is_the_same_by_name_and_by_leaf_hash(asked: Asked, drawn: Json) -> N
 )
 def test_bad_requests(asked: Asked, given: dict[str, str], rule: str) -> None:
     with pytest.raises(AllianceError) as caught:
-        exported(asked, **given)
+        asked.export("prov", **given)
     assert caught.value.rule == rule
 
 

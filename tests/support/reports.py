@@ -11,6 +11,7 @@ import msgspec
 
 from ledger.encoding import b64url
 from ledger.notes import encode_note
+from ledger.records.use import Used
 from node.cosigning import View
 from node.merging import USE_KEY, merged
 from node.reports import QUESTIONS, Reports
@@ -18,6 +19,7 @@ from node.reports.local import Around, Disclosure, Kept, Local
 from node.store import Store
 from tests.ledger.ledgers import Ledger
 from tests.ledger.papers import Papers
+from tests.ledger.yields import FILES, OUTPUT, Yield
 from tests.node.test_store import fill
 
 
@@ -44,6 +46,12 @@ class Asked:
         assert page["head"]["size"] == self.view.tip.size
         assert (page["report"], page["question"]) == (name, QUESTIONS[name].number)
         found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(page))
+        return found
+
+    def export(self, form: str, **params: str) -> dict[str, Any]:
+        """Where an object came from in a standard form, as the route sends it."""
+        document = self.reports.export(self.view, form, list(params.items()))
+        found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(document))
         return found
 
     def answer(self, name: str, **params: str) -> dict[str, Any]:
@@ -76,3 +84,22 @@ def asking(life: Ledger, path: Path) -> Iterator[Asked]:
 def leaves_of(life: Ledger) -> set[str]:
     """The leaf hashes of all records of a chain."""
     return {b64url(entry.leaf) for block in life.applied for entry in block.entries}
+
+
+def published() -> Yield:
+    """A published result of a run on data that an access bears out and on data that none does."""
+    life = Yield()
+    life.dataset()
+    life.dataset("h2", "D2")
+    life.versions = {"D1": life.versions["D1"]}
+    life.permit()
+    life.step("activate")
+    life.access()
+    both = (Used(kind="dataset", name="D1@1"), Used(kind="dataset", name="D2@1"))
+    life.run(generated=(OUTPUT, *FILES), used=both)
+    life.run_leaf = life.leaf
+    life.result(indicators=(life.indicator(),))
+    life.released()
+    life.publish()
+    life.confirm(life.claim())
+    return life
