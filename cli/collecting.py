@@ -33,13 +33,14 @@ from ledger.encoding import b64url
 from ledger.errors import BusyError, NotFoundError, TooLargeError
 from ledger.records.envelope import Entry, Shape
 from ledger.records.rights import CertificateBody
-from ledger.rules.standing import PermitState
-from ledger.rules.values import DatasetState
+from ledger.rules.values import SubjectLog
 from ledger.verify import Head, Receipt, StateAnswer, SubjectAnswer
 
 dossier = typer.Typer(
     no_args_is_help=True, help="Evidence dossiers: all about one object, for people without a node."
 )
+
+ON_A_RECORD: Final = "record:"
 
 ATTEMPTS: Final = 10
 """So often a growing chain is asked again before it is too busy for a dossier."""
@@ -84,19 +85,18 @@ def export_dossier(
 
 
 def subject_of(session: Session, name: str) -> str:
-    """The subject that an object is known by: as it is given, else the first subject of its record.
+    """The subject that an object is known by: as it is given, or by its name, or else the first
+    subject of its record; of what is about another record (a publication, a claim), of that one.
 
     Raises `NotFoundError` (O6).
     """
-    if ":" in name:
-        return name
-    permit = session.state(PermitState, "permit", name)
-    series = session.state(DatasetState, "dataset", name)
-    if permit is not None:
-        return f"permit:{name}"
-    if series is not None:
-        return f"dataset:{name}"
-    return session.entry(object_leaf(session, name)).entry.statement.sub
+    for subject in (name, f"permit:{name}", f"dataset:{name}"):
+        if session.state(SubjectLog, "subject", subject) is not None:
+            return subject
+    subject = session.entry(object_leaf(session, name)).entry.statement.sub
+    while subject.startswith(ON_A_RECORD):
+        subject = session.entry(subject.removeprefix(ON_A_RECORD)).entry.statement.sub
+    return subject
 
 
 def _collect(session: Session, subject: str) -> Evidence:

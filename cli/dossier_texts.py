@@ -32,7 +32,8 @@ DOSSIER_TEXTS: Final[dict[str, Text]] = {
         "另有其所依据的记录 {rest} 条。",
     ),
     "dossier-record": Text(
-        "   {mark} {index:>8}  {time}  {type}  {org}", "   {mark} {index:>8}  {time}  {type}  {org}"
+        "   {mark} {index:>8}  {time}  {type}  {org}  {standing}",
+        "   {mark} {index:>8}  {time}  {type}  {org}  {standing}",
     ),
     "dossier-marks": Text("   * about the subject", "   * 关于该主体"),
     "dossier-certificate": Text(
@@ -49,8 +50,10 @@ DOSSIER_TEXTS: Final[dict[str, Text]] = {
         "卷宗不含载荷（自由文本、个人数据）；记录中仅有其承诺值。",
     ),
     "dossier-no-anchors": Text(
-        "Time stamps of others (RFC 3161) are not inside: times are those that the members sealed.",
-        "卷宗不含外部时间戳（RFC 3161）：时间为成员封块所定的时间。",
+        "Time stamps of others (RFC 3161) are not inside: times are those that the members sealed. "
+        "Whoever holds this file may have it stamped as it is.",
+        "卷宗不含外部时间戳（RFC 3161）：时间为成员封块所定的时间。"
+        "持有者可将本文件原样交付加盖时间戳。",
     ),
     "step-dossier-form": Text("form of the file", "文件格式"),
     "step-dossier-trust": Text("the chain that you trust", "您所信任的链"),
@@ -165,7 +168,10 @@ f) Completeness: `subject.json` lists the leaf hashes of all records about the s
    (from the most significant). The seal is the last entry of the tree: `head.path` leads from it
    to the root as in e. `states/` holds further values in the same form, among them the
    log of what was recorded on each of these records (`subject/record:` and its leaf hash).
-g) What a type of record may hold: `schemas/` (JSON Schema 2020-12).
+g) Effect: a record that confers rights took effect only where its `decision` in `dossier.json` is
+   EFFECTIVE (from the value `decision/` and its leaf hash in `states/`). `findings` are what the
+   rules of the ledger found at once, like a use without a permit. What a type of record may hold
+   is in `schemas/` (JSON Schema 2020-12).
 h) Certificates of rights, if there are any, in `certificates/`: `alliance certificate verify`.
    Of some only the record may be there (`dossier.json`): their calculation is then not inside.
 
@@ -239,7 +245,9 @@ f) 完整性：`subject.json` 列出关于该主体的全部记录的叶哈希�
    SHA-256(0x03 || 左 || 右)；键的第 d 位（从最高位数起）为 1 时，已得哈希在右。封块是树的最后一个
    条目：`head.path` 由它按 e 项通向根。`states/` 载有同样形式的其他状态值，其中包括针对各条记录的
    日志（`subject/record:` 加其叶哈希）。
-g) 各类记录可含的内容：`schemas/`（JSON Schema 2020-12）。
+g) 效力：授予权利的记录，仅当其在 `dossier.json` 中的 `decision` 为 EFFECTIVE 时才已生效（取自
+   `states/` 中 `decision/` 加其叶哈希的值）。`findings` 为账本规则当即发现的问题，例如无许可使用。
+   各类记录可含的内容见 `schemas/`（JSON Schema 2020-12）。
 h) 若有权益凭证，见 `certificates/`：`alliance certificate verify`。部分凭证可能仅有记录
    （见 `dossier.json`），不含其计算。
 

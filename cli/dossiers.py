@@ -14,6 +14,7 @@ from cli.screen import (
     UsageError,
     code_text,
     explain,
+    finding_text,
     local_time,
     meaning_of,
     say,
@@ -99,6 +100,7 @@ def as_value(found: VerifiedDossier) -> dict[str, object]:
         "records": [
             {
                 "about": leaf in found.about,
+                "decision": found.standing(leaf),
                 "findings": list(record.findings),
                 "index": record.index,
                 "leaf": leaf,
@@ -112,6 +114,22 @@ def as_value(found: VerifiedDossier) -> dict[str, object]:
         "certificates_as_records_only": found.bare,
         "not_proven": limits(),
     }
+
+
+def _record_lines(found: VerifiedDossier, leaf: str) -> list[str]:
+    """One record: what and whose it is, whether it took effect, what it showed."""
+    record, standing = found.records[leaf], found.standing(leaf)
+    line = say(
+        "dossier-record",
+        mark="*" if leaf in found.about else " ",
+        index=record.index,
+        time=local_time(record.time_ms),
+        type=meaning_of(record.entry.record.type),
+        org=record.entry.statement.iss,
+        standing="" if standing is None else meaning_of(standing),
+    )
+    findings = (f"{'':>14}{code}  {finding_text(code)}" for code in record.findings)
+    return [line.rstrip(), *findings]
 
 
 def as_lines(found: VerifiedDossier) -> list[str]:
@@ -132,17 +150,8 @@ def as_lines(found: VerifiedDossier) -> list[str]:
         say("audit-origin", origin=found.head.checkpoint.origin, pin=found.pin),
         say("dossier-signers", signers=signers),
     ]  # fmt: skip
-    lines += [
-        say(
-            "dossier-record",
-            mark="*" if leaf in found.about else " ",
-            index=record.index,
-            time=local_time(record.time_ms),
-            type=meaning_of(record.entry.record.type),
-            org=record.entry.statement.iss,
-        )
-        for leaf, record in found.records.items()
-    ]
+    for leaf in found.records:
+        lines += _record_lines(found, leaf)
     lines.append(say("dossier-marks"))
     lines += [
         say("dossier-certificate", no=one.body.cert_no, status=code_text(one.status))

@@ -26,6 +26,7 @@ from ledger.encoding import b64url, encode_time, unb64url
 from ledger.errors import ProofError, TooLargeError
 from ledger.members import EpochConfig, Verify
 from ledger.notes import decode_note, encode_policy
+from ledger.records.catalogue import DatasetVersionBody
 from ledger.records.envelope import ENCODE, Entry, Shape, decode_shape
 from ledger.records.outputs import EgressRequestBody
 from ledger.records.rights import CertificateBody
@@ -35,7 +36,7 @@ from ledger.rules import RIGHTS
 from ledger.rules.draft import Located
 from ledger.rules.standing import IndicatorVersionState, PermitState
 from ledger.rules.subjects import subjects_of
-from ledger.rules.values import VersionState
+from ledger.rules.values import DatasetState, DecisionState, VersionState
 from ledger.verify import (
     Head,
     Receipt,
@@ -106,6 +107,11 @@ class VerifiedDossier(NamedTuple):
     values: Values
     certificates: tuple[VerifiedCertificate, ...]
 
+    def standing(self, leaf: str) -> str | None:
+        """How the decision on a rights-conferring record stands at the head; None for evidence."""
+        decision = self.values.get(f"decision/{leaf}")
+        return decision.status if isinstance(decision, DecisionState) else None
+
     @property
     def bare(self) -> list[str]:
         """The numbers of certificates about the subject of which only the record is there: a node
@@ -121,7 +127,7 @@ class VerifiedDossier(NamedTuple):
 
 def keys_of(entry: Entry) -> tuple[str, ...]:
     """The keys of the state that belong to a record: how the decision on it stands, and what it
-    calls by name and not by leaf hash (permits, versions, indicators).
+    calls by name and not by leaf hash (permits, series, versions, indicators).
     """
     body: Any = entry.record.body
     kind = type(body)
@@ -132,6 +138,8 @@ def keys_of(entry: Entry) -> tuple[str, ...]:
         keys += [f"permit/{permit}" for permit in body.columns.permits.words if permit]
     elif kind in (AccessBody, ComputeRunBody, EgressRequestBody) and body.permit:
         keys.append(f"permit/{body.permit}")
+    if kind is DatasetVersionBody:
+        keys.append(f"dataset/{body.series_id}")
     if kind is ComputeRunBody:
         named = [(VERSIONS.get(one.kind), one.name) for one in body.used if one.name]
         keys += [f"{space}/{name}" for space, name in named if space and "@" in name]
@@ -152,7 +160,7 @@ def earlier_of(entry: Entry, values: Values) -> Iterator[str]:
         value = values.get(key)
         if isinstance(value, PermitState):
             yield value.terms.decision
-        elif isinstance(value, VersionState | IndicatorVersionState):
+        elif isinstance(value, DatasetState | VersionState | IndicatorVersionState):
             yield value.leaf
 
 
@@ -460,7 +468,9 @@ def _contents(found: VerifiedDossier) -> dict[str, object]:
         "records": [
             {
                 "about": leaf in found.about,
+                "decision": found.standing(leaf),
                 "file": f"records/{record.index:012}",
+                "findings": list(record.findings),
                 "leaf": leaf,
                 "organisation": record.entry.statement.iss,
                 "recorded_at": _time(record.time_ms),

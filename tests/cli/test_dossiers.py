@@ -18,7 +18,7 @@ from ledger.archive import pack, unpack
 from ledger.dossier import MANIFEST
 from tests.cli.conftest import Chain, call
 
-EXPLAINED = "284b746fb9189031f296eccb30e60c9c74b226c919c8fc7e874e09b50a967b37"
+EXPLAINED = "fb0e64fabd74151f46e6295e9d4423a474e3347af50ba7c5b24d961f1de3a22a"
 """SHA-256 of the explanations of `alliance-dossier/1`: other words are another format, which older
 dossiers do not have.
 """

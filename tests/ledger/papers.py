@@ -33,6 +33,7 @@ from ledger.verify import (
     SubjectAnswer,
     cosigner_name,
 )
+from tests.ledger.ledgers import Ledger
 from tests.ledger.yields import Yield
 
 TIME_S = 1_767_225_700
@@ -41,7 +42,7 @@ TIME_S = 1_767_225_700
 class Papers:
     """What can be said of a chain as it stands now."""
 
-    def __init__(self, life: Yield) -> None:
+    def __init__(self, life: Ledger) -> None:
         self.life = life
         self.raws: list[bytes] = []
         self.entries = [entry for block in life.applied for entry in block.entries]
@@ -127,6 +128,7 @@ class Papers:
         """All records on a subject, and the proof that there are no others."""
         answer, leaves = self.answer(f"subject/{subject}"), self.log(subject)
         return SubjectAnswer(
+            boundaries=answer.boundaries,
             checkpoint=answer.checkpoint,
             head=answer.head,
             indexes=tuple(self.places[leaf][0] for leaf in leaves),
@@ -172,6 +174,7 @@ class Papers:
         )
         assert index
         assert isinstance(body, CertificateBody)
+        assert isinstance(self.life, Yield)
         found = noticed_credit(self.life.draft(), body.object, body.notice)
         leaves = [leaf, body.notice, *evidence_of(found)]
         if found.policy != b64url(self.life.applied[0].entries[0].leaf):

@@ -31,14 +31,18 @@ from ledger.dossier import (
 from ledger.encoding import b64url, encode_time, unb64url
 from ledger.errors import AllianceError, TooLargeError
 from ledger.merkle import leaf_hash, verify_inclusion
-from ledger.notes import decode_proof
+from ledger.notes import decode_proof, encode_note
 from ledger.records import decode_entry
+from ledger.records.catalogue import DatasetBody
 from ledger.records.rights import TimeAnchorBody
 from ledger.records.use import AccessBatchBody, AccessEvent, Source
-from ledger.verify import Receipt
+from ledger.verify import Receipt, StateAnswer
+from tests.ledger.ledgers import Ledger
 from tests.ledger.lives import NOW
 from tests.ledger.papers import Papers
 from tests.ledger.yields import Yield
+from tests.support.epochs import Prover, grown
+from tests.support.world import make_world
 
 SUBJECT = "result:RES-1"
 README = "README.txt"
@@ -134,9 +138,11 @@ def test_a_dossier_verifies_step_by_step_with_the_pin_alone(told: Told) -> None:
     kinds = {found.records[leaf].entry.record.type for leaf in found.about}
     assert {"result", "contribution", "contribution-confirm", "certificate", "dispute"} <= kinds
     rest = {found.records[leaf].entry.record.type for leaf in set(found.records) - found.about}
-    assert {"compute-run", "access-decision", "dataset-version", "ethics", "study"} <= rest
+    assert {"compute-run", "access-decision", "dataset", "dataset-version", "study"} <= rest
     assert [one.body.cert_no for one in found.certificates] == ["CERT-1"]
     assert found.bare == []
+    assert found.standing(told.leaf_of("certificate")) == "EFFECTIVE"
+    assert found.standing(told.leaf_of("result")) is None
 
 
 def test_the_same_evidence_gives_the_same_bytes_that_any_tool_opens(told: Told) -> None:
@@ -327,6 +333,47 @@ def test_a_certificate_without_its_calculation_is_told(told: Told) -> None:
     found = verify_evidence(evidence, told.genesis, verify)
     files = files_of(evidence, found, told.genesis, explained)
     assert told.check(pack(files)).bare == ["CERT-1"]
+
+
+# --- several epochs ---
+
+
+class AcrossEpochs(Papers):
+    """What a node hands out whose head is not of the first epoch."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self.prover = Prover(ledger)
+
+    def receipt(self, leaf: str) -> Receipt:
+        """With the ends of the epochs."""
+        return self.prover.receipt(self.places[leaf][1])
+
+    def answer(self, key: str) -> StateAnswer:
+        """With the ends of the epochs."""
+        return StateAnswer(
+            boundaries=self.prover.boundaries,
+            checkpoint=encode_note(self.prover.note).decode(),
+            head=self.prover.seal(self.prover.tip.height),
+            state=self.prover.state(*key.split("/", 1)),
+        )
+
+
+def test_keys_of_later_epochs_follow_from_the_genesis() -> None:
+    ledger = Ledger(make_world(("h1", "h2", "h3")))
+    grown(ledger, "h4")
+    ledger.record("dataset", DatasetBody(custodian="h1", openness="conditional", series_id="D"))
+    genesis = ledger.world.genesis
+    evidence = AcrossEpochs(ledger).evidence("config")
+    found = verify_evidence(evidence, genesis, verify)
+    check_complete(evidence, found, genesis)
+    data = make_dossier(evidence, found, genesis, explained)
+    seen = verify_dossier(data, b64url(genesis.seal.leaf), explained, verify)
+    assert {"config", "endorse"} <= {seen.records[leaf].entry.record.type for leaf in seen.about}
+    keys = msgspec.json.decode(unpack(data)["keys.json"])
+    assert [len(epoch["members"]) for epoch in keys["epochs"]] == [3, 4]
+    cut = evidence._replace(subject=replace(evidence.subject, boundaries=()))
+    assert refusal(lambda: verify_evidence(cut, genesis, verify)) == "V1"
 
 
 # --- the zip ---
