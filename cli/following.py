@@ -43,9 +43,10 @@ class Follower:
         self._thread.start()
 
     def stop(self) -> None:
-        """The node has stopped."""
+        """The node has stopped, or never began."""
         self._stopping.set()
-        self._thread.join(5)
+        if self._thread.is_alive():
+            self._thread.join(5)
 
     def look(self, session: Session) -> bool:
         """One look at the node; whether there is nothing left to watch."""

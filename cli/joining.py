@@ -142,11 +142,14 @@ def join(
     part = home / f"{invited.org}.part"
     if (home / "genesis").exists():
         check_same(home, bundle)
+        if (mine := org_of(home, passphrase_file)) != invited.org:
+            raise ConflictError("X8.home", org=mine, invited=invited.org)
     else:
         signers = {**new_signers(), OBSERVER: signer_from_seed(secrets.token_bytes(32))}
         made_home(home, signers, passphrase_file, host, port)
-        _settle(home, invited, listen)
+        # A home that was begun for something else lacks some of them, and stays as it is.
         signers = {name: homes.load_signer(home, name, passphrase_file) for name in JOIN_KEYS}
+        _settle(home, invited, listen)
         chain = check_genesis(bundle, verify).tip.chain
         made = make_part(invited.org, kind, signers, clock_ms(), chain=chain, offices=JOIN_OFFICES)
         homes.write_over(part, ENCODE(made))

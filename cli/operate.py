@@ -140,24 +140,24 @@ def run_node(
     if record is not None:
         config = replace(config, record=str(record.absolute()))
     set_up(log_format or config.log_format)
-    tell("node-start", org=org_of(home, passphrase_file), url=homes.node_url(home, None))
-    _serve(config)
+    said = {"org": org_of(home, passphrase_file), "url": homes.url_of(config)}
+    _serve(config, lambda: tell("node-start", **said))
 
 
-def _serve(config: Config) -> None:
+def _serve(config: Config, started: Callable[[], None] = lambda: None) -> None:
     # What answers over HTTP takes as long to load as all the rest: who only asks does without it.
     from node.main import serve
 
-    serve(config)
+    serve(config, started)
 
 
 def serve_followed(home: Path, passphrase_file: Path | None, follower: Follower) -> None:
     """Run the node of a home directory until it is stopped, and watch it meanwhile."""
     config = open_config(home, passphrase_file)
     set_up(config.log_format)
-    follower.start()
     try:
-        _serve(config)
+        # Not before: on a port in use, another node would answer it.
+        _serve(config, follower.start)
     finally:
         follower.stop()
 

@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from types import FrameType
 from typing import Any, Final
@@ -219,12 +219,46 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def serve(config: Config) -> None:
-    """Run a node until it is told to stop (SIGINT, SIGTERM): then what was taken in is finished.
+def _check_free(host: str, port: int) -> None:
+    """Raises `ConfigError` (O1.port) where nobody could listen."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, kind, protocol, _name, place in found:
+            with socket.socket(family, kind, protocol) as probe:
+                # As the server itself does: connections that have ended hold no port.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(place)
+    except OSError:
+        raise ConfigError("O1.port", host=host, port=port) from None
 
-    Raises `InvariantError` when a mistake of ours stopped it, so that whoever started it notices.
+
+def _open_to_serve(config: Config) -> FastAPI:
+    """The application, where it can be reached. Raises as `create_app`, or `ConfigError` (O1.port).
+
+    The database comes first: of two nodes of one home, that is what the second one must hear.
     """
     app = create_app(config)
+    try:
+        _check_free(config.host, config.port)
+        if config.peer_host:
+            _check_free(config.peer_host, config.peer_port)
+    except ConfigError:
+        app.state.vault.close()
+        app.state.links.stop()
+        app.state.driver.stop()
+        raise
+    return app
+
+
+def serve(config: Config, started: Callable[[], None] = lambda: None) -> None:
+    """Run a node until it is told to stop (SIGINT, SIGTERM): then what was taken in is finished.
+    `started` is told when nothing stands in its way any more.
+
+    Raises `InvariantError` when a mistake of ours stopped it, so that whoever started it notices,
+    and as `create_app`, or `ConfigError` (O1.port).
+    """
+    app = _open_to_serve(config)
+    started()
     driver: Driver = app.state.driver
     driver.on_broken = lambda: os.kill(os.getpid(), signal.SIGTERM)
     # The chain so far stays in memory for good: the garbage collector need not look at it again.

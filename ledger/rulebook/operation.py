@@ -47,6 +47,12 @@ OPERATION: dict[str, Rule] = {
         "Correct its name or its value, or take the line out: then the node uses its default.",
         "请修正其名称或取值，或删去该行，节点便使用默认值。",
     ),
+    "O1.port": Rule(
+        "The node cannot listen on {host}, port {port}: another program does, or the address is not one of this machine.",
+        "节点无法监听 {host} 的端口 {port}：已有其他程序占用，或该地址不属于本机。",
+        "Stop the other program, or set `port` (for other members: `peer_port`) in node.toml to a free one.",
+        "请停止该程序，或在 node.toml 中将 `port`（供其他成员：`peer_port`）设为空闲端口。",
+    ),
     "O1.database": Rule(
         "There is no database {file} in this home directory.",
         "此主目录中没有数据库 {file}。",
@@ -642,6 +648,12 @@ OPERATION: dict[str, Rule] = {
     "X8.other": Rule(
         "This home directory belongs to another chain than the invitation.",
         "此主目录所属的链与邀请不同。",
+        "Choose a new directory with --home.",
+        "请用 --home 选择新目录。",
+    ),
+    "X8.home": Rule(
+        "This home directory is of {org}, and the invitation is for {invited}.",
+        "此主目录属于 {org}，而邀请是给 {invited} 的。",
         "Choose a new directory with --home.",
         "请用 --home 选择新目录。",
     ),

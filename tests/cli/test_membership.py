@@ -249,6 +249,13 @@ def test_invitations_that_somebody_changed(town: Town, tmp_path: Path) -> None:
     assert not town.office("h2").home.exists()
     # A home that is on a chain stays on it.
     assert town.command("h1", "join", changed, code=13)["rule"] == "X8.other"
+    # And of the institution that it is of; one that was begun for something else is left as it is.
+    assert town.command("h1", "join", file, code=13)["rule"] == "X8.home"
+    assert not (town.office("h1").home / "h2.part").exists()
+    town.command("h3", "create", "part", "--org", "h3", "--out", tmp_path / "h3.part")
+    before = (town.office("h3").home / "node.toml").read_bytes()
+    assert town.command("h3", "join", file, code=14)["rule"] == "X1.key"
+    assert (town.office("h3").home / "node.toml").read_bytes() == before
     assert town.command("h1", "invite", "h2", "--out", file, code=13)["rule"] == "X1.exists"
     assert (
         town.command("h1", "invite", "h3", "--out", tmp_path / "x", code=18)["rule"] == "X8.address"

@@ -1,6 +1,7 @@
 """The node's own commands, and the copy of a chain."""
 
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from ledger.merkle import tiles_of
 from ledger.notes import decode_checkpoint, decode_note
 from node.config import load_config
 from tests.cli.conftest import Chain, call, log_file, make_chain
+from tests.support.process import free_port
 
 
 def test_status(chain: Chain) -> None:
@@ -86,6 +88,21 @@ def test_a_node_without_its_keys_does_not_start(tmp_path: Path) -> None:
     shutil.move(tmp_path / "keys" / "log.pem", tmp_path / "keys" / "gone.pem")
     assert call("node", "run", "--home", tmp_path).code == 18
     assert call("node", "run", "--home", tmp_path / "none").code == 18
+
+
+@pytest.mark.parametrize("setting", ["port", "peer_port"])
+def test_a_node_whose_port_is_in_use_says_so_and_nothing_else(tmp_path: Path, setting: str) -> None:
+    call("init", "--org", "h1", "--home", tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        ports = {"port": free_port(), "peer_port": free_port(), setting: port}
+        lines = ['peer_host = "127.0.0.1"', *(f"{name} = {ports[name]}" for name in ports)]
+        (tmp_path / "node.toml").write_text("\n".join(lines))
+        result = call("node", "run", "--home", tmp_path)
+    assert (result.code, "O1.port" in result.err, str(port) in result.err) == (18, True, True)
+    assert result.out == ""
+    # Nothing holds the database any more.
+    assert call("node", "rebuild", "--home", tmp_path).code == 0
 
 
 @pytest.mark.slow
