@@ -407,7 +407,8 @@ class Admission:
         found.bodies.extend(body for body in bodies if isinstance(body, Body))
         lacking = tuple(body for body in bodies if isinstance(body, bytes))
         rejected = sum(isinstance(item, AllianceError) for item in (*entries, *bodies))
-        for fact in exchange.facts:
+        # What is said twice costs the writer no second step.
+        for fact in dict.fromkeys(exchange.facts):
             try:
                 verify_fact(fact, tip.config, self._votes.check, previous)
                 found.facts.append(fact)

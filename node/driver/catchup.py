@@ -96,11 +96,12 @@ class Catchup:
         return block in self._feeding or (self._state.behind or 0) >= FEW
 
     def covers(self, height: int) -> bool:
-        """Whether the final blocks up to this height are asked for, or are with this turn."""
-        heights = [ask.last for ask in self._asked.values()]
-        if self._lacking:
-            heights += [claim.final_height for claim in self._state.membership.claims.values()]
-        return height <= max(heights, default=0)
+        """Whether the final blocks up to this height are asked for, or are with this turn; those
+        that are there. What one member alone claims keeps nobody from asking for a block.
+        """
+        there = self._height + (self._state.behind or 0)
+        asked = max((ask.last for ask in self._asked.values()), default=0)
+        return height <= (there if self._lacking else min(there, asked))
 
     # --- what comes -------------------------------------------------------------------------------
 

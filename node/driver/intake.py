@@ -42,6 +42,8 @@ class Intake:
         self.guests = ThreadPoolExecutor(max_workers=1, thread_name_prefix="verify-guests")
         """What is said by who has no vote: a member and its observers do not fill the pool."""
         self.wake = threading.Condition()
+        self._served: dict[str, int] = {}
+        """Whose message was last given to the writer, and when, counted in messages."""
         self._unchecked: defaultdict[str, deque[tuple[Peer, Exchange, int]]] = defaultdict(deque)
         self._on_the_way: Counter[str] = Counter()
         self._bytes_on_the_way: Counter[str] = Counter()
@@ -183,8 +185,15 @@ class Intake:
                 self._pool_of(peer).submit(self._check_next, share)
 
     def next_delivery(self) -> Delivery:
-        """The oldest message that was checked; it waits here no more."""
-        delivery, size = self.deliveries.popleft()
+        """A message that was checked, which waits here no more: the oldest of whoever was not
+        served for longest, so that nobody is late because another one says much.
+        """
+        waiting, served = self.deliveries, self._served
+        shares = [waiting[at][0].peer.share for at in range(len(waiting))]
+        at = min(range(len(shares)), key=lambda at: served.get(shares[at], 0))
+        delivery, size = waiting[at]
+        del waiting[at]
+        served[shares[at]] = max(served.values(), default=0) + 1
         self._forget(delivery.peer, size)
         return delivery
 

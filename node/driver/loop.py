@@ -51,6 +51,8 @@ from node.submissions import Outcome, Submission
 from node.wire import Exchange
 
 IDLE_MS: Final = 1_000
+TURN_MS: Final = 400
+"""So long a turn takes in what others say, however much there is: it has something to say, too."""
 HAND_OVER_MS: Final = 2_000
 """For so long a node that is told to stop waits for the others to make final what it took in."""
 
@@ -406,8 +408,11 @@ class Driver:
         fresh = self._mempool.take_in(taken)
         if fresh and not state.alone:
             gossip.share(self._mempool.admit(fresh))
+        turn_ends_ms = self.clock.now_ms() + TURN_MS
         while self._intake.deliveries:
             gossip.receive(self._intake.next_delivery())
+            if self.clock.now_ms() >= turn_ends_ms:
+                break
         now_ms = self.clock.now_ms()
         gossip.catchup.feed(now_ms)
         if self._deadline is not None and now_ms >= self._deadline:

@@ -14,6 +14,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
 from ledger.chain import Tip
+from ledger.consensus import Summary, Vote, signed_bytes
 from ledger.crypto import EDDSA, verify
 from ledger.encoding import b64url, decode_bundle, encode_bundle
 from ledger.errors import BusyError, LimitError, MalformedError
@@ -136,6 +137,60 @@ def test_any_number_of_observers_takes_the_room_of_one(
     assert [peer for peer in peers if not peer.is_node] == own, "in the order that they came"
     driver.deliver(former, small)
     driver.stop()
+
+
+def test_who_says_much_makes_nobody_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Members are heard in turn, and a turn ends even where somebody never stops to talk: what this
+    node has to say itself leaves at its end.
+    """
+    world = make_world(FOUR)
+    driver = open_driver(make_config(make_home(world, tmp_path / "home")))
+    waiting, two, three = driver._intake.deliveries, peer_of("h2"), peer_of("h3")
+    said = [Delivery(two, None, [], [], [], [], (), number) for number in range(4)]
+    waiting.extend((delivery, 1) for delivery in [*said, said[0]._replace(peer=three)])
+    heard = [driver._intake.next_delivery() for _ in range(5)]
+    assert [delivery.peer.org for delivery in heard] == ["h2", "h3", "h2", "h2", "h2"]
+    assert [delivery for delivery in heard if delivery.peer == two] == said
+    sent: list[bool] = []
+    times, clock = iter(range(0, 10_000, 10)), driver.clock.now_ms()
+    monkeypatch.setattr(driver._state, "send", lambda: sent.append(True))
+    monkeypatch.setattr(driver._gossip, "receive", lambda _: waiting.append((said[0], 1)))
+    monkeypatch.setattr(driver.clock, "now_ms", lambda: clock + next(times))
+    waiting.append((said[0], 1))
+    driver._batch([])
+    assert sent
+    assert len(waiting) == 1
+    # The same word any number of times is one.
+    leader = world.config.leader(1)
+    vote = Vote("notarize", 0, 1, 1, bytes(32), leader, bytes(64))
+    key = world.keys[world.config.members[leader].org].node
+    signed = signed_bytes(world.config, "notarize", 1, 1, bytes(32))
+    vote = msgspec.structs.replace(vote, signature=key.sign(signed))
+    many = Exchange(v=1, pin=bytes(32), facts=(vote,) * 8_192)
+    assert driver.admission.delivery(world.genesis.tip, two, many).facts == [vote]
+    waiting.clear()
+    driver.store.close()
+
+
+def test_what_one_member_claims_keeps_nobody_from_asking_for_a_block(tmp_path: Path) -> None:
+    """Whoever lacks the block of a proposal asks for it at once, unless it is on its way."""
+    world = make_world(FOUR)
+    driver = open_driver(make_config(make_home(world, tmp_path / "home")))
+    ways, claims = driver._gossip.catchup, driver.membership.claims
+    roster = Roster(world.genesis.tip, frozenset({b64url(world.keys["h1"].node.kid)}), {})
+
+    def claim(org: str, height: int) -> bool:
+        heard = Summary(epoch=0, view=1, final_height=height, final_view=0, views=())
+        driver.membership.learn(roster.nodes[org], heard)
+        ways.lack()
+        ways.ask(driver.clock.now_ms())
+        return ways.covers(3)
+
+    assert not claim("h2", 2**53 - 1)
+    assert claim("h3", 3), "two say so, and one of them at least is right"
+    assert not ways.covers(4)
+    assert set(claims) == {"h2", "h3"}
+    driver.store.close()
 
 
 def test_for_who_takes_nothing_nothing_more_is_read(
