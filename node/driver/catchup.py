@@ -96,12 +96,15 @@ class Catchup:
         return block in self._feeding or (self._state.behind or 0) >= FEW
 
     def covers(self, height: int) -> bool:
-        """Whether the final blocks up to this height are asked for, or are with this turn; those
-        that are there. What one member alone claims keeps nobody from asking for a block.
+        """Whether the final blocks up to this height are asked for, or are with this turn. Once
+        others have spoken, what one member alone claims keeps nobody from asking for a block.
         """
-        there = self._height + (self._state.behind or 0)
-        asked = max((ask.last for ask in self._asked.values()), default=0)
-        return height <= (there if self._lacking else min(there, asked))
+        heights = [ask.last for ask in self._asked.values()]
+        if self._lacking:
+            heights += [claim.final_height for claim in self._state.membership.claims.values()]
+        behind = self._state.behind
+        there = height if behind is None else self._height + behind
+        return height <= min(max(heights, default=0), there)
 
     # --- what comes -------------------------------------------------------------------------------
 

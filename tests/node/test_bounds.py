@@ -186,10 +186,11 @@ def test_what_one_member_claims_keeps_nobody_from_asking_for_a_block(tmp_path: P
         ways.ask(driver.clock.now_ms())
         return ways.covers(3)
 
-    assert not claim("h2", 2**53 - 1)
-    assert claim("h3", 3), "two say so, and one of them at least is right"
+    assert claim("h2", 2**53 - 1), "nobody else has said anything yet"
+    assert not claim("h3", 0)
+    assert claim("h4", 3), "two say so, and one of them at least is right"
     assert not ways.covers(4)
-    assert set(claims) == {"h2", "h3"}
+    assert set(claims) == {"h2", "h3", "h4"}
     driver.store.close()
 
 
