@@ -6,7 +6,8 @@ from pathlib import Path
 
 import typer
 
-from cli.hospitals import Board, Hospital, decision_at, settle
+from cli.hospitals import Board, Hospital, settle
+from cli.operators import decide
 from cli.screen import say
 from cli.stage import Demo
 
@@ -27,15 +28,16 @@ def take_in(scene: Demo, hospitals: list[Hospital]) -> Hospital:
     hospitals_and_joiner = [*hospitals, joiner]
     try:
         joiner.join(file, "--pin", pin, "--port", str(joiner.port), "--listen", listen)
-        _decide(scene, hospitals, _resolution(host), [])
+        others = hospitals[1:]
+        decide(scene, hospitals, others, *_resolution(host))
         part = joiner.home / f"{ORG}.part"
-        admit: list[str | Path] = ["admit", part, "--resolution", RESOLUTION, "--home", host.home]
-        _decide(scene, hospitals, admit, [])
+        admit = ("admit", part, "--resolution", RESOLUTION, "--home", host.home)
+        decide(scene, hospitals, others, *admit)
         with Board(hospitals_and_joiner) as board:
             board.until(lambda: _is_current(joiner))
         typer.echo(say("demo-followed", org=ORG))
         # The committee has five members now: four of them are needed.
-        _decide(scene, hospitals, ["config", "add", part, "--home", host.home], [host])
+        decide(scene, hospitals, hospitals, "config", "add", part, "--home", host.home)
         for hospital in hospitals[:-1]:
             scene.run_quietly("ready", "--home", hospital.home)
         with Board(hospitals_and_joiner) as board:
@@ -69,16 +71,3 @@ def _resolution(host: Hospital) -> list[str | Path]:
         "resolution", RESOLUTION, "--kind", "admit", "--date", "2026-11-20", "--present", "4",
         "--for", "4", "--home", host.home,
     ]  # fmt: skip
-
-
-def _decide(
-    scene: Demo, hospitals: list[Hospital], words: list[str | Path], further: list[Hospital]
-) -> None:
-    """A proposal at the first member, and the committees that endorse it until it is decided."""
-    leaf = scene.ask(*words)["leaf"]
-    settle(hospitals)
-    for hospital in [*further, *hospitals[1:]]:
-        if decision_at(hospital.home, leaf) != "PENDING":
-            return
-        scene.run_quietly("endorse", leaf, "--home", hospital.home)
-        settle(hospitals)

@@ -289,7 +289,11 @@ class Examination:
         if seen.accused:
             error = ProofError("O11.lies", count=seen.accused)
             yield Finding("alarms", "warning", error=error)
-        if not (seen.alarms or seen.accused):
+        health = self._full_health()
+        apart = ", ".join(health["cosigned_otherwise"]) if health else ""
+        if apart:
+            yield Finding("alarms", "problem", error=ProofError("O11.apart", orgs=apart))
+        if not (seen.alarms or seen.accused or apart):
             yield Finding("alarms", "ok", say("doctor-alarms"))
 
     def _disk(self) -> Iterator[Finding]:

@@ -202,7 +202,7 @@ HELP_ZH: Final[dict[str, str]] = {
     "Folder for everything it makes.": "存放全部产出的文件夹。",
     "One institution instead of four; so without a log.": "演示单个机构而非四个；没有日志时亦然。",
     # --- alliance drill ---
-    "Rehearse what OPERATING.md says of bad days: a lost disk, a lost officer's key, more members gone than may be; four nodes on this machine, gone afterwards.": "演练 OPERATING.md 中的应急程序：磁盘丢失、授权人员密钥丢失、失去的成员过多；在本机运行四个节点，结束后即清除。",
+    "Rehearse what OPERATING.md says of bad days: lost disks, an officer's and a node's keys in other hands, more members gone than may be, two histories; four nodes on this machine, gone afterwards.": "演练 OPERATING.md 中的应急程序：磁盘丢失、授权人员密钥与节点密钥落入他人之手、失去的成员过多、出现两份历史；在本机运行四个节点，结束后即清除。",
     # --- alliance tour ---
     "Walk through one whole life of a data use, from the first key to an audit.": "走完一次数据使用的全过程：从第一个密钥到审计。",
     "Do not wait for Enter.": "不等待按回车键。",

@@ -56,6 +56,7 @@ class Hospital:
 
     def start(self) -> None:
         """Start the node and wait until it answers. Raises `ConfigError` (X6.node)."""
+        self._forget_key()
         self.process = start_node(self.home, self.log)
         wait_for_node(self.port, self.process, self.log)
 
@@ -63,6 +64,7 @@ class Hospital:
         """Start the node with the command that joins it, which stays. Raises `ConfigError`
         (X6.node).
         """
+        self._forget_key()
         self.process = start_command(["join", *map(str, words)], self.home, self.log)
         wait_for_node(self.port, self.process, self.log)
 
@@ -107,6 +109,10 @@ class Hospital:
         it.
         """
         return load_signer(self.home, "node", None)
+
+    def _forget_key(self) -> None:
+        """The node may have been given another one since it was asked last."""
+        vars(self).pop("signer", None)
 
     def health(self) -> Health | None:
         """What its node says; None when it says nothing."""

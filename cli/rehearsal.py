@@ -2,25 +2,26 @@
 node processes of their own, with the very commands that operators type. What does not hold ends it.
 
 A member loses its disk and comes back from a copy; the only officer of another one loses its key;
-more members than may be absent are gone for good, and the others go on in a new chain.
+node keys are changed; a member of which nothing is left is taken out and joins again; more members
+than may be absent are gone for good, and the others go on in a new chain; of that one there are two
+histories, which are compared and shown to a node.
 """
 
-import contextlib
-import io
-import shlex
 import time
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
 from cli.alliance import Old, found_together
 from cli.demo import make_scene
-from cli.hospitals import SETTLE_S, Hospital, settle
+from cli.hospitals import Hospital, settle
+from cli.operators import ask, decide, into, is_at_work, must, record, refused, until
 from cli.options import Lang
+from cli.parting import part
+from cli.renewal import change_keys, come_back
 from cli.screen import say
 from cli.stage import Demo, folder_for
-from ledger.errors import AllianceError, ProofError
 
 ORGS: Final = ("h1", "h2", "h3", "h4")
 GONE: Final = 2
@@ -34,8 +35,9 @@ def drill(
     ] = None,
     lang: Lang = None,  # noqa: ARG001
 ) -> None:
-    """Rehearse what OPERATING.md says of bad days: a lost disk, a lost officer's key, more members
-    gone than may be; four nodes on this machine, gone afterwards.
+    """Rehearse what OPERATING.md says of bad days: lost disks, an officer's and a node's keys in
+    other hands, more members gone than may be, two histories; four nodes on this machine, gone
+    afterwards.
     """
     started = time.monotonic()
     with folder_for("drill", keep) as out:
@@ -57,11 +59,18 @@ def rehearse(scene: Demo, members: list[Hospital]) -> None:
             member.start()
         lose_disk(scene, members)
         lose_officer(scene, members)
+        change_keys(scene, members, members[2])
+        come_back(scene, members)
         last = lose_quorum(scene, members)
     finally:
         for member in members:
             member.stop()
-    go_on(scene, members[:-1], last)
+    anew = go_on(scene, members[:-1], last)
+    try:
+        part(scene, anew)
+    finally:
+        for member in anew:
+            member.stop()
 
 
 # --- procedure 2 ---
@@ -89,10 +98,7 @@ def lose_disk(scene: Demo, members: list[Hospital]) -> None:
         found["journal"],
     )
     lost.start()
-    end = time.monotonic() + SETTLE_S
-    while (health := lost.health()) is None or health["status"] != "ok":
-        must(time.monotonic() < end, "a restored node must vote again", health and health["status"])
-        time.sleep(0.2)
+    until(lambda: is_at_work(lost), "a restored node must vote again")
     settle(members)
     scene.run("node", "status", "--home", lost.home, home=False)
 
@@ -115,9 +121,11 @@ def lose_officer(scene: Demo, members: list[Hospital]) -> None:
         "keys", "public", "officer-2", "--org", owner.org, "--capacity", "so", "--subject",
         f"{owner.org}-officer-2", "--home", owner.home,
     )  # fmt: skip
-    _into(scene, description, *words)
-    _decide(scene, members, "key", "register", description)
-    _decide(scene, members, "key", "revoke", old, "--reason", "lost")
+    into(scene, description, *words)
+    proposer, *others = members[1:]
+    by = ("--key", "committee", "--home", proposer.home)
+    decide(scene, members, others, "key", "register", description, *by)
+    decide(scene, members, others, "key", "revoke", old, "--reason", "lost", *by)
     for suffix in ("pem", "json"):
         (keys / f"officer-2.{suffix}").rename(keys / f"officer.{suffix}")
         (stolen / f"officer.{suffix}").rename(keys / f"stolen.{suffix}")
@@ -129,36 +137,12 @@ def lose_officer(scene: Demo, members: list[Hospital]) -> None:
     typer.echo(say("drill-refused", kid=old, rule=rule))
 
 
-def _into(scene: Demo, file: Path, *words: str | Path) -> None:
-    """What a command prints, in a file."""
-    arguments = [str(word) for word in words]
-    shown = f"$ alliance {shlex.join(arguments)} > {shlex.quote(str(file))}"
-    typer.echo(typer.style(shown, fg="cyan"))
-    with contextlib.redirect_stdout(io.StringIO()) as said:
-        scene.command(arguments)
-    file.write_text(said.getvalue(), encoding="utf-8")
-
-
 def _acceptance(scene: Demo, member: Hospital) -> str:
     """The index of the record by which a founder's officer accepted the chain: the first one about
     the organisation after the genesis.
     """
     records = ask(scene, member, "subject", f"org:{member.org}")["records"]
     return str(next(found["index"] for found in records if found["index"]))
-
-
-def _decide(scene: Demo, members: list[Hospital], *words: str | Path) -> None:
-    """A committee member proposes, the others endorse until it is decided."""
-    proposer, *others = members[1:]
-    made = ask(scene, proposer, *words, "--key", "committee")
-    status = made["decision"]
-    for other in others:
-        settle(members)
-        if status == "PENDING":
-            status = ask(scene, other, "endorse", made["leaf"], "--key", "committee")["decision"]
-    must(status == "EFFECTIVE", "the committee's decision must take effect", status)
-    typer.echo(say("story-effective"))
-    settle(members)
 
 
 # --- procedure 5 ---
@@ -179,9 +163,9 @@ def lose_quorum(scene: Demo, members: list[Hospital]) -> dict[str, Path]:
     return copies
 
 
-def go_on(scene: Demo, founders: list[Hospital], last: dict[str, Path]) -> None:
+def go_on(scene: Demo, founders: list[Hospital], last: dict[str, Path]) -> list[Hospital]:
     """Three organisations of the old chain found the new one, with their officers' keys: of one of
-    them no more than these keys is left.
+    them no more than these keys is left. Gives its members, stopped.
     """
     scene.step("drill-anew", orgs=", ".join(member.org for member in founders))
     first = next(iter(last.values()))
@@ -210,32 +194,4 @@ def go_on(scene: Demo, founders: list[Hospital], last: dict[str, Path]) -> None:
         seam,
     )
     scene.run("audit", copy, "--genesis", genesis, "--continues", first, home=False)
-
-
-# --- what all of them do ---
-
-
-def record(scene: Demo, member: Hospital, name: str) -> None:
-    """Something that must not be lost, with the officer's key."""
-    words = ("dataset", "register", name, "--openness", "conditional", "--home", member.home)
-    scene.run(*words, home=False)
-
-
-def ask(scene: Demo, member: Hospital, *words: str | Path) -> Any:  # noqa: ANN401
-    """The result of a command at a member's home, as JSON."""
-    return scene.ask(*words, "--home", member.home)
-
-
-def refused(scene: Demo, *words: str | Path) -> str:
-    """By which rule a command is refused; `-` when it is not."""
-    try:
-        scene.ask(*words)
-    except AllianceError as error:
-        return error.rule
-    return "-"
-
-
-def must(holds: bool, what: str, found: Any) -> None:  # noqa: ANN401  # whatever there was
-    """Raises `ProofError` (X6.story) where a procedure does not hold."""
-    if not holds:
-        raise ProofError("X6.story", what=what, found=str(found))
+    return anew

@@ -372,6 +372,19 @@ DEMO: dict[str, Text] = {
     "drill-refused": Text(
         "The old key {kid} is refused (rule {rule}).", "旧密钥 {kid} 被拒绝（规则 {rule}）。"
     ),
+    "drill-keys": Text(
+        "Procedure 3: others may know the keys of {org}'s node. It gets new ones; nothing stops.",
+        "第 3 项：{org} 的节点密钥可能为他人所知。更换新密钥，期间一切照常。",
+    ),
+    "drill-lost": Text(
+        "Procedure 3: the keys of {org}'s node are lost with its disk. It is taken out, makes "
+        "itself anew and comes back.",
+        "第 3 项：{org} 的节点密钥随磁盘一同丢失。先将其移出，再由其自行重建并重新加入。",
+    ),
+    "drill-nothing-left": Text(
+        "The node is killed, and nothing is left of {folder}.",
+        "节点已被强行终止，{folder} 已荡然无存。",
+    ),
     "drill-gone": Text(
         "Procedure 5: {orgs} are gone for good, more than may be absent. The chain stops here; "
         "its last copies are compared.",
@@ -385,9 +398,25 @@ DEMO: dict[str, Text] = {
         "The auditor checks the new chain, and where it goes on from the old one.",
         "审计者核查新链及其与旧链的接缝。",
     ),
-    "drill-done": Text(
-        "All three procedures hold ({seconds} s).", "三项程序全部成立（{seconds} 秒）。"
+    "drill-parted": Text(
+        "Procedure 6: while {second} is away, {twice} and {first} go on; then an old image of "
+        "{twice}'s disk is put back by hand, and it goes on with {second}.",
+        "第 6 项：{second} 离线时，{twice} 与 {first} 继续；随后手工放回 {twice} 磁盘的旧镜像，"
+        "它又与 {second} 继续。",
     ),
+    "drill-image": Text(
+        "The old image is in the place of {folder}, without `alliance restore`.",
+        "旧镜像已放回 {folder}，未经 `alliance restore`。",
+    ),
+    "drill-compare": Text(
+        "The copies of both are compared: where they part, and who signed both.",
+        "比较双方的副本：何处分叉，谁同时签署了两者。",
+    ),
+    "drill-shown": Text(
+        "{orgs} meet: who is shown the other history says so.",
+        "{orgs} 相遇：见到另一份历史者即予说明。",
+    ),
+    "drill-done": Text("All procedures hold ({seconds} s).", "各项程序全部成立（{seconds} 秒）。"),
     "demo-found": Text(
         "{count} institutions found a chain together; each makes and keeps its own keys.",
         "{count} 家机构共同建链；每家自行生成并保管密钥。",

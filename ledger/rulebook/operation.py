@@ -256,6 +256,12 @@ OPERATION: dict[str, Rule] = {
         "See `alliance findings`; the committee decides what follows.",
         "请查看 `alliance findings`；后果由委员会决定。",
     ),
+    "O11.apart": Rule(
+        "Another tree than this node's was cosigned by {orgs}: there may be two histories.",
+        "{orgs} 联署了与本节点不同的树：可能存在两份历史。",
+        "Stop submitting; export from both and compare: `alliance audit compare` (OPERATING.md, procedure 6).",
+        "请停止提交；分别导出并比较：`alliance audit compare`（OPERATING.zh-CN.md 第 6 项）。",
+    ),
     "O11.log": Rule(
         "The database {file} has a write-ahead log without its index; it was not looked into.",
         "数据库 {file} 有预写日志而缺少其索引；未予检查。",

@@ -21,6 +21,7 @@ from ledger.consensus import encode_journal
 from ledger.consensus.journal import LAST_VIEW, Row
 from node.store.engine import Lock
 from tests.cli.conftest import Chain, call, make_chain
+from tests.cli.test_standing import health
 from tests.net.conftest import Network
 from tests.support.node import database_at, make_config, make_home, running
 from tests.support.process import free_port
@@ -245,6 +246,17 @@ def test_something_else_on_the_port(home: Path) -> None:
         assert ("warning", "O11.version") in examine(home)[1]["node"]
     with Pretending(home, None):
         assert examine(home)[1]["node"] == [("problem", "O7.answer")]
+
+
+def test_a_member_that_cosigned_another_tree_is_an_alarm(home: Path) -> None:
+    """The database holds no alarm yet: the node knows it from a head that it was shown."""
+    more = {"epoch": 0, "height": 1, "node_keys": [], "pending": 0, "size": 7, "time_ms": 0}
+    with Pretending(home, health(4, cosigned_otherwise=["h3"], **more)):
+        code, found = examine(home)
+        assert found["alarms"] == [("problem", "O11.apart")]
+        assert code == 15
+    with Pretending(home, health(4, **more)):
+        assert examine(home)[1]["alarms"] == [("ok", None)]
 
 
 class Pretending:

@@ -232,8 +232,10 @@ def test_procedure_3_a_node_whose_keys_are_lost_with_its_disk(
 
 
 @pytest.mark.slow
-def test_the_drill_carries_out_procedures_1_2_and_5(tmp_path: Path) -> None:
-    """Officers' keys, a restored disk, and more members gone than may be, as operators type it."""
+def test_the_drill_carries_out_procedures_1_2_3_5_and_6(tmp_path: Path) -> None:
+    """Keys of officers and nodes, lost disks, more members gone than may be, and two histories, as
+    operators type it.
+    """
     folder = tmp_path / "drill"
     done = call("drill", "--keep", folder)
     assert done.code == 0, done.err
@@ -244,3 +246,9 @@ def test_the_drill_carries_out_procedures_1_2_and_5(tmp_path: Path) -> None:
     assert (seam["checked"], seam["accepted"], seam["of"]) == (True, ["h1", "h2", "h3"], 4)
     old = run("audit", last, "--genesis", folder / "genesis")
     assert (old["verdict"], old["height"]) == ("valid", seam["height"])
+    # Other keys for a node; a member taken out; the same one, back.
+    assert old["entries"]["config"] == 3
+    # Two final histories, made without forging anything, and who signed both.
+    found = run("audit", "compare", folder / "copy-h2", folder / "copy-h3", code=15)
+    assert set(found["fork"]["culprits"]) == {"h1"}
+    assert "procedure 6)" in done.out
