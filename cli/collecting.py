@@ -24,6 +24,7 @@ from ledger.dossier import (
     Evidence,
     check_complete,
     earlier_of,
+    head_of,
     keys_of,
     log_of,
     make_dossier,
@@ -34,7 +35,7 @@ from ledger.errors import BusyError, NotFoundError, TooLargeError
 from ledger.records.envelope import Entry, Shape
 from ledger.records.rights import CertificateBody
 from ledger.rules.values import SubjectLog
-from ledger.verify import Head, Receipt, StateAnswer, SubjectAnswer
+from ledger.verify import Receipt, StateAnswer, SubjectAnswer
 
 dossier = typer.Typer(
     no_args_is_help=True, help="Evidence dossiers: all about one object, for people without a node."
@@ -107,9 +108,9 @@ def _collect(session: Session, subject: str) -> Evidence:
         collector = Collector(session, subject)
         try:
             collector.run()
+            return collector.finish()
         except _HeadMovedError:
             continue
-        return collector.finish()
     raise BusyError("V42", count=ATTEMPTS)
 
 
@@ -119,7 +120,8 @@ class Collector:
     def __init__(self, session: Session, subject: str) -> None:
         self.session = session
         self.answer: SubjectAnswer
-        self.answer, self.head = session.subject(subject)
+        self.answer, _head = session.subject(subject)
+        self.head = head_of(self.answer)
         self.subject = subject
         self.about: set[str] = set()
         self.entries: dict[str, Entry] = {}
@@ -152,8 +154,8 @@ class Collector:
         if len(self.entries) >= MAX_RECORDS:
             raise TooLargeError("V41", subject=self.subject, count=f"> {MAX_RECORDS}")
         receipt = self.session.receipt(leaf)
+        self._check(receipt)
         found = self.session.verified(receipt)
-        self._check(found.head)
         entry = self.entries[leaf] = found.entry
         self.receipts[found.index] = receipt
         for key in keys_of(entry):
@@ -162,8 +164,8 @@ class Collector:
     def _value(self, key: str) -> Shape | None:
         if key not in self.values:
             namespace, _, name = key.partition("/")
-            value, head, answer = self.session.proven_state(namespace, name)
-            self._check(head)
+            value, _head, answer = self.session.proven_state(namespace, name)
+            self._check(answer)
             self.values[key], self.states[key] = value, answer
         return self.values[key]
 
@@ -172,15 +174,16 @@ class Collector:
         key = log_of(leaf)
         if self._value(key) is None:
             return ()
-        answer, head = self.session.subject(key.removeprefix("subject/"))
-        self._check(head)
+        answer, _head = self.session.subject(key.removeprefix("subject/"))
+        self._check(answer)
         return answer.leaves
 
     def _earlier(self, leaf: str) -> list[str]:
         return list(earlier_of(self.entries[leaf], self.values))
 
-    def _check(self, head: Head) -> None:
-        if head.checkpoint != self.head.checkpoint:
+    def _check(self, *proofs: Receipt | StateAnswer | SubjectAnswer) -> None:
+        """All proofs stand under the first one's head, signed by the same."""
+        if any(head_of(proof) != self.head for proof in proofs):
             raise _HeadMovedError
 
     def finish(self) -> Evidence:
@@ -193,6 +196,7 @@ class Collector:
             if isinstance(body, CertificateBody):
                 with suppress(NotFoundError):
                     file = certificate_file(self.session, body.cert_no, nameless=True)
+                    self._check(*file.receipts, *file.states)
                     certificates[body.cert_no] = replace(file, openings=())
         return Evidence(
             genesis=read_file(self.session.place.home / "genesis"),

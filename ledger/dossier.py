@@ -25,7 +25,7 @@ from ledger.chain import Applied, check_genesis
 from ledger.encoding import b64url, encode_time, unb64url
 from ledger.errors import ProofError, TooLargeError
 from ledger.members import EpochConfig, Verify
-from ledger.notes import decode_note, encode_policy
+from ledger.notes import decode_note, decode_proof, encode_policy
 from ledger.records.catalogue import DatasetVersionBody
 from ledger.records.envelope import ENCODE, Entry, Shape, decode_shape
 from ledger.records.outputs import EgressRequestBody
@@ -38,8 +38,10 @@ from ledger.rules.standing import IndicatorVersionState, PermitState
 from ledger.rules.subjects import subjects_of
 from ledger.rules.values import DatasetState, DecisionState, VersionState
 from ledger.verify import (
+    BoundaryProof,
     Head,
     Receipt,
+    SealProof,
     StateAnswer,
     SubjectAnswer,
     VerifiedReceipt,
@@ -74,6 +76,8 @@ _STATE = msgspec.json.Decoder(StateAnswer)
 
 Values = Mapping[str, Shape | None]
 """Proven values of the state, by key; None for what is proven absent."""
+HeadProof = tuple[str, SealProof, tuple[BoundaryProof, ...]]
+"""The signed note of a head, the seal that ends its tree, and the ends of the epochs before."""
 Explain = Callable[[Mapping[str, str | int]], Mapping[str, bytes]]
 """The explanations for readers, from the facts of a dossier: file name and text."""
 
@@ -173,21 +177,18 @@ def verify_evidence(evidence: Evidence, genesis: Applied, verify: Verify) -> Ver
     Raises `ProofError` (V*, M*, N*, A*, W*) or `MalformedError`.
     """
     subject = evidence.subject
-    head = verify_head(_note(subject.checkpoint), subject.head, genesis.tip, subject.boundaries)
+    _check_head(evidence)
+    note = decode_note(subject.checkpoint.encode())
+    head = verify_head(note, subject.head, genesis.tip, subject.boundaries)
     records: dict[str, VerifiedReceipt] = {}
     signers: dict[str, Shape | None] = {}
     for receipt in evidence.receipts:
         found = verify_receipt(receipt, genesis.tip, verify)
-        _check_same(head, found.head)
         records[b64url(found.entry.leaf)] = found
         if receipt.key is not None:
             # Where a node's key signed, nobody has looked at it yet.
             signers[receipt.key.key] = verify_state_proof(receipt.key, head)
-    values: dict[str, Shape | None] = {}
-    for answer in evidence.states:
-        at = verify_head(_note(answer.checkpoint), answer.head, genesis.tip, answer.boundaries)
-        _check_same(head, at)
-        values[answer.state.key] = verify_state_proof(answer.state, at)
+    values = {one.state.key: verify_state_proof(one.state, head) for one in evidence.states}
     certificates = tuple(verify_certificate(one, genesis, verify) for one in evidence.certificates)
     _check_ascending("records", [record.index for record in records.values()], evidence.receipts)
     _check_ascending("states", list(values), evidence.states)
@@ -238,14 +239,25 @@ def _reached(leaves: Iterable[str], logs: Mapping[str, list[str]]) -> set[str]:
     return reached
 
 
-def _note(checkpoint: str) -> Any:  # noqa: ANN401
-    return decode_note(checkpoint.encode())
+def head_of(proof: Receipt | StateAnswer | SubjectAnswer) -> HeadProof:
+    """Under which head a proof stands, as its maker has written it."""
+    text = proof.checkpoint if not isinstance(proof, Receipt) else proof.proof.partition("\n\n")[2]
+    return text, proof.head, proof.boundaries
 
 
-def _check_same(one: Head, other: Head) -> None:
-    """V39: all proofs stand under one head."""
-    if one.checkpoint != other.checkpoint:
-        raise ProofError("V39", size=one.checkpoint.size, other=other.checkpoint.size)
+def _check_head(evidence: Evidence) -> None:
+    """V39: all proofs stand under one head, signed by the same lines: a line of an unknown key
+    would be passed over, whatever it says. V37: a proof carries nothing besides (N8).
+    """
+    one = head_of(evidence.subject)
+    files = evidence.certificates
+    receipts = [*evidence.receipts, *(found for file in files for found in file.receipts)]
+    states = [*evidence.states, *(found for file in files for found in file.states)]
+    proofs: list[Receipt | StateAnswer] = [*receipts, *states]
+    if any(head_of(proof) != one for proof in proofs):
+        raise ProofError("V39")
+    if any(decode_proof(receipt.proof.encode()).extra is not None for receipt in receipts):
+        raise ProofError("V37", file="extra")
 
 
 def _check_ascending(folder: str, found: list[Any], given: Sequence[object]) -> None:

@@ -238,8 +238,8 @@ RECEIPTS: dict[str, Rule] = {
         "该文件被更改，或由本软件的其他版本生成：请核对版本，并重新索取卷宗。",
     ),
     "V39": Rule(
-        "The proofs in the dossier stand under different heads, of {size} and of {other} entries.",
-        "卷宗中的证明分属不同的链头（{size} 与 {other} 个条目）。",
+        "The proofs in the dossier do not stand under one and the same checkpoint.",
+        "卷宗中的证明并非处于同一检查点之下。",
         DOSSIER,
         DOSSIER_ZH,
     ),

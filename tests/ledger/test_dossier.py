@@ -31,7 +31,15 @@ from ledger.dossier import (
 from ledger.encoding import b64url, encode_time, unb64url
 from ledger.errors import AllianceError, TooLargeError
 from ledger.merkle import leaf_hash, verify_inclusion
-from ledger.notes import decode_proof, encode_note
+from ledger.notes import (
+    Note,
+    NoteSignature,
+    TlogProof,
+    decode_note,
+    decode_proof,
+    encode_note,
+    encode_proof,
+)
 from ledger.records import decode_entry
 from ledger.records.catalogue import DatasetBody
 from ledger.records.rights import TimeAnchorBody
@@ -42,7 +50,7 @@ from tests.ledger.lives import NOW
 from tests.ledger.papers import Papers
 from tests.ledger.yields import Yield
 from tests.support.epochs import Prover, grown
-from tests.support.world import make_world
+from tests.support.world import ORIGIN, make_world
 
 SUBJECT = "result:RES-1"
 README = "README.txt"
@@ -316,6 +324,40 @@ def test_all_proofs_stand_under_one_head(told: Told) -> None:
     assert refusal(lambda: told.judge(told.evidence._replace(states=states))) == "V39"
 
 
+def with_another_line(text: str) -> str:
+    """The note of a proof with a line that no verifier of notes looks at."""
+    line = NoteSignature("somebody", b"1234", bytes(64))
+    note = decode_note(text[text.rindex(ORIGIN + "\n") :].encode())
+    return (
+        text[: text.rindex(ORIGIN + "\n")]
+        + encode_note(Note(note.text, (*note.signatures, line))).decode()
+    )
+
+
+def test_the_head_is_the_same_byte_for_byte(told: Told) -> None:
+    evidence = told.evidence
+    answer, receipt = evidence.states[0], evidence.receipts[0]
+    certificate = evidence.certificates[0]
+    stranger = replace(answer, checkpoint=with_another_line(answer.checkpoint))
+    proof = with_another_line(receipt.proof)
+    inner = replace(certificate.states[0], checkpoint=stranger.checkpoint)
+    spoilt = replace(certificate, states=(inner, *certificate.states[1:]))
+    for changed in (
+        evidence._replace(states=(stranger, *evidence.states[1:])),
+        evidence._replace(receipts=(replace(receipt, proof=proof), *evidence.receipts[1:])),
+        evidence._replace(certificates=(spoilt,)),
+    ):
+        assert refusal(lambda changed=changed: told.judge(changed)) == "V39"
+
+
+def test_a_proof_carries_nothing_besides(told: Told) -> None:
+    receipt = told.evidence.receipts[0]
+    known = decode_proof(receipt.proof.encode())
+    more = encode_proof(TlogProof(known.index, known.path, known.note, b"more")).decode()
+    receipts = (replace(receipt, proof=more), *told.evidence.receipts[1:])
+    assert refusal(lambda: told.judge(told.evidence._replace(receipts=receipts))) == "V37"
+
+
 def test_a_certificate_is_about_the_subject_and_discloses_nothing(told: Told) -> None:
     of_ethics = told.papers.evidence("ethics:EA-1")._replace(
         certificates=told.evidence.certificates
@@ -372,7 +414,12 @@ def test_keys_of_later_epochs_follow_from_the_genesis() -> None:
     assert {"config", "endorse"} <= {seen.records[leaf].entry.record.type for leaf in seen.about}
     keys = msgspec.json.decode(unpack(data)["keys.json"])
     assert [len(epoch["members"]) for epoch in keys["epochs"]] == [3, 4]
-    cut = evidence._replace(subject=replace(evidence.subject, boundaries=()))
+    cut = Evidence(
+        evidence.genesis,
+        replace(evidence.subject, boundaries=()),
+        tuple(replace(one, boundaries=()) for one in evidence.receipts),
+        tuple(replace(one, boundaries=()) for one in evidence.states),
+    )
     assert refusal(lambda: verify_evidence(cut, genesis, verify)) == "V1"
 
 
