@@ -387,8 +387,8 @@ class Admission:
     def delivery(self, tip: Tip, peer: Peer, exchange: Exchange) -> Delivery:
         """What is right of a message; what is not is dropped and counted.
 
-        Who has no vote has nothing to say but where it stands and what it lacks; an observer also
-        brings the entries of its people, and who left its word on the last head of its time.
+        Who has no vote has nothing to say but where it stands and what it lacks, and brings the
+        entries of its people; who left, its word on the last head of its time, too.
         """
         if peer.role in ("observer", "former"):
             exchange = Exchange(
@@ -396,7 +396,7 @@ class Admission:
                 pin=exchange.pin,
                 summary=exchange.summary,
                 wants=exchange.wants,
-                entries=exchange.entries if peer.role == "observer" else (),
+                entries=exchange.entries,
                 cosignatures=exchange.cosignatures if peer.role == "former" else (),
             )
         found = Delivery(peer, exchange.summary, [], [], [], [], exchange.wants, 0)

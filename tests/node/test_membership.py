@@ -15,6 +15,7 @@ from ledger.crypto import encrypt_private_key, signer_from_seed
 from ledger.encoding import b64url, encode_time, unb64url
 from ledger.errors import AllianceError
 from ledger.members import EpochConfig
+from ledger.records import decode_entry
 from ledger.records.envelope import Ref, Shape
 from ledger.records.epochs import ConfigBody, EndpointBody
 from ledger.records.governance import EndorseBody, KeyBody, MemberBody, ResolutionBody, Votes
@@ -379,6 +380,23 @@ def test_an_address_acts_at_once_and_the_operator_has_the_last_word(alliance: Ma
     assert driver.membership.roster.names == frozenset()
     tip, own = driver.final.tip, driver.keyring.kids
     assert Roster(tip, own, {"h2": "http://10.0.0.2"}).urls == {"h2": "http://10.0.0.2"}
+
+
+def test_what_a_member_accepted_becomes_final_after_it_has_left(alliance: Make) -> None:
+    """Nobody else has heard of the record when the epoch ends in which its node had a vote."""
+    a = alliance("h1", "h2", "h3", "h4")
+    config = a.propose("h1", "h2", "h3")
+    a.net.allow = lambda sender, _to, item: not (sender == "h4" and item.entries)
+    a.declare("h1", config)
+    raw = a.world.access(seq=900)
+    a.net.submit("h4", raw)
+    a.enter(config, "h2")
+    assert a.net.drivers["h4"].status == "observing"
+    assert a.net.drivers["h1"].store.find_leaf(decode_entry(raw).leaf) is None
+    a.net.allow = lambda *_: True
+    a.net.run(20_000)
+    for org in ("h1", "h2", "h3"):
+        assert a.net.drivers[org].store.find_leaf(decode_entry(raw).leaf) is not None
 
 
 def test_an_auditor_reads_everything_and_counts_in_nothing(alliance: Make) -> None:
