@@ -427,6 +427,7 @@ table { border-collapse: collapse; width: 100%; } tr { break-inside: avoid; }
 td, th { text-align: left; vertical-align: top; padding: 0.8mm 2mm; overflow-wrap: anywhere; }
 th { font-weight: normal; color: #555; } .rows td, .rows th { border: 0.4pt solid #bbb; }
 .pairs th { width: 52mm; } svg.qr { width: 34mm; height: 34mm; }
+@media screen { body { padding: 0 4mm; } }
 """
 WIDE_STYLE: Final = """
 @page { size: A4 landscape; margin: 10mm; }

@@ -68,3 +68,66 @@ CODES_ZH: Final[dict[str, str]] = {
     "institute": "研究所",
     "operator": "运营方",
 }
+
+CELLS_ZH: Final[dict[str, str]] = {
+    # what a report is of, and in what an access is covered
+    "access": "访问",
+    "run": "运行",
+    "registration": "登记",
+    "permit": "许可",
+    "person": "人员",
+    "dataset": "数据集",
+    "purpose": "目的",
+    "node": "节点",
+    "ethics": "伦理",
+    "time": "时间",
+    "recording": "记录方式",
+    "all": "各方面",
+    # verdicts
+    "covered": "有依据",
+    "exception": "例外",
+    "not-judged": "未判断",
+    "noted": "已注明",
+    "ALLOW": "允许",
+    "HUMAN": "须人工判断",
+    "DENY": "拒绝",
+    # sides of a member's statement
+    "given": "提供",
+    "taken": "取用",
+    # copies
+    "member": "成员",
+    "source": "来源",
+    "payloads": "载荷",
+    "cosigned": "已联署",
+    "not-cosigned": "未联署",
+    "no-node": "无节点",
+    "contradicts": "自相矛盾",
+    "gap": "有缺口",
+    "open": "未了结",
+    "complete": "完整",
+    "held": "持有",
+    "erasure-unanswered": "删除未回应",
+    # checks of a certificate
+    "record": "记录",
+    "decision": "决定",
+    "calculation": "计算",
+    "status": "状态",
+    "disputes": "争议",
+    "superseded": "取代",
+    "missing": "缺失",
+    "failed": "未通过",
+    "changed-since": "此后有变",
+    "none": "无",
+    "yes": "是",
+    # what leaves, and approvals
+    "TWO_REVIEWS": "双审完成",
+    "RELEASED": "已放行",
+    "PUBLISHED_WITHOUT_RELEASE": "未放行即发表",
+    "IMPORTED": "外部导入",
+    "GRANTED": "已批准",
+    "publication": "发表",
+    # a person's records
+    "erasable": "可删除",
+    "kept-while-active": "有效期内保留",
+}
+"""What a code in a cell of a report means; the codes of sentences (`CODES_ZH`) are cells, too."""

@@ -47,16 +47,24 @@ class PublicPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 def write_new(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Write a file that must not exist yet, durably.
+    """Write a file that must not exist yet, durably: it takes its name when it is whole.
 
     Raises `ConflictError` (X1.exists) or `ConfigError` (X1.file).
     """
+    if os.path.lexists(path):
+        raise ConflictError("X1.exists", file=str(path))
+    part = path.with_name(path.name + ".part")
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        part.unlink(missing_ok=True)
+        try:
+            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.link(part, path)
+        finally:
+            part.unlink(missing_ok=True)
     except FileExistsError:
         raise ConflictError("X1.exists", file=str(path)) from None
     except OSError:

@@ -16,6 +16,7 @@ import typer
 from rich.table import Table
 
 from cli.certificate_texts import RIGHTS_TEXTS
+from cli.code_texts import CELLS_ZH, CODES_ZH
 from cli.documents import fetch_document, leaves_in
 from cli.home import write_over
 from cli.options import Place, at_place
@@ -62,6 +63,10 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "certificate": ("check", "outcome", "detail", "records"),
 }  # fmt: skip
 """The columns of each report, in this order; `records` stand in CSV and JSON always."""
+CODED: Final = frozenset({
+    "check", "destination", "dimension", "of", "outcome", "side", "status", "verdict",
+})  # fmt: skip
+"""Columns of codes."""
 MANY: Final = frozenset({"graph"})
 """Facts that are for programs: whole structures."""
 
@@ -279,8 +284,12 @@ def shown(name: str, value: object) -> str:
 
 
 def _said(name: str, value: object) -> str:
-    """A value of a row for the eye: what has to be done is a sentence."""
-    return say(f"action-{value}") if name == "action" and value else shown(name, value)
+    """A value of a row for the eye: what has to be done is a sentence, a code is explained."""
+    if name == "action" and value:
+        return say(f"action-{value}")
+    code = shown(name, value)
+    meaning = _meaning(name, code) if language() == "zh" else ""
+    return f"{meaning}（{code}）" if meaning else code
 
 
 def _in_both(name: str, value: object) -> str:
@@ -288,7 +297,13 @@ def _in_both(name: str, value: object) -> str:
     if name == "action" and value:
         text = RIGHTS_TEXTS[f"action-{value}"]
         return f"{text.zh} {text.en}"
-    return shown(name, value)
+    code = shown(name, value)
+    return f"{_meaning(name, code)} {code}".lstrip()
+
+
+def _meaning(name: str, code: str) -> str:
+    """What a code means in Chinese; nothing for what is no code, or is not known."""
+    return (CELLS_ZH.get(code) or CODES_ZH.get(code, "")) if name in CODED else ""
 
 
 def table_of(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Table:

@@ -408,8 +408,8 @@ OPERATION: dict[str, Rule] = {
     "X1.exists": Rule(
         "{file} exists already; nothing was changed.",
         "{file} 已存在；未作任何更改。",
-        "Choose another name or another home directory.",
-        "请使用其他名称或其他主目录。",
+        "Choose another name or another home directory; what a command left that was interrupted may be moved away first.",
+        "请使用其他名称或其他主目录；若为中断的命令所遗留，可先将其移走。",
     ),
     "X1.key": Rule(
         "There is no key called {name} in this home directory.",

@@ -1,5 +1,6 @@
 """Key files: made, listed, shown, imported; safe on disk; never without a passphrase."""
 
+import errno
 import stat
 import subprocess
 from pathlib import Path
@@ -7,10 +8,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from cli.home import MAX_FILE, load_signer, read_file, save_signer
+from cli.home import MAX_FILE, load_signer, read_file, save_signer, write_new
 from ledger.crypto import load_private_key, signer_from_p256_scalar, signer_from_seed, verify
 from ledger.encoding import b64url
-from ledger.errors import AllianceError, SignatureError, TooLargeError
+from ledger.errors import (
+    AllianceError,
+    ConfigError,
+    ConflictError,
+    SignatureError,
+    TooLargeError,
+)
 from ledger.records.governance import KeyDescription
 from ledger.rules.governance import check_possession
 from tests.cli.conftest import call
@@ -49,6 +56,26 @@ def test_a_file_without_end_is_not_read_whole(tmp_path: Path) -> None:
         read_file(tmp_path / "endless")
     facts = {"file": str(tmp_path / "endless"), "limit": MAX_FILE >> 20}
     assert (error.value.rule, error.value.facts) == ("X1.large", facts)
+
+
+def test_a_new_file_is_there_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a full disk, too: what is half there would be taken for what somebody made."""
+
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("os.fsync", full)
+        with pytest.raises(ConfigError):
+            write_new(tmp_path / "new", b"data")
+        assert list(tmp_path.iterdir()) == []
+    (tmp_path / "new.part").write_bytes(b"of a run that was killed, and much longer")
+    write_new(tmp_path / "new", b"data")
+    with pytest.raises(ConflictError):
+        write_new(tmp_path / "new", b"other")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("new", b"data")]
 
 
 def test_an_error_about_a_file_says_where_it_is(tmp_path: Path, home: Path) -> None:

@@ -54,6 +54,17 @@ def test_a_table_says_what_is_proven(used: Chain, lang: str, words: str) -> None
     assert "ext:a:1" in out
 
 
+def test_codes_are_explained_to_who_reads_chinese(used: Chain) -> None:
+    words = ("report", "coverage", "--lang", "zh")
+    table = used(*words).out
+    assert "例外（exception）" in table
+    assert "许可（permit）" in table
+    assert "例外" not in used(*words[:2], "--lang", "en").out
+    assert "<td>例外 exception</td>" in used(*words, "--format", "page").out
+    # Programs read the code alone.
+    assert "例外" not in used(*words, "--format", "csv").out
+
+
 def test_words_of_strangers_are_neither_pictures_nor_markup(used: Chain) -> None:
     person = "ext:red_heart:[bold]1[/bold]"
     words = ("--dataset", "Other", "--activity", ":a:", "--person", person)
