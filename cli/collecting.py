@@ -132,6 +132,7 @@ class Collector:
     def run(self) -> None:
         """Ask until nothing is missing. Raises `TooLargeError` (V41)."""
         about, waiting = self.about, list(self.answer.leaves)
+        self._check_count(len(waiting))
         with progress("dossier-collecting", None) as advance:
             while waiting:
                 leaf = waiting.pop()
@@ -151,8 +152,7 @@ class Collector:
 
     def _take(self, leaf: str) -> None:
         """A record, and the values of the state that belong to it."""
-        if len(self.entries) >= MAX_RECORDS:
-            raise TooLargeError("V41", subject=self.subject, count=f"> {MAX_RECORDS}")
+        self._check_count(len(self.entries) + 1)
         receipt = self.session.receipt(leaf)
         self._check(receipt)
         found = self.session.verified(receipt)
@@ -160,6 +160,10 @@ class Collector:
         self.receipts[found.index] = receipt
         for key in keys_of(entry):
             self._value(key)
+
+    def _check_count(self, count: int) -> None:
+        if count > MAX_RECORDS:
+            raise TooLargeError("V41", subject=self.subject, count=count)
 
     def _value(self, key: str) -> Shape | None:
         if key not in self.values:

@@ -250,8 +250,8 @@ RECEIPTS: dict[str, Rule] = {
         "有内容被遗漏。请重新索取卷宗，必要时向其他成员索取。",
     ),
     "V41": Rule(
-        "About {subject} there is more than a dossier holds ({count} records, with what they rest on).",
-        "关于 {subject} 的内容超出卷宗的容量（连同所依据的共 {count} 条记录）。",
+        "About {subject} there is more than a dossier holds (at least {count} records, with what they rest on).",
+        "关于 {subject} 的内容超出卷宗的容量（连同所依据的至少 {count} 条记录）。",
         "Take a narrower subject, like one version or one permit; or copy the chain with `alliance export`.",
         "请选择更窄的主体，例如一个版本或一项许可；或用 `alliance export` 复制整条链。",
     ),
