@@ -210,8 +210,9 @@ class Examination:
         folder = self.home / "keys"
         if not folder.is_dir():
             raise ConfigError("O1.file", file="keys")
-        # The public parts beside them are for everybody.
-        found = [folder, *sorted(path for path in folder.iterdir() if path.suffix != ".json")]
+        # The public parts beside them are for everybody, half written ones of a killed command too.
+        public = (".json", ".json.part")
+        found = [folder, *sorted(one for one in folder.iterdir() if not one.name.endswith(public))]
         for path in found:
             mode = stat.S_IMODE(path.stat().st_mode)
             if mode & 0o077:

@@ -113,7 +113,6 @@ def invite(
     lines = [
         say("invite-made", org=org, file=str(out)),
         say("init-pin", pin=pin),
-        say("create-compare"),
         say("invite-next", org=org),
     ]
     show({"file": str(out), "org": org, "peers": peers, "pin": pin}, lines)

@@ -202,6 +202,12 @@ def test_damage_is_named(
         assert ("ok", None) not in found["alarms"] or check == "genesis"
 
 
+def test_a_public_part_that_is_half_written_is_no_secret(home: Path) -> None:
+    (home / "keys/node.json.part").write_bytes(b"{")
+    (home / "keys/node.json.part").chmod(0o644)
+    assert examine(home)[1]["permissions"] == [("ok", None)]
+
+
 def test_a_home_that_is_not_there(tmp_path: Path) -> None:
     code, found = examine(tmp_path / "none")
     assert code == 18
