@@ -83,7 +83,7 @@ class Driver:
         self.counters = state.counters
         """What happened since the start; `refused/S6` and `votes/notarize` are of one kind each."""
         self.alarms = state.alarms
-        """What an operator must see, by kind, since the start."""
+        """What an operator must see, by kind, since the start; and what silenced it before."""
         self.boot_id = secrets.token_bytes(16)
         """What tells this start from every other one."""
         self.broken = False
@@ -303,8 +303,11 @@ class Driver:
         state.machine = Consensus(*keys, timing=timing, rules=frozenset({RULES_VERSION}))
         if self._recorder is not None:
             self._recorder.begin(keys, timing)
-        now_ms = self.clock.now_ms()
-        self._step(agree.Started(self._what_is_durable(), len(self._mempool.waiting), now_ms))
+        now_ms, durable = self.clock.now_ms(), self._what_is_durable()
+        if durable.halted:
+            # Whoever asks why this node is silent is told after every start.
+            self.alarms["safety"] = max(1, self.alarms["safety"])
+        self._step(agree.Started(durable, len(self._mempool.waiting), now_ms))
         if not self._gossip.clock_fit:
             self._step(agree.Health(False, now_ms))
 

@@ -213,7 +213,7 @@ def test_a_fork_that_was_seen_silences_the_node_for_good(config: Config, world: 
         wait_for(lambda: bool(driver.store.alarms()))
         assert driver.status == "silent"
     with running(config) as driver:
-        assert driver.status == "silent"
+        assert (driver.status, driver.alarms["safety"]) == ("silent", 1)
         (kind, _at_ms, facts) = driver.store.alarms()[0]
     assert kind == "safety"
     proof = msgspec.json.decode(facts, type=list[Certificate])
