@@ -431,7 +431,8 @@ class AuditGroup(Group):
 audit_app = typer.Typer(
     cls=AuditGroup,
     no_args_is_help=True,
-    help="Check a copy (`alliance audit DIR`), a receipt, or drill the audit itself. Offline.",
+    help="Check a copy (`alliance audit DIR`) or a receipt, compare two copies, or drill the audit "
+    "itself. Offline.",
 )
 audit_app.command("DIR")(audit_copy)
 audit_app.command("receipt")(audit_receipt)

@@ -45,7 +45,10 @@ def demo(
     data: Annotated[
         Path, typer.Option(help="Folder of the iDASH 2018 log (node1.tsv to node4.tsv).")
     ] = Path("../shared/data/idash2018"),
-    out: Annotated[Path, typer.Option(help="Folder for everything it makes.")] = Path("demo-out"),
+    out: Annotated[
+        Path,
+        typer.Option(help="Folder for everything it makes; emptied first where a demo made it."),
+    ] = Path("demo-out"),
     alone: Annotated[
         bool, typer.Option("--alone", help="One institution instead of four; so without a log.")
     ] = False,

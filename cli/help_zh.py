@@ -173,6 +173,9 @@ HELP_ZH: Final[dict[str, str]] = {
     "List uses: all given fields must fit; times are local on screen, UTC in CSV and JSON.": "列出使用记录：须符合全部所给字段；屏幕上为当地时间，CSV 与 JSON 中为 UTC。",
     "The source's number.": "来源系统的编号。",
     "SYSTEM/SEQ, SEQ or leaf hash.": "SYSTEM/SEQ、SEQ 或叶哈希。",
+    "SERIES or SERIES@VERSION, as it was recorded.": "SERIES 或 SERIES@VERSION，与记录中相同。",
+    "The permit that it names.": "其中写明的许可。",
+    "Who recorded it.": "作出记录的机构。",
     "A finding code.": "发现项代码。",
     "Any field; -FIELD for descending.": "任意字段；-FIELD 为降序。",
     "Rows of this page.": "本页行数。",
@@ -199,14 +202,14 @@ HELP_ZH: Final[dict[str, str]] = {
     # --- alliance demo ---
     "Found a chain, record real uses, ask, prove, copy, audit: all of it in a minute or two.": "建链、记录真实使用、查询、证明、复制、审计：一两分钟内全部完成。",
     "Folder of the iDASH 2018 log (node1.tsv to node4.tsv).": "iDASH 2018 日志所在文件夹（node1.tsv 至 node4.tsv）。",
-    "Folder for everything it makes.": "存放全部产出的文件夹。",
+    "Folder for everything it makes; emptied first where a demo made it.": "存放全部产出的文件夹；若为先前演示所生成，则先清空。",
     "One institution instead of four; so without a log.": "演示单个机构而非四个；没有日志时亦然。",
     # --- alliance drill ---
     "Rehearse what OPERATING.md says of bad days: lost disks, an officer's and a node's keys in other hands, more members gone than may be, two histories; four nodes on this machine, gone afterwards.": "演练 OPERATING.md 中的应急程序：磁盘丢失、授权人员密钥与节点密钥落入他人之手、失去的成员过多、出现两份历史；在本机运行四个节点，结束后即清除。",
     # --- alliance tour ---
     "Walk through one whole life of a data use, from the first key to an audit.": "走完一次数据使用的全过程：从第一个密钥到审计。",
     "Do not wait for Enter.": "不等待按回车键。",
-    "A new folder for everything; kept at the end.": "存放全部产出的新文件夹；结束后保留。",
+    "Folder for everything, emptied first where a demo, tour or drill made it; kept at the end.": "存放全部产出的文件夹；若为先前演示、导览或演练所生成，则先清空；结束后保留。",
     # --- alliance create ---
     "Found a chain of several members, each with its own keys.": "建立多成员链，各方使用自己的密钥。",
     "Make a founder's keys and settings, and the public part that the convener gets.": "生成创始方的密钥与设置，以及交给召集方的公开部分。",
@@ -258,11 +261,11 @@ HELP_ZH: Final[dict[str, str]] = {
     "Chain id; default: that of this home's genesis.": "链标识；默认取自本主目录的创世文件。",
     # --- alliance apikey ---
     "API keys for systems that cannot sign.": "供无法签名的系统使用的 API 密钥。",
-    "Make an API key for one system; its secret is shown once, and kept as a hash.": "为一个系统生成 API 密钥；密文仅显示一次，以哈希保存。",
+    "Make an API key for one system; its secret is shown once, and kept as a hash.": "为一个系统生成 API 密钥；密钥内容仅显示一次，只保存其哈希。",
     "submit, read, log or metrics; repeat.": "submit（提交）、read（读取）、log（日志）或 metrics（指标）；可重复。",
     "Name of the system key of this home that it stands for.": "其所代表的、本主目录中系统密钥的名称。",
     "How long it is good for.": "有效天数。",
-    "Every API key of this node, with its scopes and its end; no secrets.": "本节点的全部 API 密钥及其范围与期限；不含密文。",
+    "Every API key of this node, with its scopes and its end; no secrets.": "本节点的全部 API 密钥及其权限与期限；不含密钥内容。",
     "Take an API key no more, from this moment on.": "自此刻起不再接受该 API 密钥。",
     "The id that `list` shows.": "`list` 所显示的标识。",
     # --- alliance tls ---
@@ -298,9 +301,9 @@ HELP_ZH: Final[dict[str, str]] = {
     "Description of an officer key.": "授权人员密钥的描述文件。",
     "Code of the region.": "地区代码。",
     "Unified social credit code.": "统一社会信用代码。",
-    "Record that the committee decided: suspend.": "记录委员会的决定：中止成员权利。",
-    "Record that the committee decided: restore.": "记录委员会的决定：恢复成员权利。",
-    "Record that the committee decided: exit.": "记录委员会的决定：成员退出。",
+    "Suspend a member's rights, as the committee decided.": "按委员会的决定，中止某成员的权利。",
+    "Give a suspended member its rights back, as the committee decided.": "按委员会的决定，恢复已中止成员的权利。",
+    "End a membership, as the committee decided.": "按委员会的决定，终止某成员的资格。",
     # --- alliance key ---
     "Keys that the chain knows.": "链上登记的密钥。",
     "Register a key; it may sign from the next block on.": "登记密钥；自下一区块起可签名。",
@@ -648,7 +651,7 @@ HELP_ZH: Final[dict[str, str]] = {
     "Agreements in the form of NHS Digital's register: JSON, with all versions inside.": "NHS Digital 登记册形式的协议：JSON，含全部版本。",
     "Folder; one file for each agreement. Default: all here.": "文件夹；每份协议一个文件。默认全部输出到此处。",
     # --- alliance audit ---
-    "Check a copy (`alliance audit DIR`), a receipt, or drill the audit itself. Offline.": "核查副本（`alliance audit DIR`）、回执，或演练审计本身。离线。",
+    "Check a copy (`alliance audit DIR`) or a receipt, compare two copies, or drill the audit itself. Offline.": "核查副本（`alliance audit DIR`）或回执、比较两份副本，或演练审计本身。离线。",
     "Check everything in an offline copy; exit code 0, or 20 + the first step that fails.": "核查离线副本的全部内容；退出码为 0，或 20 + 首个失败步骤。",
     "Folder that `alliance export` made.": "`alliance export` 生成的文件夹。",
     "Pin of the genesis that you trust.": "您信任的创世文件的固定值。",

@@ -116,6 +116,13 @@ VaultBackup = Annotated[
         " the home.",
     ),
 ]
+Keep = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder for everything, emptied first where a demo, tour or drill made it; kept at "
+        "the end."
+    ),
+]
 Port = Annotated[int, typer.Option("--port", min=1, max=65_535, help="Its port.")]
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 import typer
@@ -148,6 +148,13 @@ def admit(
         report(session, write(session, "member", fields, refs=refs, valid_days=valid_days))
 
 
+CHANGES: Final = {
+    "suspend": "Suspend a member's rights, as the committee decided.",
+    "restore": "Give a suspended member its rights back, as the committee decided.",
+    "exit": "End a membership, as the committee decided.",
+}
+
+
 def _member_action(action: str) -> Any:  # noqa: ANN401
     def change(
         place: Place,
@@ -161,7 +168,7 @@ def _member_action(action: str) -> Any:  # noqa: ANN401
             refs = resolution_ref(session, resolution)
             report(session, write(session, "member", fields, refs=refs, valid_days=valid_days))
 
-    change.__doc__ = f"Record that the committee decided: {action}."
+    change.__doc__ = CHANGES[action]
     return change
 
 

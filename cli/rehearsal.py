@@ -9,7 +9,7 @@ histories, which are compared and shown to a node.
 
 import time
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
 import typer
 
@@ -17,7 +17,7 @@ from cli.alliance import Old, found_together
 from cli.demo import make_scene
 from cli.hospitals import Hospital, settle
 from cli.operators import ask, decide, into, is_at_work, must, record, refused, until
-from cli.options import Lang
+from cli.options import Keep, Lang
 from cli.parting import part
 from cli.renewal import change_keys, come_back
 from cli.screen import say
@@ -30,9 +30,7 @@ GONE: Final = 2
 
 def drill(
     context: typer.Context,
-    keep: Annotated[
-        Path | None, typer.Option(help="A new folder for everything; kept at the end.")
-    ] = None,
+    keep: Keep = None,
     lang: Lang = None,  # noqa: ARG001
 ) -> None:
     """Rehearse what OPERATING.md says of bad days: lost disks, an officer's and a node's keys in

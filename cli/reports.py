@@ -33,22 +33,24 @@ MAX_PAGE: Final = 1_000
 FORMULA: Final = re.compile(r"[=+\-@\t\r]").match
 """What begins a formula."""
 
-Term = Annotated[str | None, typer.Option()]
-
 
 def accesses(
     place: Place,
-    dataset: Term = None,
-    person: Term = None,
-    activity: Term = None,
-    action: Term = None,
-    outcome: Term = None,
-    system: Term = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="SERIES or SERIES@VERSION, as it was recorded.")
+    ] = None,
+    person: Annotated[str | None, typer.Option(help="Pid, or ext:SYSTEM:CODE.")] = None,
+    activity: Annotated[str | None, typer.Option(help="The system's own word for it.")] = None,
+    action: Annotated[
+        str | None, typer.Option(help="read, execute, export, request, unknown.")
+    ] = None,
+    outcome: Annotated[str | None, typer.Option(help="ok, denied, error, unknown.")] = None,
+    system: Annotated[str | None, typer.Option(help="The observing system.")] = None,
     seq: Annotated[int | None, typer.Option(help="The source's number.")] = None,
     request: Annotated[str | None, typer.Option(help="SYSTEM/SEQ, SEQ or leaf hash.")] = None,
-    permit: Term = None,
+    permit: Annotated[str | None, typer.Option(help="The permit that it names.")] = None,
     finding: Annotated[str | None, typer.Option(help="A finding code.")] = None,
-    org: Term = None,
+    org: Annotated[str | None, typer.Option(help="Who recorded it.")] = None,
     since: Annotated[str | None, typer.Option("--from", help="UTC time, date or ms.")] = None,
     until: Annotated[str | None, typer.Option("--to", help="The same, exclusive.")] = None,
     sort: Annotated[str, typer.Option(help="Any field; -FIELD for descending.")] = "at",

@@ -4,14 +4,13 @@ that is gone afterwards.
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cli.demo import make_scene, running
 from cli.life import Cast, House, Life
-from cli.options import Lang
+from cli.options import Keep, Lang
 from cli.screen import say
 from cli.stage import ORIGIN, folder_for
 from cli.story import PERMIT, RESULT, attribution, tell
@@ -22,9 +21,7 @@ ORG = "h1"
 def tour(
     context: typer.Context,
     yes: Annotated[bool, typer.Option("--yes", help="Do not wait for Enter.")] = False,
-    keep: Annotated[
-        Path | None, typer.Option(help="A new folder for everything; kept at the end.")
-    ] = None,
+    keep: Keep = None,
     lang: Lang = None,  # noqa: ARG001
 ) -> None:
     """Walk through one whole life of a data use, from the first key to an audit."""

@@ -53,6 +53,16 @@ def said() -> set[str]:
     return texts - {""}
 
 
+def test_every_command_and_option_says_what_it_is() -> None:
+    silent = [
+        (command.name, one.name)
+        for command in every_command()
+        for one in (command, *command.get_params(typer.Context(command, info_name=command.name)))
+        if not one.help
+    ]
+    assert silent == []
+
+
 def test_every_help_text_has_its_chinese() -> None:
     assert sorted(said() - set(HELP_ZH)) == [], "add these to cli/help_zh.py"
 

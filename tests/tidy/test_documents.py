@@ -1,13 +1,16 @@
 """What the documents say is so: routes, commands, exit codes, targets, rules; in both languages."""
 
 import ast
+import functools
 import io
 import re
 import tokenize
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
@@ -124,6 +127,41 @@ def test_documents_name_commands_that_exist(name: str) -> None:
     for words in re.findall(r"(?:`|^)alliance ((?:[a-z][a-z-]*[ `\n]){1,2})", read(name), re.M):
         named = f"alliance {words.replace('`', ' ')}".split()
         assert " ".join(named) in known or " ".join(named[:2]) in groups, named
+
+
+@functools.cache
+def root_command() -> Any:  # noqa: ANN401
+    """`alliance`: making it takes a second."""
+    return get_command(cli.main.app)
+
+
+def options_of(words: list[str]) -> set[str]:
+    """The options of the command that these words call; none of what is not there."""
+    command = root_command()
+    for word in words:
+        inner = getattr(command, "commands", {})
+        if not inner:
+            break
+        # `alliance audit DIR` is the command of that name, whatever the folder is called.
+        command = inner.get(word, inner.get("DIR"))
+        if command is None:
+            return set()
+    parameters = command.get_params(typer.Context(command, info_name=command.name))
+    return {name for parameter in parameters for name in parameter.opts}
+
+
+@pytest.mark.parametrize("name", [*READMES, *OPERATING])
+def test_documents_name_options_that_exist(name: str) -> None:
+    lines = re.findall(r"(?:`|^\$ |^)alliance ([^`\n]*)", read(name), re.M)
+    said = [re.split(r"  +#| -- | > ", line)[0].split() for line in lines]
+    wrong = [
+        (" ".join(words), word)
+        for words in said
+        for word in words
+        if word.startswith("--") and word.partition("=")[0] not in options_of(words)
+    ]
+    assert wrong == []
+    assert sum(word.startswith("--") for words in said for word in words) > 20
 
 
 def test_every_command_says_what_it_does() -> None:
