@@ -7,6 +7,7 @@ the convener    create finish DRAFT ACCEPT...  -> the genesis, to every founder
 the others      create take GENESIS            and all compare the pin
 """
 
+from glob import escape
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,7 @@ from cli import home as homes
 from cli.founding import (
     OFFICE_KEYS,
     Plan,
+    all_or_nothing,
     check_vacant,
     make_acceptance,
     make_draft,
@@ -219,8 +221,9 @@ def part(
     made = make_part(org, kind, signers, clock_ms())
     homes.make_key_dir(home)
     # The part comes first: keys that nobody can name would stand in the way of the next try.
-    homes.write_new(out, ENCODE(made))
-    made_passphrase = save_home(home, signers, passphrase, host, port)
+    with all_or_nothing((out.parent, escape(out.name))):
+        homes.write_new(out, ENCODE(made))
+        made_passphrase = save_home(home, signers, passphrase, host, port)
     result = {
         "home": str(home),
         "org": org,

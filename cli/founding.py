@@ -10,7 +10,8 @@
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -287,6 +288,24 @@ def public_parts(signers: Mapping[str, AnySigner]) -> dict[str, PublicPart]:
     return {name: public_part(signer) for name, signer in signers.items()}
 
 
+@contextmanager
+def all_or_nothing(*places: tuple[Path, str]) -> Iterator[None]:
+    """Whoever fails inside, on a full disk or for want of rights, leaves no file of these folders
+    and patterns that was not there before: half a home would stand in the way of the next try.
+    """
+    before = _files_in(places)
+    try:
+        yield
+    except BaseException:
+        for path in _files_in(places) - before:
+            path.unlink(missing_ok=True)
+        raise
+
+
+def _files_in(places: Iterable[tuple[Path, str]]) -> set[Path]:
+    return {path for folder, name in places for path in folder.glob(name) if path.is_file()}
+
+
 def save_home(
     home: Path,
     signers: Mapping[str, AnySigner],
@@ -301,6 +320,19 @@ def save_home(
     Raises `ConflictError` (X1.exists) or `ConfigError` (O1.copy, X1.file).
     """
     place = vault_backup_of(home, vault_backup)
+    folders = ((home / "keys", "*"), (home, "node.toml*"), (home, "vault*"), (home / place, "*"))
+    with all_or_nothing(*folders):
+        return _save_home(home, signers, passphrase, host, port, place)
+
+
+def _save_home(
+    home: Path,
+    signers: Mapping[str, AnySigner],
+    passphrase: bytes | None,
+    host: str,
+    port: int,
+    place: str,
+) -> bool:
     folder = make_key_dir(home)
     made = passphrase is None
     if passphrase is None:

@@ -24,7 +24,7 @@ from cli.home import load_genesis, load_signer
 from cli.statements import Author
 from ledger.crypto import Signer, signer_from_seed
 from ledger.encoding import b64url, decode_bundle, encode_bundle
-from ledger.errors import AllianceError
+from ledger.errors import AllianceError, StorageError
 from ledger.records.envelope import ENCODE
 from ledger.records.governance import DEFAULT_ATTRIBUTION, GenesisBody
 from node.config import load_config
@@ -312,6 +312,27 @@ def test_a_part_that_cannot_be_written_leaves_no_keys(tmp_path: Path) -> None:
     place = ("--home", tmp_path / "home", "--out", tmp_path / "none" / "part")
     refused(call("create", "part", "--org", "h1", *place), 18, "X1.file")
     assert files_of(tmp_path) == {}
+
+
+@pytest.mark.parametrize("words", [("create", "part"), ("init",)])
+def test_half_a_home_is_not_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    """A disk is full at the last moment: there is room again, and the same command passes."""
+    out = ("--out", tmp_path / "part") if "part" in words else ()
+    command = (*words, "--org", "h1", "--home", tmp_path / "home", *out)
+    (tmp_path / "home" / "keys").mkdir(parents=True, mode=0o700)
+    (tmp_path / "home" / "keys" / "mine.pem").write_bytes(b"my own")
+    before = files_of(tmp_path)
+
+    def full(*_args: object) -> None:
+        raise StorageError("O3.full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(founding, "start_copy", full)
+        refused(call(*command), 17, "O3.full")
+    assert files_of(tmp_path) == before
+    assert call(*command).code == 0
 
 
 # --- drafts that cannot be made ---
