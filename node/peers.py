@@ -47,6 +47,10 @@ from node.wire import (
 
 MAX_HELD: Final = 2
 """Requests of one member that may be held open at a time."""
+MAX_GUESTS_HELD: Final = 32
+"""The same for all keys without a vote of one organisation together: a server has so many
+connections and no more.
+"""
 MAX_ARRIVING: Final = 4
 """Requests of one member whose bodies may be on their way at a time; of all keys without a vote of
 one organisation together.
@@ -180,7 +184,7 @@ class Peers:
         has gone.
         """
         held = self._held.get(link.peer.name, 0)
-        if held >= MAX_HELD:
+        if held >= MAX_HELD or self._guests_held(link) >= MAX_GUESTS_HELD:
             raise BusyError("H9", org=link.peer.org)
         self._held[link.peer.name] = held + 1
         gone = asyncio.ensure_future(request.receive())
@@ -189,6 +193,12 @@ class Peers:
         finally:
             gone.cancel()
             self._held[link.peer.name] -= 1
+
+    def _guests_held(self, link: Link) -> int:
+        """How many are held open for others of its share."""
+        share = link.peer.share
+        names = () if link.peer.is_node else self._held
+        return sum(self._held[name] for name in names if name.startswith(share))
 
 
 def _names_of(config: Config) -> tuple[frozenset[str], bool]:

@@ -6,7 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -32,12 +32,12 @@ from ledger.notes import (
 from ledger.records import decode_entry
 from ledger.records.envelope import Entry
 from ledger.records.seal import Previous, decode_seal
-from node import admission, httpsig, limits, shares
+from node import admission, httpsig, limits, peers, shares
 from node.admission import Admission, Delivery, Parsed, Signatures
 from node.door import PIECE_BYTES, Door
 from node.driver import gossip, intake
 from node.httpsig import Head, Key, Request, Verifier, sign_request
-from node.links import Links
+from node.links import Link, Links
 from node.main import open_driver
 from node.roster import Peer, Roster
 from node.wire import CompactBlock, Exchange, Want
@@ -191,6 +191,25 @@ def test_what_one_member_claims_keeps_nobody_from_asking_for_a_block(tmp_path: P
     assert claim("h4", 3), "two say so, and one of them at least is right"
     assert not ways.covers(4)
     assert set(claims) == {"h2", "h3", "h4"}
+    driver.store.close()
+
+
+def test_observers_hold_some_of_the_connections_open_and_not_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peers, "MAX_GUESTS_HELD", 4)
+    driver = open_driver(make_config(make_home(make_world(FOUR), tmp_path / "home")))
+    app = peers.Peers(driver, Links(dial_out=False), cast(Any, None), cast(Any, None))
+    request = HttpRequest({"type": "http"}, cast(Any, lambda: asyncio.sleep(60)))
+
+    async def ask() -> list[type]:
+        links = [Link(Peer(f"h2/{n}", "h2", "observer")) for n in range(3) for _ in range(2)]
+        links += [Link(Peer("h22/1", "h22", "observer")), Link(peer_of("h2"))]
+        asked = [asyncio.ensure_future(app._hold(link, 0.2, request)) for link in links]
+        return [type(found) for found in await asyncio.gather(*asked, return_exceptions=True)]
+
+    assert asyncio.run(ask()) == [*[type(None)] * 4, *[BusyError] * 2, *[type(None)] * 2]
+    assert not any(app._held.values())
     driver.store.close()
 
 
