@@ -6,6 +6,7 @@ from typing import Any
 
 from ledger.crypto import Signer, encrypt_private_key, signer_from_seed
 from ledger.encoding import encode_time, unb64url
+from ledger.errors import BusyError
 from ledger.members import EpochConfig
 from ledger.records.envelope import Ref, Shape
 from ledger.records.epochs import ConfigBody, EndpointBody
@@ -74,7 +75,7 @@ class Alliance:
         for org in self.admitted:
             if self.value("decision", leaf)["status"] == "PENDING":
                 at = org if org in self.net.nodes else first
-                self.net.wait(lambda at=at: self.value("decision", leaf, at), f"{at} knows")  # type: ignore[misc]
+                self.net.wait(lambda at=at: self.known("decision", leaf, at), f"{at} knows")  # type: ignore[misc]
                 self.put("endorse", verdict, "committee", org, at=at, resolved=resolved)
         self.net.wait(
             lambda: self.value("decision", leaf)["status"] == "EFFECTIVE", f"the {kind} decided"
@@ -86,6 +87,13 @@ class Alliance:
         answer = self.net.nodes[at or self._voting()].client.state(namespace, name)
         text = answer["state"].get("value")
         return None if text is None else json.loads(text)
+
+    def known(self, namespace: str, name: str, at: str) -> Any:  # noqa: ANN401
+        """The same; None, too, where a node has just started and knows of no published head."""
+        try:
+            return self.value(namespace, name, at)
+        except BusyError:
+            return None
 
     def _voting(self) -> str:
         return next(org for org in self.orgs if org in self.net.nodes)
@@ -144,7 +152,15 @@ class Alliance:
         return following
 
     def declare(self, org: str, config: EpochConfig, at: str = "") -> None:
-        """A node is ready."""
+        """A node is ready, once it has heard for what."""
+        place = at or org
+        self.net.wait(
+            lambda: (
+                (self.known("config", "next", place) or {}).get("config", {}).get("epoch")
+                == config.epoch
+            ),
+            f"{place} knows the next configuration",
+        )
         self.put("ready", ready_body(config), "node", org, at=at, not_after=LATER)
 
     def wait_current(self, org: str) -> None:
