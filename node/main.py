@@ -222,12 +222,13 @@ class _Server(uvicorn.Server):
 def _check_free(host: str, port: int) -> None:
     """Raises `ConfigError` (O1.port) where nobody could listen."""
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        for family, kind, protocol, _name, place in found:
-            with socket.socket(family, kind, protocol) as probe:
-                # As the server itself does: connections that have ended hold no port.
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind(place)
+        # Of the two addresses of `localhost`, the one of IPv6 is not on every machine.
+        address = "127.0.0.1" if host == "localhost" else host
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        with socket.socket(family) as probe:
+            # As the server itself does: connections that have ended hold no port.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((address, port))
     except OSError:
         raise ConfigError("O1.port", host=host, port=port) from None
 
