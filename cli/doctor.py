@@ -211,8 +211,10 @@ class Examination:
         if not folder.is_dir():
             raise ConfigError("O1.file", file="keys")
         # The public parts beside them are for everybody, half written ones of a killed command too.
-        public = (".json", ".json.part")
-        found = [folder, *sorted(one for one in folder.iterdir() if not one.name.endswith(public))]
+        secret = [
+            one for one in folder.iterdir() if not homes.HALF.sub("", one.name).endswith(".json")
+        ]
+        found = [folder, *sorted(secret)]
         for path in found:
             mode = stat.S_IMODE(path.stat().st_mode)
             if mode & 0o077:

@@ -34,6 +34,11 @@ from node.tls import Trust, own_pins, split_pin
 MIN_PASSPHRASE: Final = 8
 MAX_FILE: Final = 1 << 28
 """Bytes of a file that is read whole: more than any that a command takes."""
+PIECE_BYTES: Final = 1 << 20
+HALF: Final = re.compile(r"\.\d+\.part\Z")
+"""How the name ends of what a command writes before it takes its own name, with the number of the
+process: a killed one leaves it.
+"""
 KEY_NAME: Final = re.compile(r"\A[a-z0-9][a-z0-9-]{0,31}\Z")
 AnySigner = Ed25519Signer | P256Signer
 
@@ -53,7 +58,7 @@ def write_new(path: Path, data: bytes, mode: int = 0o644) -> None:
     """
     if os.path.lexists(path):
         raise ConflictError("X1.exists", file=str(path))
-    part = path.with_name(path.name + ".part")
+    part = _half_of(path)
     try:
         part.unlink(missing_ok=True)
         try:
@@ -71,9 +76,14 @@ def write_new(path: Path, data: bytes, mode: int = 0o644) -> None:
         raise ConfigError("X1.file", file=str(path)) from None
 
 
+def _half_of(path: Path) -> Path:
+    """Where a file is written before it is whole: beside it, and no name that anybody else uses."""
+    return path.with_name(f"{path.name}.{os.getpid()}.part")
+
+
 def write_over(path: Path, data: bytes) -> None:
     """Write a file whole or not at all. Raises `ConfigError` (X1.file)."""
-    part = path.with_name(path.name + ".part")
+    part = _half_of(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
@@ -89,14 +99,18 @@ def read_file(path: Path) -> bytes:
     """The bytes of a file, which may be a pipe. Raises `ConfigError` (X1.file) or `TooLargeError`
     (X1.large).
     """
+    pieces, size = [], 0
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_FILE + 1)
+            # What is asked for at once has its room at once.
+            while size <= MAX_FILE and (piece := file.read(PIECE_BYTES)):
+                pieces.append(piece)
+                size += len(piece)
     except OSError:
         raise ConfigError("X1.file", file=str(path)) from None
-    if len(data) > MAX_FILE:
+    if size > MAX_FILE:
         raise TooLargeError("X1.large", file=str(path), limit=MAX_FILE >> 20)
-    return data
+    return b"".join(pieces)
 
 
 def make_key_dir(home: Path) -> Path:

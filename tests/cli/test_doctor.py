@@ -203,8 +203,8 @@ def test_damage_is_named(
 
 
 def test_a_public_part_that_is_half_written_is_no_secret(home: Path) -> None:
-    (home / "keys/node.json.part").write_bytes(b"{")
-    (home / "keys/node.json.part").chmod(0o644)
+    (home / "keys/node.json.4711.part").write_bytes(b"{")
+    (home / "keys/node.json.4711.part").chmod(0o644)
     assert examine(home)[1]["permissions"] == [("ok", None)]
 
 

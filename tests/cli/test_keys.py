@@ -1,14 +1,16 @@
 """Key files: made, listed, shown, imported; safe on disk; never without a passphrase."""
 
 import errno
+import os
 import stat
 import subprocess
+import tracemalloc
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from cli.home import MAX_FILE, load_signer, read_file, save_signer, write_new
+from cli.home import MAX_FILE, load_signer, read_file, save_signer, write_new, write_over
 from ledger.crypto import load_private_key, signer_from_p256_scalar, signer_from_seed, verify
 from ledger.encoding import b64url
 from ledger.errors import (
@@ -50,6 +52,14 @@ def test_a_key_is_never_overwritten(home: Path) -> None:
 
 
 def test_a_file_without_end_is_not_read_whole(tmp_path: Path) -> None:
+    """And a small one takes the room that it needs."""
+    (tmp_path / "small").write_bytes(b"small")
+    tracemalloc.start()
+    try:
+        assert read_file(tmp_path / "small") == b"small"
+        assert tracemalloc.get_traced_memory()[1] < MAX_FILE // 64
+    finally:
+        tracemalloc.stop()
     with (tmp_path / "endless").open("wb") as file:
         file.truncate(MAX_FILE + 1)
     with pytest.raises(TooLargeError) as error:
@@ -71,11 +81,14 @@ def test_a_new_file_is_there_whole_or_not_at_all(
         with pytest.raises(ConfigError):
             write_new(tmp_path / "new", b"data")
         assert list(tmp_path.iterdir()) == []
-    (tmp_path / "new.part").write_bytes(b"of a run that was killed, and much longer")
+    (tmp_path / "new.part").write_bytes(b"what somebody else sent")
+    (tmp_path / f"new.{os.getpid()}.part").write_bytes(b"of a run that was killed, and much longer")
     write_new(tmp_path / "new", b"data")
     with pytest.raises(ConflictError):
         write_new(tmp_path / "new", b"other")
-    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("new", b"data")]
+    write_over(tmp_path / "old", b"data")
+    held = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert held == {"new": b"data", "new.part": b"what somebody else sent", "old": b"data"}
 
 
 def test_an_error_about_a_file_says_where_it_is(tmp_path: Path, home: Path) -> None:

@@ -11,11 +11,11 @@ import pytest
 
 from ledger.crypto import verify
 from ledger.encoding import b64url, decode_bundle, encode_bundle, unb64url
+from ledger.errors import AllianceError
 from ledger.merkle import tiles_of, tree_hash
 from ledger.notes import decode_checkpoint, decode_note
 from ledger.records import decode_entry
 from ledger.records.schemas import schema_of
-from ledger.rulebook import RULES
 from ledger.verify import (
     BlockReceipt,
     Receipt,
@@ -73,8 +73,9 @@ def problem(response: httpx.Response, status: int, rule: str) -> None:
     body = response.json()
     assert body["rule"] == rule
     assert body["status"] == status == STATUS[body["code"]]
-    assert body["detail"] == RULES[rule].en.format_map(body["facts"])
-    assert body["detail_zh"] == RULES[rule].zh.format_map(body["facts"])
+    error = AllianceError(rule, **body["facts"])
+    assert body["detail"] == error.sentence("en")
+    assert body["detail_zh"] == error.sentence("zh")
     assert body["next"]
     assert body["next_zh"]
 
