@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from cli.hospitals import Board, Hospital, settle
-from cli.operators import decide
+from cli.operators import decide, is_at_work, is_current, make_ready
 from cli.screen import say
 from cli.stage import Demo
 
@@ -34,14 +34,13 @@ def take_in(scene: Demo, hospitals: list[Hospital]) -> Hospital:
         admit = ("admit", part, "--resolution", RESOLUTION, "--home", host.home)
         decide(scene, hospitals, others, *admit)
         with Board(hospitals_and_joiner) as board:
-            board.until(lambda: _is_current(joiner))
+            board.until(lambda: is_current(joiner))
         typer.echo(say("demo-followed", org=ORG))
         # The committee has five members now: four of them are needed.
         decide(scene, hospitals, hospitals, "config", "add", part, "--home", host.home)
-        for hospital in hospitals[:-1]:
-            scene.run_quietly("ready", "--home", hospital.home)
+        make_ready(scene, hospitals[:-1])
         with Board(hospitals_and_joiner) as board:
-            board.until(lambda: _votes(joiner))
+            board.until(lambda: is_at_work(joiner))
             joiner.state = "demo-working"
         scene.run("config", "show", "--home", joiner.home, home=False)
         scene.run(
@@ -53,16 +52,6 @@ def take_in(scene: Demo, hospitals: list[Hospital]) -> Hospital:
         joiner.stop()
         raise
     return joiner
-
-
-def _is_current(joiner: Hospital) -> bool:
-    health = joiner.health()
-    return health is not None and health["behind"] == 0
-
-
-def _votes(joiner: Hospital) -> bool:
-    health = joiner.health()
-    return health is not None and health["status"] == "ok"
 
 
 def _resolution(host: Hospital) -> list[str | Path]:

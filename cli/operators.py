@@ -82,6 +82,19 @@ def is_at_work(member: Hospital) -> bool:
     return health is not None and health["status"] == "ok"
 
 
+def is_current(member: Hospital) -> bool:
+    """Whether its node has heard how far the others are, and lacks nothing."""
+    health = member.health()
+    return health is not None and health["behind"] == 0
+
+
+def make_ready(scene: Demo, members: Sequence[Hospital]) -> None:
+    """They declare themselves ready for the next epoch. Raises `ProofError` (X6.story)."""
+    until(lambda: all(map(is_current, members)), "the members must know that they lack nothing")
+    for member in members:
+        scene.run_quietly("ready", "--home", member.home)
+
+
 def until(holds: Callable[[], bool], what: str) -> None:
     """Wait for what must come true. Raises `ProofError` (X6.story) when it does not."""
     end = time.monotonic() + SETTLE_S

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import typer
 
 from cli.hospitals import Hospital, settle
-from cli.operators import agree, ask, decide, into, is_at_work, must, record, until
+from cli.operators import agree, ask, decide, into, is_at_work, make_ready, must, record, until
 from cli.screen import say
 from cli.stage import Demo
 
@@ -22,7 +22,7 @@ def change_keys(scene: Demo, members: list[Hospital], owner: Hospital) -> None:
     _restart(owner)
     agree(scene, members, members, leaf)
     others = [member for member in members if member is not owner]
-    _make_ready(scene, [owner, *others[1:]], others)
+    _go_over(scene, [owner, *others[1:]], others)
     # It destroys the old keys when it starts again.
     _restart(owner)
     new = ask(scene, owner, "keys", "show", "node")["kid"]
@@ -42,7 +42,7 @@ def come_back(scene: Demo, members: list[Hospital]) -> None:
     typer.echo(say("drill-nothing-left", folder=str(lost.home)))
     host = others[0]
     decide(scene, others, others, "config", "remove", lost.org, "--home", host.home)
-    _make_ready(scene, others[1:], others)
+    _go_over(scene, others[1:], others)
     file = scene.out / f"{lost.org}.invite"
     pin = ask(scene, host, "invite", lost.org, "--out", file)["pin"]
     listen = f"127.0.0.1:{lost.peer_port}"
@@ -50,8 +50,7 @@ def come_back(scene: Demo, members: list[Hospital]) -> None:
     _register_keys(scene, others, lost)
     part = lost.home / f"{lost.org}.part"
     decide(scene, others, others, "config", "add", part, "--home", host.home)
-    for member in others[1:]:
-        scene.run_quietly("ready", "--home", member.home)
+    make_ready(scene, others[1:])
     until(lambda: is_at_work(lost), "the member must take part again")
     record(scene, lost, "BackAgain")
     settle(members)
@@ -75,11 +74,10 @@ def _register_keys(scene: Demo, others: list[Hospital], back: Hospital) -> None:
     settle(others)
 
 
-def _make_ready(scene: Demo, ready: Sequence[Hospital], seen: Sequence[Hospital]) -> None:
+def _go_over(scene: Demo, ready: Sequence[Hospital], seen: Sequence[Hospital]) -> None:
     """These members go over to the next epoch; until it has begun where that can be seen."""
     before = [_epoch(member) for member in seen]
-    for member in ready:
-        scene.run_quietly("ready", "--home", member.home)
+    make_ready(scene, ready)
     until(
         lambda: all(_epoch(member) > old for member, old in zip(seen, before, strict=True)),
         "the next epoch must begin",

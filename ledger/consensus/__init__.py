@@ -32,7 +32,8 @@ cryptography inside. It is fed only with authentic facts and knows of a block on
 2. Take a batch of inputs: admitted records (`Work`, with the number of records that stand in no
    block up to `tip`), messages (`Received`, after `verify_fact`), blocks (`BlockReceived`, after
    the seal's signature is checked; *before* the `Proposal` that brought them), peers' summaries
-   (`PeerSummary`), time (`Tick`). Step each.
+   (`PeerSummary`), time (`Tick`). Step each. A finalization below the newest final block, of
+   another block than the store has there, is `Parted` instead.
 3. Go through the effects in order, and step the answers *in the same batch*, until none are left:
    `Sign` -> sign now -> `Signed`; `BuildBlock` -> build, execute and seal -> `BlockBuilt` or
    `NothingToBuild`; `CheckBlock` -> execute on its parent's state -> `BlockChecked`; `Commit` ->
@@ -73,6 +74,7 @@ from ledger.consensus.events import (
     Health,
     Heartbeat,
     NothingToBuild,
+    Parted,
     PeerSummary,
     Persist,
     Received,
@@ -135,6 +137,7 @@ __all__ = [
     "Health",
     "Heartbeat",
     "NothingToBuild",
+    "Parted",
     "PeerSummary",
     "Persist",
     "Proposal",

@@ -134,6 +134,15 @@ class PeerSummary(msgspec.Struct, frozen=True, gc=False):
     now_ms: int
 
 
+class Parted(msgspec.Struct, frozen=True, gc=False):
+    """A finalization whose every signature is right, of another block than the one that is final
+    here at its height, below the newest: the machine knows the newest alone, the driver all.
+    """
+
+    certificate: Certificate
+    now_ms: int
+
+
 class Signed(msgspec.Struct, frozen=True, gc=False):
     """The answer to `Sign`."""
 
@@ -167,6 +176,7 @@ Event: TypeAlias = (
     | BlockChecked
     | Received
     | PeerSummary
+    | Parted
     | Signed
     | Committed
 )

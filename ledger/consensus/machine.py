@@ -23,6 +23,7 @@ from ledger.consensus.events import (
     Health,
     Heartbeat,
     NothingToBuild,
+    Parted,
     PeerSummary,
     Persist,
     Received,
@@ -139,6 +140,7 @@ class Consensus:
             BlockChecked: self._on_checked,
             Received: self._on_received,
             PeerSummary: self._on_summary,
+            Parted: self._on_parted,
             Signed: self._on_signed,
             Committed: self._on_committed,
         }
@@ -579,6 +581,9 @@ class Consensus:
             self._record(view, vote)
         if cert.kind == "nullify":
             self._shrink_target(view)
+
+    def _on_parted(self, event: Parted) -> None:
+        self._stop("safety", event.certificate)
 
     def _breaks_finality(self, cert: Certificate) -> bool:
         """Two certificates that more than b liars are needed for."""

@@ -119,7 +119,8 @@ class Gossip:
         state.counters["rejected"] += delivery.rejected
         peer, now_ms = delivery.peer, state.clock.now_ms()
         # First: what it is known to have cosigned limits what it may cosign now.
-        self._heads.learn(delivery.cosigned)
+        for org in self._heads.learn(delivery.cosigned):
+            self._show_final(org)
         entries = self._mempool.take_over(peer.share, delivery.entries)
         bodies = [body for body in delivery.bodies if self._take_body(body, now_ms)]
         if state.carrier.relays:
@@ -127,6 +128,9 @@ class Gossip:
         self._pull(peer, delivery.lacking)
         for fact in delivery.facts:
             state.counters["proposals_received"] += isinstance(fact, agree.Proposal)
+            if isinstance(fact, agree.Certificate) and self._is_parted(fact):
+                self._step(agree.Parted(fact, now_ms))
+                continue
             # Asked for each: the one before may have ended the epoch, and its numbers with it.
             number = self._number(peer)
             self._step(agree.Received(fact, now_ms, number))
@@ -138,6 +142,20 @@ class Gossip:
         if delivery.wants and self._may_ask(peer):
             self._serving[peer.name] = peer.share
             self.archive.submit(self._serve, peer, delivery.wants)
+
+    def _is_parted(self, cert: agree.Certificate) -> bool:
+        """Whether it makes another block final than the one that is final here at its height."""
+        if cert.kind != "finalize" or cert.epoch != self._state.machine.config.epoch:
+            return False
+        return self._state.store.seal_leaf(cert.height) not in (None, cert.block)
+
+    def _show_final(self, org: str) -> None:
+        """To a member that cosigned another history: it may be idle, lack nothing, and never see
+        what made this one final. Whoever sees both stops.
+        """
+        final = self._state.machine.final_certificate
+        if final is not None and org in self._state.membership.roster.nodes:
+            self._state.say(org, facts=(final,))
 
     def _may_ask(self, peer: Peer) -> bool:
         """One answer to a node at a time: it asks again for what it still lacks."""

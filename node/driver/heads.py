@@ -99,9 +99,11 @@ class Heads:
         if heads and heads[-1][1] is not None and self._state.in_touch:
             self._tell()
 
-    def learn(self, words: Sequence[Cosigned]) -> None:
-        """What others have cosigned."""
+    def learn(self, words: Sequence[Cosigned]) -> list[str]:
+        """What others have cosigned; gives those who are found to contradict this node's heads."""
+        known = set(self.cosigning.contradictions)
         self._publish(self.cosigning.learn(words))
+        return [org for org in self.cosigning.contradictions if org not in known]
 
     def _publish(self, view: View | None) -> None:
         """A quorum has cosigned this head: readers see it, and callers are answered."""

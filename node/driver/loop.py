@@ -495,7 +495,7 @@ class Driver:
     def _carry_out(self) -> dict[type, Callable[..., agree.Event | None]]:
         """What each effect means here. Nothing is sent before the turn's end: `say` only notes."""
         return {
-            agree.Alarm: self._durable.alarm,
+            agree.Alarm: self._on_alarm,
             agree.BuildBlock: self._blocks.build,
             agree.CheckBlock: self._blocks.check,
             agree.Commit: self._on_commit,
@@ -523,6 +523,12 @@ class Driver:
         tag = effect.message[1 : 1 + effect.message[0]].decode()
         self.counters["votes/" + tag.rpartition("/")[2]] += 1
         return agree.Signed(effect.request, signature, self.clock.now_ms())
+
+    def _on_alarm(self, effect: agree.Alarm) -> None:
+        self._durable.alarm(effect)
+        if effect.kind == "safety":
+            # Who holds one of the two histories cannot know of the other one, and goes on.
+            self._gossip.say(agree.Send(None, effect.proof))
 
     def _on_evidence(self, effect: agree.Evidence) -> None:
         if self._durable.accuse(effect):

@@ -399,6 +399,11 @@ class Store:
         with self._mutex:
             self._cache.pop(height, None)
 
+    def seal_leaf(self, height: int) -> bytes | None:
+        """The leaf hash of the seal of a block below the newest one; None for any other height."""
+        below = 0 <= height < len(self.starts) - 1
+        return self.tree.leaf(self.starts[height + 1] - 1) if below else None
+
     # --- starting ---------------------------------------------------------------------------------
 
     def is_new(self) -> bool:

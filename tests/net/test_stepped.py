@@ -3,6 +3,7 @@
 """
 
 import itertools
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -543,3 +544,37 @@ def test_a_node_that_stops_still_hears_what_makes_final_what_it_took_in(stepped:
     # Nothing is left: however much the others say, it ends.
     driver.deliver(peer_of("h2"), Exchange(v=1, pin=net.world.genesis.seal.leaf))
     assert driver._intake.take(lambda: 1.0) is None
+
+
+@pytest.mark.parametrize("more", [0, 1])
+@pytest.mark.parametrize("view", [1, 2])
+def test_idle_nodes_with_two_histories_all_stop(tmp_path: Path, view: int, more: int) -> None:
+    """One of three members put an old disk back by hand, and signed both. Of the same height, and
+    of the same view where that one led, neither node lacks anything that the other one has; and
+    one that is ahead knows no more what was final below by its consensus alone.
+    """
+    net = Stepped(tmp_path / "net", make_world(("h1", "h2", "h3")))
+    both = leader_of(net, view)
+    one, other = sorted({"h1", "h2", "h3"} - {both})
+    old = shutil.copytree(net.homes[both], tmp_path / "old")
+    net.cut(other)
+    published(_settled(net, one, 1))
+    net.cut(one)
+    net.cut(both)
+    net.homes[both] = old
+    net.start(both)
+    net.start(other)
+    for seq in range(2, 3 + more):
+        published(_settled(net, other, seq))
+    net.cut(both)
+    net.start(one)
+    assert {driver.final.tip.height for driver in net.drivers.values()} == {1, 1 + more}
+    net.run(120_000)
+    assert [(d.status, d.alarms["safety"]) for d in net.drivers.values()] == [("silent", 1)] * 2
+    net.close()
+
+
+def _settled(net: Stepped, org: str, seq: int) -> "Future[list[Outcome]]":
+    future = net.submit(org, net.world.access(seq=seq))
+    net.run(20_000)
+    return future
