@@ -104,6 +104,9 @@ class Consensus:
         self._work_since: int | None = None
         self._now = 0
         self._started = False
+        # Others may look at a machine that is about to begin.
+        self._me: int | None = None
+        self._view = 0
         self._halted = False
         self._quarantined = False
         self._doubted_ms = 0

@@ -59,6 +59,7 @@ _EXPECTED: Final = {
     "a restored node must vote again": "恢复的节点须重新投票",
     "the committee's decision must take effect": "委员会的决定须生效",
     "the node must have other keys": "节点须已换用其他密钥",
+    "the members must know that they lack nothing": "各成员须确知自己不缺区块",
     "the next epoch must begin": "下一纪元须开始",
     "the member must take part again": "该成员须重新参与",
     "the fork must be found, and who signed both": "须发现分叉及同时签署两者的成员",

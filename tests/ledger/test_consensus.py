@@ -185,6 +185,12 @@ def test_one_member_commits() -> None:
     assert driver.deadline is None
 
 
+def test_a_machine_that_has_not_begun_can_be_looked_at() -> None:
+    """After a failure of storage a new one stands in a node while others ask for its state."""
+    machine = Consensus(bytes(32))
+    assert (machine.view, machine.index, machine.voting, machine.pending) == (0, None, False, 0)
+
+
 def test_one_member_restarts_from_what_was_committed() -> None:
     driver = OneMemberDriver()
     driver.admit("a", 2_000)
