@@ -10,10 +10,11 @@ import msgspec
 import typer
 from rich.cells import set_cell_size
 
+from cli.copies import read_at_most
 from cli.drill import run_drill
 from cli.forks import Comparison, compare
 from cli.offline import Audit, Held, Report, Step
-from cli.options import Json, Lang
+from cli.options import Json, Lang, TrustedGenesis, TrustedPin
 from cli.screen import (
     explain,
     finding_text,
@@ -51,7 +52,7 @@ def read_file(path: Path) -> bytes:
     """
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_GIVEN + 1)
+            data = read_at_most(file, MAX_GIVEN)
     except OSError:
         raise NotFoundError("V10", file=path.name) from None
     if len(data) > MAX_GIVEN:
@@ -77,12 +78,8 @@ def _is_same(one: Path, other: Path) -> bool:
 
 def audit_copy(
     folder: Annotated[Path, typer.Argument(help="Folder that `alliance export` made.")],
-    genesis: Annotated[
-        Path | None, typer.Option("--genesis", help="Genesis file that you trust.")
-    ] = None,
-    pin: Annotated[
-        str | None, typer.Option("--pin", help="Pin of the genesis that you trust.")
-    ] = None,
+    genesis: TrustedGenesis = None,
+    pin: TrustedPin = None,
     since: Annotated[
         list[Path] | None,
         typer.Option("--since", help="Older checkpoint, or older copy, that you hold."),
@@ -328,12 +325,8 @@ def audit_drill(
 def audit_compare(
     first: Annotated[Path, typer.Argument(metavar="DIR1", help="A copy.")],
     second: Annotated[Path, typer.Argument(metavar="DIR2", help="Another member's copy.")],
-    genesis: Annotated[
-        Path | None, typer.Option("--genesis", help="Genesis file that you trust.")
-    ] = None,
-    pin: Annotated[
-        str | None, typer.Option("--pin", help="Pin of the genesis that you trust.")
-    ] = None,
+    genesis: TrustedGenesis = None,
+    pin: TrustedPin = None,
     workers: Workers = None,
     lang: Lang = None,  # noqa: ARG001
     as_json: Json = False,  # noqa: ARG001

@@ -13,6 +13,7 @@ from ledger.errors import MalformedError, NotFoundError
 from ledger.merkle import TILE_WIDTH, Tile
 
 MAX_FILE: Final = TILE_WIDTH * (65_535 + 2)
+PIECE_BYTES: Final = 1 << 20
 MAX_CERTIFICATE: Final = 1 << 16
 CERTIFICATES: Final = "finality/certificates"
 """For each height from 1 on, a big-endian uint32 length and the certificate; empty where a later
@@ -29,6 +30,19 @@ EPOCHS: Final = "epochs"
 FIXED: Final = frozenset({"checkpoint", "genesis", "policy", CERTIFICATES})
 
 
+def read_at_most(file: BinaryIO, limit: int) -> bytes:
+    """What is left of a file, up to one byte beyond `limit`: whoever asks sees that there is more.
+
+    Piece by piece: what is asked for at once has its room at once, however little comes.
+    """
+    pieces: list[bytes] = []
+    left = limit + 1
+    while left and (piece := file.read(min(PIECE_BYTES, left))):
+        pieces.append(piece)
+        left -= len(piece)
+    return b"".join(pieces)
+
+
 class Copy:
     """A directory in this layout."""
 
@@ -38,7 +52,7 @@ class Copy:
     def read(self, name: str) -> bytes:
         """A file's bytes. Raises `NotFoundError` (V10) or `MalformedError` (V11, V27)."""
         with open_plain(self.folder, name) as file:
-            data = file.read(MAX_FILE + 1)
+            data = read_at_most(file, MAX_FILE)
         if len(data) > MAX_FILE:
             raise MalformedError("V11", file=name)
         return data

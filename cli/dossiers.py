@@ -9,7 +9,7 @@ from cli.audit import EXIT_STEP, read_file
 from cli.certificate_texts import LIMITS
 from cli.dossier_texts import NOT_INSIDE
 from cli.dossier_texts import explain as explanations
-from cli.options import Json, Lang
+from cli.options import Json, Lang, TrustedGenesis, TrustedPin
 from cli.screen import (
     UsageError,
     code_text,
@@ -30,12 +30,8 @@ from ledger.errors import AllianceError, ProofError
 
 def verify_file(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Dossier (zip).")],
-    genesis: Annotated[
-        Path | None, typer.Option("--genesis", help="Genesis file that you trust.")
-    ] = None,
-    pin: Annotated[
-        str | None, typer.Option("--pin", help="Pin of the genesis that you trust.")
-    ] = None,
+    genesis: TrustedGenesis = None,
+    pin: TrustedPin = None,
     lang: Lang = None,  # noqa: ARG001
     as_json: Json = False,  # noqa: ARG001
 ) -> None:

@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 import typer
 
+from cli.copies import read_at_most
 from cli.screen import say
 from ledger.chain import Applied, check_genesis
 from ledger.crypto import (
@@ -34,7 +35,6 @@ from node.tls import Trust, own_pins, split_pin
 MIN_PASSPHRASE: Final = 8
 MAX_FILE: Final = 1 << 28
 """Bytes of a file that is read whole: more than any that a command takes."""
-PIECE_BYTES: Final = 1 << 20
 HALF: Final = re.compile(r"\.\d+\.part\Z")
 """How the name ends of what a command writes before it takes its own name, with the number of the
 process: a killed one leaves it.
@@ -99,18 +99,14 @@ def read_file(path: Path) -> bytes:
     """The bytes of a file, which may be a pipe. Raises `ConfigError` (X1.file) or `TooLargeError`
     (X1.large).
     """
-    pieces, size = [], 0
     try:
         with path.open("rb") as file:
-            # What is asked for at once has its room at once.
-            while size <= MAX_FILE and (piece := file.read(PIECE_BYTES)):
-                pieces.append(piece)
-                size += len(piece)
+            data = read_at_most(file, MAX_FILE)
     except OSError:
         raise ConfigError("X1.file", file=str(path)) from None
-    if size > MAX_FILE:
+    if len(data) > MAX_FILE:
         raise TooLargeError("X1.large", file=str(path), limit=MAX_FILE >> 20)
-    return b"".join(pieces)
+    return data
 
 
 def make_key_dir(home: Path) -> Path:

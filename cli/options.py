@@ -116,6 +116,10 @@ VaultBackup = Annotated[
         " the home.",
     ),
 ]
+TrustedGenesis = Annotated[
+    Path | None, typer.Option("--genesis", help="Genesis file that you trust.")
+]
+TrustedPin = Annotated[str | None, typer.Option("--pin", help="Pin of the genesis that you trust.")]
 Keep = Annotated[
     Path | None,
     typer.Option(
